@@ -1,0 +1,160 @@
+"""The reference engine: NumPy in float64, one line for one statement of SPEC sections 2 to 4."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fdref.geometry import extent, output_size, substituted_size
+from fdref.resize import matrix
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from fdref.geometry import Margins, Pair
+    from fdref.layers import Array
+    from fdref.resize import Method
+
+
+def precision(weights: np.dtype[Any]) -> np.dtype[Any]:  # noqa: ARG001 - whatever they are
+    """Return float64."""
+    return np.dtype(np.float64)
+
+
+def correlate(
+    images: Array,
+    filters: Array,
+    bias: Array | None,
+    stride: Pair,
+    pad: Margins,
+    dilate: Pair,
+) -> Array:
+    """Add up, tap by tap, the shifted images times the filters' weights."""
+    taps = filters.shape[2:]
+    size = output_size(images.shape[2:], extent(taps, dilate), stride, pad)
+    padded = _pad(images, pad, 0.0)
+    groups = images.shape[1] // filters.shape[1]
+    response = np.zeros((len(images), len(filters), *size))
+    for i, j, y, x in _taps(taps, size, stride, dilate):
+        for c, k in _groups(groups, images.shape[1], len(filters)):
+            response[:, k] += _einsum("kc,ncyx->nkyx", filters[k, :, i, j], padded[:, c, y, x])
+    return response if bias is None else response + bias[:, None, None]
+
+
+def substitute(maps: Array, filters: Array, stride: Pair, dilate: Pair, groups: int) -> Array:
+    """Replace every pixel by its channel's filter times its value; where they overlap, add."""
+    taps, size = filters.shape[2:], maps.shape[2:]
+    channels = filters.shape[1] * groups
+    enlarged = substituted_size(size, stride, extent(taps, dilate))
+    picture = np.zeros((len(maps), channels, *enlarged))
+    for u, v, y, x in _taps(taps, size, stride, dilate):
+        for c, j in _groups(groups, channels, len(filters)):
+            picture[:, c, y, x] += _einsum("njyx,jc->ncyx", maps[:, j], filters[j, :, u, v])
+    return picture
+
+
+def unpool(maps: Array, stride: Pair, window: Pair, method: Method) -> Array:
+    """Enlarge by the stride, then centre in the receptive field."""
+    height, width = maps.shape[2:]
+    enlarged = matrix(height, stride[0], method) @ maps @ matrix(width, stride[1], method).T
+    return _centre(_centre(enlarged, 2, window[0] - stride[0]), 3, window[1] - stride[1])
+
+
+def pool(images: Array, window: Pair, stride: Pair, pad: Margins, method: str) -> Array:
+    """Take the maximum, or the average of the pixels that lie on the map."""
+    size = output_size(images.shape[2:], window, stride, pad)
+    if method == "max":
+        padded = _pad(images, pad, -np.inf)
+        return np.max([padded[:, :, y, x] for _, _, y, x in _taps(window, size, stride)], axis=0)
+    padded = _pad(images, pad, 0.0)
+    total = np.sum([padded[:, :, y, x] for _, _, y, x in _taps(window, size, stride)], axis=0)
+    return total / _areas(images, window, stride, pad)
+
+
+def filter_gradient(
+    images: Array,
+    gradient: Array,
+    filters: Array,
+    stride: Pair,
+    pad: Margins,
+    dilate: Pair,
+) -> Array:
+    """Correlate the images with the gradient: each weight gets what it was multiplied with."""
+    padded = _pad(images, pad, 0.0)
+    groups = images.shape[1] // filters.shape[1]
+    result = np.zeros(filters.shape)
+    for i, j, y, x in _taps(filters.shape[2:], gradient.shape[2:], stride, dilate):
+        for c, k in _groups(groups, images.shape[1], len(filters)):
+            result[k, :, i, j] = _einsum("nkyx,ncyx->kc", gradient[:, k], padded[:, c, y, x])
+    return result
+
+
+def pool_gradient(
+    images: Array,
+    gradient: Array,
+    window: Pair,
+    stride: Pair,
+    pad: Margins,
+    method: str,
+) -> Array:
+    """Hand each window's gradient to its first maximum, or in equal shares to its pixels."""
+    padded = _pad(images, pad, -np.inf)
+    result = np.zeros_like(padded)
+    best = pool(images, window, stride, pad, "max")
+    share = gradient / _areas(images, window, stride, pad)
+    waiting = np.ones(gradient.shape, bool)
+    for _, _, y, x in _taps(window, gradient.shape[2:], stride):
+        if method == "max":
+            first = waiting & (padded[:, :, y, x] == best)
+            result[:, :, y, x] += np.where(first, gradient, 0)
+            waiting &= ~first
+        else:
+            result[:, :, y, x] += share
+    height, width = images.shape[2:]
+    return result[:, :, pad[0] : pad[0] + height, pad[2] : pad[2] + width]
+
+
+def _taps(
+    window: tuple[int, ...], size: tuple[int, ...], stride: Pair, dilate: Pair = (1, 1)
+) -> Iterator[tuple[int, int, slice, slice]]:
+    """For each tap of a window: its row and column, and the pixels it meets at `size` positions."""
+    for i in range(window[0]):
+        for j in range(window[1]):
+            top, left = i * dilate[0], j * dilate[1]
+            rows = slice(top, top + (size[0] - 1) * stride[0] + 1, stride[0])
+            columns = slice(left, left + (size[1] - 1) * stride[1] + 1, stride[1])
+            yield i, j, rows, columns
+
+
+def _groups(groups: int, channels: int, filters: int) -> Iterator[tuple[slice, slice]]:
+    """For each group: its channels, and the filters that see them."""
+    for group in range(groups):
+        own = slice(group * channels // groups, (group + 1) * channels // groups)
+        yield own, slice(group * filters // groups, (group + 1) * filters // groups)
+
+
+def _areas(images: Array, window: Pair, stride: Pair, pad: Margins) -> Array:
+    """Count the pixels of each window that lie on the map."""
+    size = output_size(images.shape[2:], window, stride, pad)
+    ones = _pad(np.ones((1, 1, *images.shape[2:])), pad, 0.0)
+    return np.sum([ones[0, 0, y, x] for _, _, y, x in _taps(window, size, stride)], axis=0)
+
+
+def _centre(pictures: Array, axis: int, border: int) -> Array:
+    """Put `border` zeros around, or crop as many pixels where it is negative; the odd one after."""
+    before, after = abs(border) // 2, abs(border) - abs(border) // 2
+    if border < 0:
+        return pictures.take(range(before, pictures.shape[axis] - after), axis)
+    widths = [(0, 0)] * pictures.ndim
+    widths[axis] = before, after
+    return np.pad(pictures, widths)
+
+
+def _pad(images: Array, pad: Margins, value: float) -> Array:
+    return np.pad(images, ((0, 0), (0, 0), pad[:2], pad[2:]), constant_values=value)
+
+
+def _einsum(subscripts: str, left: Array, right: Array) -> Array:
+    product: Array = np.einsum(subscripts, left, right, optimize=True)
+    return product

@@ -1,0 +1,27 @@
+"""Compiled loops over arrays that are already checked, into buffers that the caller owns.
+
+Every loop runs in one thread and adds in the arrays' own precision, strictly in the order written:
+the same input gives the same bits, always. (Beside BLAS, whose threads keep spinning after each
+product, threads of our own made training slower, not faster.)
+"""
+
+from fdref.kernels.patches import gather_patches, scatter_patches
+from fdref.kernels.pooling import (
+    average_pool,
+    average_pool_gradient,
+    max_pool,
+    max_pool_gradient,
+)
+from fdref.kernels.substitution import substitute
+from fdref.kernels.unpooling import enlarge
+
+__all__ = [
+    "average_pool",
+    "average_pool_gradient",
+    "enlarge",
+    "gather_patches",
+    "max_pool",
+    "max_pool_gradient",
+    "scatter_patches",
+    "substitute",
+]

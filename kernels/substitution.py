@@ -1,0 +1,41 @@
+"""Substitution as the paper writes it: pixel by pixel, zeros skipped."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fdref.kernels.jit import compiled
+
+if TYPE_CHECKING:
+    from fdref.layers import Array
+
+
+@compiled
+def substitute(
+    maps: Array,
+    filters: Array,
+    pictures: Array,
+    stride: tuple[int, int],
+    dilate: tuple[int, int],
+) -> None:
+    """Add filter j times the value of each pixel of channel j to pictures (N, C, H, W).
+
+    Maps (N, K, h, w); filters (K, C/groups, kh, kw).
+    """
+    count, own, kernel_height, kernel_width = filters.shape
+    height, width = maps.shape[2], maps.shape[3]
+    per_group = count * own // pictures.shape[1]
+    for n in range(len(maps)):
+        for j in range(count):
+            channel = j // per_group * own
+            for y in range(height):
+                for x in range(width):
+                    value = maps[n, j, y, x]
+                    if value == 0:
+                        continue
+                    for c in range(own):
+                        for u in range(kernel_height):
+                            row = pictures[n, channel + c, y * stride[0] + u * dilate[0]]
+                            weights = filters[j, c, u]
+                            for v in range(kernel_width):
+                                row[x * stride[1] + v * dilate[1]] += value * weights[v]

@@ -1,0 +1,199 @@
+"""MatConvNet's MNIST example: how the shipped LeNet was trained (SPEC 9)."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import dataclass, replace
+
+from typing import TYPE_CHECKING
+from zipfile import BadZipFile
+
+import numpy as np
+
+from fdref.backward import backward, cross_entropy
+from fdref.errors import ArgumentError, FileError, NetworkError
+from fdref.forward import forward
+from fdref.layers import Conv, Pool, ReLU, Softmax
+from fdref.network import Network
+from fdref.weights.matlab import replace_file
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pathlib import Path
+
+    from fdref.layers import Array
+    from fdref.weights.mnist import Digits
+
+BATCH, RATE, MOMENTUM, DECAY = 100, 0.001, 0.9, 0.0005
+CLASSES = tuple("0123456789")
+FILTERS = {1: (20, 1, 5, 5), 3: (50, 20, 5, 5), 5: (500, 50, 4, 4), 7: (10, 500, 1, 1)}
+
+Weights = dict[int, tuple["Array", "Array"]]
+"""{number of the layer: (filters, biases)}"""
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training run between two epochs."""
+
+    seed: int
+    weights: Weights
+    velocity: Weights
+    losses: tuple[float, ...] = ()
+    errors: tuple[float, ...] = ()
+
+    @property
+    def epoch(self) -> int:
+        """How many epochs are done."""
+        return len(self.losses)
+
+
+def start(seed: int) -> Training:
+    """Draw the initial weights: 0.01 * standard normal, biases zero."""
+    random = np.random.default_rng(seed)
+    weights, velocity = {}, {}
+    for number, shape in FILTERS.items():
+        filters = (0.01 * random.standard_normal(shape)).astype(np.float32)
+        weights[number] = filters, np.zeros(shape[0], np.float32)
+        velocity[number] = np.zeros_like(filters), np.zeros(shape[0], np.float32)
+    return Training(seed, weights, velocity)
+
+
+def lenet(weights: Weights, average: Array, provenance: str = "") -> Network:
+    """Put LeNet's layers together around weights and the training set's average image."""
+
+    def conv(number: int, name: str) -> Conv:
+        filters, biases = weights[number]
+        return Conv(filters, biases, name=name)
+
+    layers = (
+        conv(1, "conv1"),
+        Pool(2, 2, name="pool1"),
+        conv(3, "conv2"),
+        Pool(2, 2, name="pool2"),
+        conv(5, "conv3"),
+        ReLU(name="relu3"),
+        conv(7, "conv4"),
+        Softmax(name="prob"),
+    )
+    return Network(layers, average=average, classes=CLASSES, provenance=provenance)
+
+
+def average_image(digits: Digits) -> Array:
+    """Return the average of the training images, (1, 28, 28) in float32."""
+    average: Array = digits.images.mean(axis=0, dtype=np.float64).astype(np.float32)[None]
+    return average
+
+
+def train_epoch(
+    run: Training, digits: Digits, progress: Callable[[int, float, float], object] | None = None
+) -> Training:
+    """Go once through the training set, in an order that the seed and the epoch determine.
+
+    Parameters
+    ----------
+    run : Training
+    digits : Digits
+    progress : callable, optional
+        Called after each batch with its size, its loss and its error (a fraction).
+
+    Raises
+    ------
+    ArgumentError
+        If the weights diverge.
+    """
+    average = average_image(digits)
+    order = np.random.default_rng([run.seed, run.epoch]).permutation(len(digits.labels))
+    weights, velocity, losses, wrong = run.weights, run.velocity, [], 0
+    for first in range(0, len(order), BATCH):
+        batch = order[first : first + BATCH]
+        labels = digits.labels[batch]
+        try:
+            net = lenet(weights, average)
+        except NetworkError as error:
+            raise ArgumentError(f"training diverged in epoch {run.epoch + 1}: {error}") from None
+        acts = forward(net, net.prepare(digits.images[batch]))
+        weights, velocity = _step(weights, velocity, backward(net, acts, labels))
+        losses.append(cross_entropy(acts[-1], labels))
+        errors = int((acts[-1].argmax(axis=1).ravel() != labels).sum())
+        wrong += errors
+        if progress is not None:
+            progress(len(batch), losses[-1], errors / len(batch))
+    return replace(
+        run,
+        weights=weights,
+        velocity=velocity,
+        losses=(*run.losses, float(np.mean(losses))),
+        errors=(*run.errors, wrong / len(order)),
+    )
+
+
+def _step(weights: Weights, velocity: Weights, gradients: Weights) -> tuple[Weights, Weights]:
+    """Take one step of gradient descent with momentum and weight decay, biases included."""
+    moved, faster = {}, {}
+    for number, gradient in gradients.items():
+        faster[number] = tuple(
+            MOMENTUM * v - RATE * (g + DECAY * w)
+            for v, g, w in zip(velocity[number], gradient, weights[number], strict=True)
+        )
+        moved[number] = tuple(
+            w + v for w, v in zip(weights[number], faster[number], strict=True)
+        )
+    return moved, faster
+
+
+def error_rate(net: Network, digits: Digits) -> float:
+    """Return the fraction of images that a network does not name rightly."""
+    wrong = 0
+    for first in range(0, len(digits.labels), 1000):
+        part = slice(first, first + 1000)
+        guesses = forward(net, net.prepare(digits.images[part]))[-1].argmax(axis=1)
+        wrong += int((guesses.ravel() != digits.labels[part]).sum())
+    return wrong / len(digits.labels)
+
+
+def save_checkpoint(run: Training, path: Path) -> None:
+    """Write a training run to a file from which it goes on as if it had not stopped."""
+    arrays = {"seed": run.seed, "losses": run.losses, "errors": run.errors}
+    for name, group in (("weights", run.weights), ("velocity", run.velocity)):
+        for number, (filters, biases) in group.items():
+            arrays[f"{name}/{number}/filters"] = filters
+            arrays[f"{name}/{number}/biases"] = biases
+    buffer = io.BytesIO()
+    np.savez(buffer, **arrays)
+    replace_file(path, buffer.getvalue())
+
+
+def read_checkpoint(path: Path) -> Training:
+    """Read what `save_checkpoint` wrote.
+
+    Raises
+    ------
+    FileError
+        If there is no such file, or it holds something else.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            groups: list[Weights] = [
+                {
+                    n: (_shaped(arrays[f"{name}/{n}/filters"], shape),
+                        _shaped(arrays[f"{name}/{n}/biases"], shape[:1]))
+                    for n, shape in FILTERS.items()
+                }
+                for name in ("weights", "velocity")
+            ]  # fmt: skip
+            losses, errors = tuple(arrays["losses"].tolist()), tuple(arrays["errors"].tolist())
+            return Training(int(arrays["seed"]), *groups, losses, errors)
+    except FileNotFoundError:
+        raise FileError(f"there is no {path} to resume from; start without --resume") from None
+    except (OSError, EOFError, KeyError, ValueError, TypeError, BadZipFile) as error:
+        raise FileError(
+            f"{path} is no checkpoint of a training run ({error}); delete it and start again"
+        ) from None
+
+
+def _shaped(array: Array, shape: tuple[int, ...]) -> Array:
+    if array.shape != shape or array.dtype != np.float32:
+        raise ValueError(f"weights of {array.dtype} {array.shape} where float32 {shape} belong")
+    return array
