@@ -3,6 +3,13 @@
 The reference implementation of Rafegas & Vanrell, arXiv 1511.05084.
 """
 
+from pathlib import Path as _Path
+
+_here = _Path(__file__).parent
+if not (_here / "kernels").exists():
+    # In a checkout, kernels and weights lie beside this folder; an installation puts them inside.
+    __path__.append(str(_here.parent))
+
 from fdref.decode import decode, decode_all
 from fdref.errors import ArgumentError, FdrefError, FileError, NetworkError
 from fdref.forward import forward
@@ -18,5 +25,35 @@ from fdref.layers import (
 )
 from fdref.network import Network, receptive_field
 from fdref.operations import correlate, pool, substitute, unpool
+from fdref.weights import Digits, Mnist, load, mnist, save
 
 __version__ = "0.1.0"
+
+__all__ = [
+    "ArgumentError",
+    "BatchNorm",
+    "Conv",
+    "Digits",
+    "Dropout",
+    "FdrefError",
+    "FileError",
+    "Layer",
+    "Mnist",
+    "Network",
+    "NetworkError",
+    "Normalize",
+    "Pool",
+    "ReLU",
+    "Softmax",
+    "correlate",
+    "decode",
+    "decode_all",
+    "forward",
+    "load",
+    "mnist",
+    "pool",
+    "receptive_field",
+    "save",
+    "substitute",
+    "unpool",
+]

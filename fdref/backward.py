@@ -86,9 +86,7 @@ def backward(
     return found
 
 
-def weight_gradients(
-    layer: Conv, x: Array, delta: Array, engine: Engine
-) -> tuple[Array, Array]:
+def weight_gradients(layer: Conv, x: Array, delta: Array, engine: Engine) -> tuple[Array, Array]:
     """Return the gradients in a convolution's filters and biases, given that in its output."""
     filters = np.ascontiguousarray(layer.filters, x.dtype)
     in_filters = engine.filter_gradient(x, delta, filters, layer.stride, layer.pad, layer.dilate)

@@ -127,9 +127,11 @@ def pool_gradient(
 ) -> Array:
     """Hand the gradient back through every channel of every image by itself."""
     result = np.zeros_like(images)
-    sources = (_maps(images), _maps(gradient)) if method == "max" else (_maps(gradient),)
-    loop = kernels.max_pool_gradient if method == "max" else kernels.average_pool_gradient
-    loop(*sources, _maps(result), window, stride, (pad[0], pad[2]))
+    maps, windows = _maps(result), (window, stride, (pad[0], pad[2]))
+    if method == "max":
+        kernels.max_pool_gradient(_maps(images), _maps(gradient), maps, *windows)
+    else:
+        kernels.average_pool_gradient(_maps(gradient), maps, *windows)
     return result
 
 
@@ -147,9 +149,7 @@ def _patches(
         pixels = images[block]
         if any(pad):
             pixels = np.pad(pixels, ((0, 0), (0, 0), pad[:2], pad[2:]))
-        columns = np.empty(
-            (images.shape[1], *filters.shape[2:], len(pixels), *size), images.dtype
-        )
+        columns = np.empty((images.shape[1], *filters.shape[2:], len(pixels), *size), images.dtype)
         kernels.gather_patches(pixels, columns, stride, dilate)
         yield block, columns.reshape(rows, -1)
 

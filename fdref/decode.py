@@ -67,15 +67,10 @@ def decode(
     >>> fdref.decode(fdref.load(), layer=3, filters=[0, 7]).shape
     (2, 1, 14, 14)
     """
-    number = net.number(layer)
+    number = decodable_number(net, layer)
     operations = engine_named(engine)
     if unpool not in METHODS:
         raise ArgumentError(f"unpool is {unpool!r}; expected one of {', '.join(METHODS)}")
-    if number not in net.decodable:
-        raise ArgumentError(
-            f"{net.describe(number)} has no filters; layers that can be decoded are "
-            f"{', '.join(map(str, net.decodable))}"
-        )
     indices = filter_indices(net, number, filters)
     shapes = picture_shapes(net, number)
     bank = np.empty((len(indices), *shapes[-1]), operations.precision(net.dtype))
@@ -156,9 +151,18 @@ def picture_shapes(net: Network, number: int) -> list[tuple[int, int, int]]:
     return shapes
 
 
-def filter_indices(
-    net: Network, number: int, filters: int | Sequence[int] | None
-) -> Sequence[int]:
+def decodable_number(net: Network, layer: int | str) -> int:
+    """Return the number of a layer that has filters."""
+    number = net.number(layer)
+    if number not in net.decodable:
+        raise ArgumentError(
+            f"{net.describe(number)} has no filters; layers that can be decoded are "
+            f"{', '.join(map(str, net.decodable))}"
+        )
+    return number
+
+
+def filter_indices(net: Network, number: int, filters: int | Sequence[int] | None) -> Sequence[int]:
     """Return which filters of a layer are meant, counted from 0."""
     count = net.channels[number]
     if filters is None:

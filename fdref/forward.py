@@ -110,5 +110,6 @@ def normalize_batch(x: Array, layer: BatchNorm) -> Array:
 
 def softmax(x: Array) -> Array:
     """Return probabilities over the channels."""
-    exponentials = np.exp(x - x.max(axis=1, keepdims=True))
-    return exponentials / exponentials.sum(axis=1, keepdims=True)
+    exponentials: Array = np.exp(x - x.max(axis=1, keepdims=True))
+    exponentials /= exponentials.sum(axis=1, keepdims=True)
+    return exponentials

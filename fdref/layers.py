@@ -126,7 +126,8 @@ class Pool:
     Raises
     ------
     ArgumentError
-        For an unknown method, numbers below 1 (pad: below 0), or padding that a window could lie in entirely.
+        For an unknown method, numbers below 1 (pad: below 0), or padding that a
+        window could lie in entirely.
     """
 
     kind: ClassVar[str] = "pool"

@@ -307,13 +307,13 @@ def _average(values: ArrayLike) -> Array:
 
 def _own_channels(layer: Layer) -> int | None:
     if isinstance(layer, Conv):
-        return layer.filters.shape[1]
+        return int(layer.filters.shape[1])
     return len(layer.gain) if isinstance(layer, BatchNorm) else None
 
 
 def _channels_after(layer: Layer, count: int) -> int:
     if isinstance(layer, Conv):
-        filters, own = layer.filters.shape[:2]
+        filters, own = len(layer.filters), layer.filters.shape[1]
         groups = count // own
         if count % own or filters % groups:
             raise NetworkError(

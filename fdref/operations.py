@@ -170,7 +170,7 @@ def unpool(
     method: Method = "bicubic",
     engine: str = "compiled",
 ) -> Array:
-    """Enlarge maps by a pool's stride, as MATLAB's ``imresize``, centred in their field (SPEC 3, 4).
+    """Enlarge maps by a pool's stride as MATLAB's ``imresize`` does, centred (SPEC 3 and 4).
 
     Parameters
     ----------

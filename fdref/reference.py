@@ -66,9 +66,14 @@ def pool(images: Array, window: Pair, stride: Pair, pad: Margins, method: str) -
     size = output_size(images.shape[2:], window, stride, pad)
     if method == "max":
         padded = _pad(images, pad, -np.inf)
-        return np.max([padded[:, :, y, x] for _, _, y, x in _taps(window, size, stride)], axis=0)
+        pooled = np.full((*images.shape[:2], *size), -np.inf)
+        for _, _, y, x in _taps(window, size, stride):
+            pooled = np.maximum(pooled, padded[:, :, y, x])
+        return pooled
     padded = _pad(images, pad, 0.0)
-    total = np.sum([padded[:, :, y, x] for _, _, y, x in _taps(window, size, stride)], axis=0)
+    total = np.zeros((*images.shape[:2], *size))
+    for _, _, y, x in _taps(window, size, stride):
+        total += padded[:, :, y, x]
     return total / _areas(images, window, stride, pad)
 
 
@@ -138,7 +143,10 @@ def _areas(images: Array, window: Pair, stride: Pair, pad: Margins) -> Array:
     """Count the pixels of each window that lie on the map."""
     size = output_size(images.shape[2:], window, stride, pad)
     ones = _pad(np.ones((1, 1, *images.shape[2:])), pad, 0.0)
-    return np.sum([ones[0, 0, y, x] for _, _, y, x in _taps(window, size, stride)], axis=0)
+    areas = np.zeros(size)
+    for _, _, y, x in _taps(window, size, stride):
+        areas += ones[0, 0, y, x]
+    return areas
 
 
 def _centre(pictures: Array, axis: int, border: int) -> Array:

@@ -97,7 +97,7 @@ def average_pool_gradient(
 ) -> None:
     """Add equal shares of each window's gradient, to a result that the caller has zeroed."""
     height, width = result.shape[1], result.shape[2]
-    for m in range(len(maps)):
+    for m in range(len(result)):
         for y in range(gradient.shape[1]):
             top = max(y * stride[0] - pad[0], 0)
             bottom = min(y * stride[0] - pad[0] + window[0], height)

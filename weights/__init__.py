@@ -1,0 +1,82 @@
+"""Where networks come from: MatConvNet's files, the shipped LeNet and how it is trained, MNIST."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fdref.weights import matlab
+from fdref.weights.mnist import Digits, Mnist, mnist
+from fdref.weights.simplenn import network_from, variables_of
+
+from fdref.errors import NetworkError
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+    from fdref.network import Network
+
+__all__ = ["SHIPPED", "Digits", "Mnist", "load", "mnist", "save"]
+
+SHIPPED = Path(__file__).with_name("lenet.mat")
+"""The LeNet that ships with the package."""
+
+
+def load(path: str | PathLike[str] | None = None) -> Network:
+    """Read a MatConvNet SimpleNN network from a MATLAB v7.3 file.
+
+    Parameters
+    ----------
+    path : path, optional
+        A file that holds `net`, or its fields as variables. The shipped LeNet by default.
+
+    Returns
+    -------
+    Network
+        With the weights' own precision.
+
+    Raises
+    ------
+    FileError
+        If the file cannot be read, is no v7.3 file, or is damaged.
+    NetworkError
+        If it holds no network, a layer of a type that fdref does not know, or layers that do not
+        fit each other.
+
+    Examples
+    --------
+    >>> import fdref
+    >>> fdref.load()
+    <Network of 8 layers: conv, pool, conv, pool, conv, relu, conv, softmax>
+    """
+    source = SHIPPED if path is None else path
+    variables = matlab.read(source)
+    try:
+        return network_from(variables)
+    except NetworkError as error:
+        raise NetworkError(f"{source}: {error}") from None
+
+
+def save(net: Network, path: str | PathLike[str]) -> None:
+    """Write a network as a SimpleNN to a MATLAB v7.3 file, bit for bit the same each time.
+
+    Parameters
+    ----------
+    net : Network
+    path : path
+        A file that exists is replaced, once everything is written.
+
+    Raises
+    ------
+    FileError
+        If the file cannot be written; nothing is left behind.
+
+    Examples
+    --------
+    >>> import fdref, tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     fdref.save(fdref.load(), f"{folder}/copy.mat")
+    ...     (fdref.load(f"{folder}/copy.mat")[3].filters == fdref.load()[3].filters).all()
+    np.True_
+    """
+    matlab.write(path, variables_of(net))

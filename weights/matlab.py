@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import io
 import math
-import os
+import mmap
 import re
 import secrets
+import struct
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,35 +22,37 @@ import numpy as np
 from fdref.errors import ArgumentError, FileError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+    from os import PathLike
 
     import h5py
     from numpy.typing import NDArray
 
 Value: TypeAlias = "NDArray[Any] | str | list[Value] | dict[str, Value] | Unsupported"
+Place: TypeAlias = tuple[str, ...]  # of a value, for messages: ("net", ".layers", "{3}")
 
 LARGEST = 4 * 2**30  # bytes that all variables of a file may take
-MOST_OBJECTS = 250_000  # that a file may have us visit: a minute's work
+MOST_OBJECTS = 100_000  # that a file may have us visit: a minute's work
 DEEPEST = 64  # cells and structs within each other; a circle is deeper than any number
-SLACK = 2**20  # bytes that may be claimed and not stored: fill values, the rest of a last chunk
-DEFLATE, SHUFFLE, FLETCHER32 = 1, 2, 3  # HDF5's numbers
-DEFLATE_RATIO = 1032  # zlib cannot do better
-SMALL_CHUNK = 2**16  # cannot inflate to anything that hurts
 MOST_FIELDS = 4000  # HDF5 has 64 KiB for the list of their names
+SLACK = 2**20  # bytes that may be claimed and not stored: fill values, the rest of a last chunk
+DEFLATE = 1
+FILTERS = {DEFLATE: "gzip", 2: "shuffle", 3: "fletcher32"}  # by HDF5's numbers
+DEFLATE_RATIO = 1032  # zlib cannot do better
+HEAP = b"GCOL\1\0\0\0"
+SMALL_CHUNK = 2**16  # cannot inflate to anything that hurts
 
 DTYPES = {"double": "f8", "single": "f4", "logical": "?"}
 DTYPES |= {f"int{8 * size}": f"i{size}" for size in (1, 2, 4, 8)}
 DTYPES |= {f"uint{8 * size}": f"u{size}" for size in (1, 2, 4, 8)}
-CLASSES = {np.dtype(code): name for name, code in DTYPES.items()}
+CLASSES = {np.dtype(code): kind for kind, code in DTYPES.items()}
 READABLE = {*DTYPES, "char", "cell", "struct", "canonical empty", ""}  # "": not from MATLAB
 INT_DECODE = {"logical": 1, "char": 2}  # MATLAB stores these as integers
-
 IDENTIFIER = re.compile("[A-Za-z][A-Za-z0-9_]{0,62}")
 
-HEADER = (  # its date is fixed, so that the same values give the same bytes
-    b"MATLAB 7.3 MAT-file, Platform: GLNXA64, "
-    b"Created on: Thu Jan  1 00:00:00 1970 HDF5 schema 1.00 ."
-).ljust(116) + bytes(8) + b"\0\2IM"
+# The date is fixed, so that the same values give the same bytes.
+TEXT = b"MATLAB 7.3 MAT-file, Platform: GLNXA64, Created on: Thu Jan  1 00:00:00 1970"
+HEADER = (TEXT + b" HDF5 schema 1.00 .").ljust(116) + bytes(8) + b"\0\2IM"
 
 
 @dataclass(frozen=True)
@@ -59,13 +62,7 @@ class Unsupported:
     kind: str
 
 
-def _h5py() -> Any:
-    import h5py  # noqa: PLC0415 - so that `import fdref` stays light
-
-    return h5py
-
-
-def read(path: str | os.PathLike[str]) -> dict[str, Value]:
+def read(path: str | PathLike[str]) -> dict[str, Value]:
     """Read every variable of a MATLAB v7.3 file.
 
     Parameters
@@ -95,19 +92,78 @@ def read(path: str | os.PathLike[str]) -> dict[str, Value]:
     """
     size = _check_signature(Path(path))
     try:
+        _check_heaps(Path(path))
         with _h5py().File(path, "r") as file:
             reader = _Reader(file, size)
-            nodes = reader.fields(file, f"{path}: ")
-            return {name: reader.value(node, f"{path}: {name}") for name, node in nodes.items()}
+            nodes = reader.fields(file, (f"{path}: ",))
+            return {name: reader.value(node, (f"{path}: {name}",)) for name, node in nodes.items()}
     except FileError:
         raise
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
-        raise _refusal(f"{path} is damaged or cut off, fetch it again ({reason})") from error
+        raise _refusal(f"{path}", f"is damaged or cut off, fetch it again ({reason})") from error
 
 
-def _refusal(message: str) -> FileError:
+def write(path: str | PathLike[str], variables: Mapping[str, Value]) -> None:
+    """Write a MATLAB v7.3 file; the same variables give the same bytes.
+
+    Parameters
+    ----------
+    path : str or path-like
+        The file; one that exists is replaced, once everything is written.
+    variables : mapping
+        By name: arrays with the axes as `read` returns them, 1-d ones becoming 1 x N; str; a list
+        becomes a 1 x N cell, a dict a struct.
+
+    Raises
+    ------
+    ArgumentError
+        If MATLAB has no such value, or no such name.
+    FileError
+        If the file cannot be written; nothing is left behind.
+    """
+    buffer = io.BytesIO()
+    # Every MATLAB reads the oldest format; its header goes into a block of its own before HDF5's.
+    with _h5py().File(buffer, "w", libver="earliest", userblock_size=512) as file:
+        _Writer(file).fields(file, variables, ())
+    buffer.seek(0)
+    buffer.write(HEADER)
+    replace_file(path, buffer.getvalue())
+
+
+def replace_file(path: str | PathLike[str], data: bytes) -> None:
+    """Write a file beside the one of this name, then put it in its place: wholly or not at all.
+
+    Raises
+    ------
+    FileError
+        If it cannot be written; nothing is left behind.
+    """
+    try:
+        target = Path(path).resolve()  # a symbolic link stays one
+        beside = target.parent / f".{secrets.token_hex(8)}.tmp"
+        if target.exists() and not target.is_file():
+            raise _refusal(f"{path}", "is a folder or a device, expected the name of a file")
+        try:
+            beside.write_bytes(data)
+            beside.replace(target)
+        finally:
+            beside.unlink(missing_ok=True)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        problem = f"cannot be written, choose another place: {reason}"
+        raise _refusal(f"{path}", problem) from error
+
+
+def _h5py() -> Any:
+    import h5py  # noqa: PLC0415 - so that `import fdref` stays light
+
+    return h5py
+
+
+def _refusal(subject: Iterable[str], problem: str) -> FileError:
     """Make the error; what it quotes of a file may hold line breaks and control codes."""
+    message = f"{''.join(subject)} {problem}"
     return FileError("".join(char if char.isprintable() else "?" for char in message))
 
 
@@ -115,21 +171,41 @@ def _check_signature(path: Path) -> int:
     """Return the size of a file that begins as it should."""
     expected = "expected a MATLAB v7.3 file"
     try:
-        # Opening a pipe would wait for its other end.
-        start = b"" if path.exists() and not path.is_file() else path.open("rb").read(128)
+        if path.exists() and not path.is_file():  # opening a pipe would wait for its other end
+            raise _refusal(f"{path}", f"is a folder or a device, {expected}")
+        with path.open("rb") as file:
+            start = file.read(len(HEADER))
+            size = file.seek(0, io.SEEK_END)
+        is_hdf5 = _h5py().is_hdf5(path)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise _refusal(f"{path} cannot be read, {expected}: {reason}") from error
-    if not start:
-        raise _refusal(f"{path} is empty, a folder or a device, {expected}")
+        raise _refusal(f"{path}", f"cannot be read, {expected}: {reason}") from error
     if start.startswith(b"MATLAB 5.0 MAT-file"):
-        raise _refusal(
-            f"{path} is a MATLAB v5 file, {expected}: load it in MATLAB and `save -v7.3`, "
-            "or read it with scipy.io.loadmat and write it again"
-        )
-    if not _h5py().is_hdf5(path):
-        raise _refusal(f"{path} is not HDF5 or cut off, {expected} (`save -v7.3` in MATLAB)")
-    return path.stat().st_size
+        remedy = "or read it with scipy.io.loadmat and write it again"
+        problem = f"is a MATLAB v5 file, {expected}: load it in MATLAB and `save -v7.3`, {remedy}"
+        raise _refusal(f"{path}", problem)
+    if not is_hdf5:
+        found = "not HDF5, or cut off" if start else "empty"
+        raise _refusal(f"{path}", f"is {found}, {expected}: `save -v7.3` in MATLAB")
+    return size
+
+
+def _check_heaps(path: Path) -> None:
+    """Walk the heaps, where attributes lie, as HDF5 does, which for ever repeats an empty entry."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        left = len(data)  # heaps do not overlap
+        start = data.find(HEAP)
+        while start >= 0:
+            (size,) = struct.unpack_from("<Q", data, start + 8)
+            left -= size
+            position, end = start + 16, start + size
+            while position + 16 <= end <= len(data) and left >= 0:
+                index, size = struct.unpack_from("<H6xQ", data, position)
+                entry = 16 + (size + 7) // 8 * 8 if index else size
+                if not 0 < entry <= end - position:
+                    raise ValueError(f"an entry of {entry} bytes in a heap")
+                position += entry
+            start = data.find(HEAP, start + 1)
 
 
 @dataclass
@@ -141,100 +217,94 @@ class _Reader:
     bytes_left: int = LARGEST
     objects_left: int = MOST_OBJECTS
 
-    def value(self, node: h5py.HLObject, where: str, depth: int = 0) -> Value:
+    def value(self, node: h5py.HLObject, place: Place) -> Value:
         """Read one object and all that is inside."""
-        if depth > DEEPEST:
-            raise _refusal(f"{where} is more than {DEEPEST} levels deep or contains itself: damaged")
+        if len(place) > DEEPEST:
+            raise _refusal(place, f"is {DEEPEST} levels deep or contains itself: damaged")
         kind = _text(_attribute(node, "MATLAB_class"))
         if "MATLAB_sparse" in node.attrs:
-            return Unsupported(f"sparse {kind}")
+            kind = "sparse"
         if "MATLAB_object_decode" in node.attrs or kind not in READABLE:
             return Unsupported(kind)
         if isinstance(node, _h5py().Group) and kind in ("struct", ""):
-            return self.struct(node, where, depth)
-        if not isinstance(node, _h5py().Dataset):
-            return Unsupported(f"{kind} stored as {type(node).__name__}")
-        if _h5py().check_ref_dtype(node.dtype) is _h5py().Reference:
-            return self.cell(node, where, depth)
-        if node.dtype.kind not in "biuf" or node.dtype.itemsize > 8:
-            return Unsupported(f"{kind} stored as {node.dtype}")
-        return _decode(self.load(node, where), kind, empty=bool(_attribute(node, "MATLAB_empty")))
+            return self.struct(node, place)
+        if _holds_references(node):
+            return self.cell(node, place)
+        if isinstance(node, _h5py().Dataset) and node.dtype.kind in "biuf":
+            empty = bool(_attribute(node, "MATLAB_empty"))
+            return _decode(self.load(node, place), kind, empty=empty)
+        return Unsupported(f"{kind} stored as {getattr(node, 'dtype', 'group')}")
 
-    def struct(self, group: h5py.Group, where: str, depth: int) -> Value:
+    def struct(self, group: h5py.Group, place: Place) -> Value:
         """Read a struct, or a struct array: there every field is a list of references."""
-        nodes = self.fields(group, f"{where}.")
+        nodes = self.fields(group, (*place, "."))
         if not nodes or not all(map(_is_column, nodes.values())):
-            return {n: self.value(node, f"{where}.{n}", depth + 1) for n, node in nodes.items()}
-        columns = {n: self.cell(node, f"{where}.{n}", depth) for n, node in nodes.items()}
-        if len({len(column) for column in columns.values()}) > 1:
-            raise _refusal(f"{where} is a struct array whose fields differ in length: damaged")
-        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+            return {name: self.value(node, (*place, f".{name}")) for name, node in nodes.items()}
+        columns = [self.cell(node, (*place, f".{name}")) for name, node in nodes.items()]
+        if len({len(column) for column in columns}) > 1:
+            raise _refusal(place, "is a struct array with fields of different lengths: damaged")
+        return [dict(zip(nodes, row, strict=True)) for row in zip(*columns, strict=True)]
 
-    def fields(self, group: h5py.Group, prefix: str) -> dict[str, h5py.HLObject]:
+    def fields(self, group: h5py.Group, place: Place) -> dict[str, h5py.HLObject]:
         """Open what the links of a group lead to, in MATLAB's order."""
         names = [name for name in group if not name.startswith("#")]  # '#refs#' is no variable
-        self.grant(prefix, objects=len(names))
+        self.grant(place, objects=len(names))
         for name in names:
             link = group.get(name, getlink=True)
             if "/" in name or not isinstance(link, _h5py().HardLink):
-                raise _refusal(f"{prefix}{name} links to elsewhere, expected data: do not trust it")
+                raise _refusal((*place, name), "is a link to elsewhere, expected data: not safe")
         order = _field_order(group, len(names))
         return {name: group[name] for name in (order if set(order) == set(names) else names)}
 
-    def cell(self, dataset: h5py.Dataset, where: str, depth: int) -> list[Value]:
+    def cell(self, dataset: h5py.Dataset, place: Place) -> list[Value]:
         """Read what the references of a cell, or of one field of a struct array, lead to."""
-        self.grant(where, objects=math.prod(dataset.shape or (1,)))
+        self.grant(place, objects=math.prod(dataset.shape or (1,)))
         values = []
-        for i, reference in enumerate(self.load(dataset, where).flat, start=1):
+        for i, reference in enumerate(self.load(dataset, place).flat, start=1):
+            element = (*place, f"{{{i}}}")
             if not reference:
-                raise _refusal(f"{where}{{{i}}} is a null reference, expected a value: damaged")
-            values.append(self.value(self.file[reference], f"{where}{{{i}}}", depth + 1))
+                raise _refusal(element, "is a null reference, expected data: damaged")
+            values.append(self.value(self.file[reference], element))
         return values
 
-    def load(self, dataset: h5py.Dataset, where: str) -> NDArray[Any]:
-        """Read the numbers of a dataset, once its claims are found to be true."""
+    def load(self, dataset: h5py.Dataset, place: Place) -> NDArray[Any]:
+        """Read a dataset, once its claims are found to be true."""
         if dataset.shape is None:  # HDF5's own way to say empty
             return np.zeros((0, 0), dataset.dtype)
-        self.check(dataset, where)
+        self.check(dataset, place)
         array = np.asarray(dataset[()])
         return array.astype(array.dtype.newbyteorder("="), copy=False)
 
-    def check(self, dataset: h5py.Dataset, where: str) -> None:
+    def check(self, dataset: h5py.Dataset, place: Place) -> None:
         """Refuse data in other files, data that only a plugin unpacks, and false claims."""
         if dataset.is_virtual or dataset.external:
-            raise _refusal(f"{where} lies in another file, expected data: do not trust it")
+            raise _refusal(place, "lies in another file, expected data: not safe")
         properties = dataset.id.get_create_plist()
         filters = [properties.get_filter(i)[0] for i in range(properties.get_nfilters())]
-        if not {*filters} <= {DEFLATE, SHUFFLE, FLETCHER32} or len({*filters}) < len(filters):
-            raise _refusal(
-                f"{where} is packed by HDF5 filters {filters}, expected gzip ({DEFLATE}), shuffle "
-                f"({SHUFFLE}) or fletcher32 ({FLETCHER32}) at most once: write it again with gzip"
-            )
+        if not {*filters} <= FILTERS.keys() or len({*filters}) < len(filters):
+            problem = f"is packed by HDF5 filters {filters}, expected each once of {FILTERS}"
+            raise _refusal(place, f"{problem}: write it again with gzip")
         size = math.prod(dataset.shape) * dataset.dtype.itemsize
         chunk = math.prod(dataset.chunks or (0,)) * dataset.dtype.itemsize
         stored = dataset.id.get_storage_size()
         most = stored * (DEFLATE_RATIO if DEFLATE in filters else 1) + SLACK
         if max(size, chunk) > most or stored > self.size:
-            raise _refusal(
-                f"{where} claims {max(size, chunk)} bytes and to store them in {stored}, "
-                f"in a file of {self.size}: damaged, do not trust it"
-            )
-        self.grant(where, size=size)
+            problem = f"claims {max(size, chunk)} bytes in {stored} of the file's {self.size}"
+            raise _refusal(place, f"{problem}, which cannot be: damaged or not safe")
+        self.grant(place, size=size)
         if DEFLATE in filters:
-            _check_chunks(dataset, chunk, filters.index(DEFLATE), where)
+            _check_chunks(dataset, chunk, filters.index(DEFLATE), place)
 
-    def grant(self, where: str, *, size: int = 0, objects: int = 0) -> None:
+    def grant(self, place: Place, *, size: int = 0, objects: int = 0) -> None:
         """Count what is about to be taken."""
         self.bytes_left -= size
         self.objects_left -= objects
         if min(self.bytes_left, self.objects_left) < 0:
-            raise _refusal(
-                f"{where} is too much, expected at most {LARGEST} bytes and {MOST_OBJECTS} values "
-                "in a file: save the network alone"
-            )
+            problem = f"is too much, expected at most {LARGEST} bytes and {MOST_OBJECTS} values"
+            raise _refusal(place, f"{problem} in a file: save the network alone")
 
 
-def _check_chunks(dataset: h5py.Dataset, limit: int, position: int, where: str) -> None:
+def _check_chunks(dataset: h5py.Dataset, limit: int, position: int, place: Place) -> None:
     """Refuse chunks that inflate to more than a chunk: HDF5 gives them any memory they want."""
     chunks: list[Any] = []
     dataset.id.chunk_iter(chunks.append)
@@ -243,7 +313,7 @@ def _check_chunks(dataset: h5py.Dataset, limit: int, position: int, where: str) 
         if chunk.size > SMALL_CHUNK and not skipped:
             _, packed = dataset.id.read_direct_chunk(chunk.chunk_offset)
             if len(zlib.decompressobj().decompress(packed, limit + 1)) > limit:
-                raise _refusal(f"{where} inflates to more than it claims: do not trust it")
+                raise _refusal(place, "inflates to more than it claims: not safe")
 
 
 def _attribute(node: h5py.HLObject, name: str) -> Any:
@@ -264,13 +334,14 @@ def _field_order(group: h5py.Group, count: int) -> list[str]:
     return []
 
 
+def _holds_references(node: h5py.HLObject) -> bool:
+    h5py = _h5py()
+    return isinstance(node, h5py.Dataset) and h5py.check_ref_dtype(node.dtype) is h5py.Reference
+
+
 def _is_column(node: h5py.HLObject) -> bool:
-    """Tell a field of a struct array: references that are not called a cell."""
-    return (
-        isinstance(node, _h5py().Dataset)
-        and _h5py().check_ref_dtype(node.dtype) is _h5py().Reference
-        and "MATLAB_class" not in node.attrs
-    )
+    """Tell a field of a struct array from a cell."""
+    return _holds_references(node) and "MATLAB_class" not in node.attrs
 
 
 def _decode(array: NDArray[Any], kind: str, *, empty: bool) -> Value:
@@ -307,33 +378,6 @@ def _characters(codes: NDArray[Any]) -> str:
     return lines.astype(f"<u{codes.itemsize}").tobytes().decode(encoding, "replace")[:-1]
 
 
-def write(path: str | os.PathLike[str], variables: Mapping[str, Value]) -> None:
-    """Write a MATLAB v7.3 file; the same variables give the same bytes.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The file; one that exists is replaced, once everything is written.
-    variables : mapping
-        By name: arrays with the axes as `read` returns them, 1-d ones becoming 1 x N; str; a list
-        becomes a 1 x N cell, a dict a struct.
-
-    Raises
-    ------
-    ArgumentError
-        If MATLAB has no such value, or no such name.
-    FileError
-        If the file cannot be written; nothing is left behind.
-    """
-    buffer = io.BytesIO()
-    # Every MATLAB reads the oldest format; its header goes into a block of its own before HDF5's.
-    with _h5py().File(buffer, "w", libver="earliest", userblock_size=512) as file:
-        _Writer(file).fields(file, variables, "", 0)
-    buffer.seek(0)
-    buffer.write(HEADER)
-    replace_file(path, buffer.getvalue())
-
-
 @dataclass
 class _Writer:
     """A file in the making, and how many values its cells refer to so far."""
@@ -341,31 +385,17 @@ class _Writer:
     file: h5py.File
     referred: int = 0
 
-    def fields(
-        self, group: h5py.Group, values: Mapping[str, Value], prefix: str, depth: int
-    ) -> None:
-        """Store values by name."""
-        for name, value in values.items():
-            if not IDENTIFIER.fullmatch(name):
-                raise ArgumentError(
-                    f"{prefix}{name!r} is no MATLAB name, expected at most 63 letters, digits and "
-                    "underscores after a letter: rename it"
-                )
-            self.value(group, name, value, f"{prefix}{name}", depth)
-
-    def value(
-        self, group: h5py.Group, name: str, value: Value, where: str, depth: int
-    ) -> h5py.HLObject:
+    def value(self, group: h5py.Group, name: str, value: Value, place: Place) -> h5py.HLObject:
         """Store one value and all that is inside."""
-        if depth > DEEPEST:
-            raise ArgumentError(f"{where} is more than {DEEPEST} levels deep or contains itself")
+        if len(place) > DEEPEST:
+            raise ArgumentError(f"{''.join(place)} is {DEEPEST} levels deep or contains itself")
         match value:
             case dict():
-                return self.struct(group, name, value, where, depth)
+                return self.struct(group, name, value, place)
             case list():
-                return self.cell(group, name, value, where, depth)
+                return self.cell(group, name, value, place)
             case str():
-                codes = np.frombuffer(value.encode("utf-16-le", "replace"), "<u2")
+                codes = np.frombuffer(value.encode("utf-16-le", "surrogatepass"), "<u2")
                 return _store(group, name, codes if value else np.zeros((0, 0)), "char")
             case np.ndarray() if value.dtype.newbyteorder("=") in CLASSES and value.ndim <= 32:
                 kind = CLASSES[value.dtype.newbyteorder("=")]
@@ -373,27 +403,36 @@ class _Writer:
                 return _store(group, name, value.astype(code, copy=False), kind)
         found = f"{value.dtype} array" if isinstance(value, np.ndarray) else type(value).__name__
         raise ArgumentError(
-            f"{where} is a {found}, expected an array of numbers or truth values with at most 32 "
-            "axes, a str, a list or a dict: convert it"
+            f"{''.join(place)} is a {found}, expected an array of numbers or truth values with at "
+            "most 32 axes, a str, a list or a dict: convert it"
         )
 
+    def fields(self, group: h5py.Group, values: Mapping[str, Value], place: Place) -> None:
+        """Store values by name."""
+        for name, value in values.items():
+            if not IDENTIFIER.fullmatch(name):
+                raise ArgumentError(
+                    f"{''.join(place)} {name!r} is no MATLAB name, expected a letter and at most "
+                    "62 letters, digits and underscores: rename it"
+                )
+            self.value(group, name, value, (*place, f".{name}" if place else name))
+
     def struct(
-        self, group: h5py.Group, name: str, values: dict[str, Value], where: str, depth: int
+        self, group: h5py.Group, name: str, values: dict[str, Value], place: Place
     ) -> h5py.Group:
         """Store a struct: a group with the order of its fields."""
         if len(values) > MOST_FIELDS:
-            raise ArgumentError(f"{where} has {len(values)} fields, expected at most {MOST_FIELDS}")
+            problem = f"has {len(values)} fields, expected at most {MOST_FIELDS}: split it"
+            raise ArgumentError(f"{''.join(place)} {problem}")
         struct = group.create_group(name)
-        self.fields(struct, values, f"{where}.", depth + 1)
+        self.fields(struct, values, place)
         names = np.empty(len(values), object)
         names[:] = [np.frombuffer(field.encode(), "S1") for field in values]
         struct.attrs["MATLAB_class"] = np.bytes_("struct")
         struct.attrs.create("MATLAB_fields", names, dtype=_h5py().vlen_dtype(np.dtype("S1")))
         return struct
 
-    def cell(
-        self, group: h5py.Group, name: str, values: list[Value], where: str, depth: int
-    ) -> h5py.Dataset:
+    def cell(self, group: h5py.Group, name: str, values: list[Value], place: Place) -> h5py.Dataset:
         """Store a cell: references to its elements."""
         if not values:
             return _store(group, name, np.zeros((0, 0)), "cell")
@@ -402,9 +441,9 @@ class _Writer:
         references = np.empty((len(values), 1), _h5py().ref_dtype)
         for i, value in enumerate(values):
             self.referred += 1
-            element = f"{where}{{{i + 1}}}"
-            node = self.value(self.file["#refs#"], str(self.referred), value, element, depth + 1)
-            references[i, 0] = node.ref
+            element = (*place, f"{{{i + 1}}}")
+            node = self.value(self.file["#refs#"], str(self.referred), value, element)
+            references[i] = node.ref
         return _store(group, name, references, "cell")
 
 
@@ -420,26 +459,3 @@ def _store(group: h5py.Group, name: str, array: NDArray[Any], kind: str) -> h5py
     if not array.size:
         dataset.attrs["MATLAB_empty"] = np.uint8(1)
     return dataset
-
-
-def replace_file(path: str | os.PathLike[str], data: bytes) -> None:
-    """Write a file beside the one of this name and put it in its place: wholly or not at all.
-
-    Raises
-    ------
-    FileError
-        If it cannot be written; nothing is left behind.
-    """
-    try:
-        target = Path(path).resolve()  # a symbolic link stays one
-        beside = target.parent / f".{secrets.token_hex(8)}.tmp"
-        if target.exists() and not target.is_file():
-            raise _refusal(f"{path} is a folder or a device, expected the name of a file")
-        try:
-            beside.write_bytes(data)
-            beside.replace(target)
-        finally:
-            beside.unlink(missing_ok=True)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise _refusal(f"{path} cannot be written, choose another place: {reason}") from error

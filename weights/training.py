@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, replace
-
 from typing import TYPE_CHECKING
 from zipfile import BadZipFile
 
 import numpy as np
+from fdref.weights.matlab import replace_file
 
 from fdref.backward import backward, cross_entropy
 from fdref.errors import ArgumentError, FileError, NetworkError
 from fdref.forward import forward
 from fdref.layers import Conv, Pool, ReLU, Softmax
 from fdref.network import Network
-from fdref.weights.matlab import replace_file
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from fdref.layers import Array
     from fdref.weights.mnist import Digits
+
+    from fdref.layers import Array
 
 BATCH, RATE, MOMENTUM, DECAY = 100, 0.001, 0.9, 0.0005
 CLASSES = tuple("0123456789")
@@ -131,15 +130,15 @@ def train_epoch(
 
 def _step(weights: Weights, velocity: Weights, gradients: Weights) -> tuple[Weights, Weights]:
     """Take one step of gradient descent with momentum and weight decay, biases included."""
-    moved, faster = {}, {}
-    for number, gradient in gradients.items():
-        faster[number] = tuple(
+    moved: Weights = {}
+    faster: Weights = {}
+    for number, own in weights.items():
+        pull_filters, pull_biases = (
             MOMENTUM * v - RATE * (g + DECAY * w)
-            for v, g, w in zip(velocity[number], gradient, weights[number], strict=True)
+            for v, g, w in zip(velocity[number], gradients[number], own, strict=True)
         )
-        moved[number] = tuple(
-            w + v for w, v in zip(weights[number], faster[number], strict=True)
-        )
+        faster[number] = pull_filters, pull_biases
+        moved[number] = own[0] + pull_filters, own[1] + pull_biases
     return moved, faster
 
 
@@ -155,13 +154,13 @@ def error_rate(net: Network, digits: Digits) -> float:
 
 def save_checkpoint(run: Training, path: Path) -> None:
     """Write a training run to a file from which it goes on as if it had not stopped."""
-    arrays = {"seed": run.seed, "losses": run.losses, "errors": run.errors}
-    for name, group in (("weights", run.weights), ("velocity", run.velocity)):
-        for number, (filters, biases) in group.items():
-            arrays[f"{name}/{number}/filters"] = filters
-            arrays[f"{name}/{number}/biases"] = biases
+    arrays = {name: np.array(getattr(run, name)) for name in ("seed", "losses", "errors")}
+    for group in ("weights", "velocity"):
+        for number, (filters, biases) in getattr(run, group).items():
+            arrays[f"{group}/{number}/filters"] = filters
+            arrays[f"{group}/{number}/biases"] = biases
     buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
+    np.savez(buffer, allow_pickle=False, **arrays)
     replace_file(path, buffer.getvalue())
 
 
@@ -175,16 +174,13 @@ def read_checkpoint(path: Path) -> Training:
     """
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            groups: list[Weights] = [
-                {
-                    n: (_shaped(arrays[f"{name}/{n}/filters"], shape),
-                        _shaped(arrays[f"{name}/{n}/biases"], shape[:1]))
-                    for n, shape in FILTERS.items()
-                }
-                for name in ("weights", "velocity")
-            ]  # fmt: skip
-            losses, errors = tuple(arrays["losses"].tolist()), tuple(arrays["errors"].tolist())
-            return Training(int(arrays["seed"]), *groups, losses, errors)
+            return Training(
+                int(arrays["seed"]),
+                _weights(arrays, "weights"),
+                _weights(arrays, "velocity"),
+                tuple(arrays["losses"].tolist()),
+                tuple(arrays["errors"].tolist()),
+            )
     except FileNotFoundError:
         raise FileError(f"there is no {path} to resume from; start without --resume") from None
     except (OSError, EOFError, KeyError, ValueError, TypeError, BadZipFile) as error:
@@ -193,7 +189,11 @@ def read_checkpoint(path: Path) -> Training:
         ) from None
 
 
-def _shaped(array: Array, shape: tuple[int, ...]) -> Array:
-    if array.shape != shape or array.dtype != np.float32:
-        raise ValueError(f"weights of {array.dtype} {array.shape} where float32 {shape} belong")
-    return array
+def _weights(arrays: Mapping[str, Array], group: str) -> Weights:
+    found = {}
+    for number, shape in FILTERS.items():
+        filters, biases = (arrays[f"{group}/{number}/{part}"] for part in ("filters", "biases"))
+        if (filters.shape, biases.shape) != (shape, shape[:1]):
+            raise ValueError(f"{group} of layer {number} have another shape")
+        found[number] = filters.astype(np.float32), biases.astype(np.float32)
+    return found

@@ -1,0 +1,220 @@
+"""`fdref decode`: a network's filters as numbers and pictures."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import fdref
+from fdref.commands.info import by
+from fdref.commands.output import new_files
+from fdref.commands.table import print_table
+from fdref.decode import decodable_number, decode, filter_indices
+from fdref.errors import ArgumentError
+from fdref.resize import METHODS
+from fdref.weights import SHIPPED
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterator, Sequence
+
+    import h5py
+
+    from fdref.layers import Array
+    from fdref.network import Network
+
+METHOD = "filter decoding with substitution, arXiv 1511.05084"
+COLUMNS = ("layer", "filters", "pixels", "smallest", "largest", "seconds", "dataset", "picture")
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "decode",
+        help="decode filters to image space",
+        description="Decode filters to image space. Writes DIR/decoded.h5, one dataset a layer, "
+        "and one picture a layer: each filter on its own contrast, grey is zero.",
+    )
+    add = parser.add_argument
+    add("model", metavar="MODEL", nargs="?", help="a SimpleNN .mat file, v7.3 (the shipped LeNet)")
+    add("--layers", metavar="1,3,5", help="numbers or names of layers (every convolution)")
+    add("--filters", metavar="0-9,12", help="numbers of filters, from 0 (all)")
+    add("--unpool", choices=METHODS, default="bicubic", help="how pooling is undone (bicubic)")
+    add(
+        "--engine",
+        choices=("compiled", "reference"),
+        default="compiled",
+        help="Numba in the weights' precision, or plain NumPy in float64 (compiled)",
+    )
+    add("--no-pictures", action="store_true", help="write decoded.h5 alone")
+    add("-o", dest="folder", metavar="DIR", type=Path, default=Path("decoded"), help="(decoded)")
+    parser.set_defaults(run=run)
+
+
+@dataclass(frozen=True)
+class Job:
+    """Filters of one layer to be decoded."""
+
+    number: int
+    label: str
+    filters: Sequence[int]
+
+    @property
+    def stem(self) -> str:
+        """The name of the dataset and of the picture, less its ending."""
+        return f"layer{self.number}"
+
+
+def run(options: argparse.Namespace) -> None:
+    """Decode and write; nothing is written before all that was asked for is found to exist."""
+    source = options.model or SHIPPED
+    net = fdref.load(source)
+    jobs = plan(net, options.layers, options.filters)
+    names = ["decoded.h5"]
+    if not options.no_pictures:
+        names += [f"{job.stem}.png" for job in jobs]
+    with new_files(options.folder, names) as folder:
+        rows = write(net, jobs, options, attributes(Path(source), options), folder)
+    print_table(COLUMNS, rows)
+    pictures = f" and {len(jobs)} pictures" if len(names) > 1 else ""
+    print(f"wrote {options.folder / 'decoded.h5'}{pictures}")
+
+
+def plan(net: Network, layers: str | None, filters: str | None) -> list[Job]:
+    """Read which filters of which layers are meant."""
+    wanted: Sequence[str | int] = net.decodable
+    if layers is not None:
+        parts = [part.strip() for part in layers.split(",")]
+        wanted = [int(part) if part.isdecimal() else part for part in parts]
+    numbers = [decodable_number(net, layer) for layer in wanted]
+    if len(set(numbers)) < len(numbers):
+        raise ArgumentError(f"--layers {layers} names a layer twice")
+    jobs = []
+    for number in numbers:
+        chosen: Sequence[int] = range(net.channels[number])
+        if filters is not None:
+            parts_of = ranges(filters)
+            filter_indices(net, number, [end for part in parts_of for end in (part[0], part[-1])])
+            chosen = [k for part in parts_of for k in part]
+        jobs.append(Job(number, net.describe(number), chosen))
+    return jobs
+
+
+def ranges(text: str) -> list[range]:
+    """Read numbers and ranges of filters.
+
+    >>> ranges("0-3,12")
+    [range(0, 4), range(12, 13)]
+    """
+    found = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        last = last if dash else first
+        if not (first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
+            raise ArgumentError(f"--filters {text} cannot be read; expected for example 0-9,12")
+        found.append(range(int(first), int(last) + 1))
+    return found
+
+
+def attributes(source: Path, options: argparse.Namespace) -> dict[str, str]:
+    """Say what every dataset is the result of."""
+    return {
+        "method": METHOD,
+        "unpool": options.unpool,
+        "engine": options.engine,
+        "fdref_version": fdref.__version__,
+        "model": source.name,
+        "model_sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
+    }
+
+
+def write(
+    net: Network,
+    jobs: Sequence[Job],
+    options: argparse.Namespace,
+    shared: dict[str, str],
+    folder: Path,
+) -> list[tuple[str, ...]]:
+    """Decode layer by layer into a folder; return what to tell about each layer."""
+    import h5py  # noqa: PLC0415 - only where it is used, so that --help is quick
+
+    rows: list[tuple[str, ...]] = []
+    with (
+        progress_bar(sum(len(job.filters) for job in jobs)) as advance,
+        h5py.File(folder / "decoded.h5", "w", libver="latest") as file,
+    ):
+        for job in jobs:
+            begin = perf_counter()
+            bank = decode(net, job.number, job.filters, options.unpool, options.engine, advance)
+            seconds = perf_counter() - begin
+            store(file, job, bank, net, shared)
+            picture = ""
+            if not options.no_pictures:
+                picture = f"{job.stem}.png"
+                draw(folder / picture, job, bank, options.unpool)
+            rows.append(
+                (
+                    job.label,
+                    str(len(bank)),
+                    f"{bank.shape[1]} x {by(bank.shape[2:])}",
+                    f"{bank.min():.4g}",
+                    f"{bank.max():.4g}",
+                    f"{seconds:.3f}",
+                    job.stem,
+                    picture,
+                )
+            )
+    return rows
+
+
+def store(file: h5py.File, job: Job, bank: Array, net: Network, shared: dict[str, str]) -> None:
+    """Write one layer's decoded filters, (K, C0, Rh, Rw), and what they are."""
+    dataset = file.create_dataset(job.stem, data=bank)
+    field = fdref.receptive_field(net, job.number)
+    dataset.attrs.update(shared)
+    dataset.attrs["layer"] = job.number
+    dataset.attrs["layer_name"] = net[job.number].name
+    dataset.attrs["filters"] = compact(job.filters)
+    dataset.attrs["receptive_field_size"] = field.size
+    dataset.attrs["receptive_field_stride"] = field.stride
+    dataset.attrs["receptive_field_offset"] = field.offset
+
+
+def compact(numbers: Sequence[int]) -> str:
+    """Write numbers as `ranges` reads them.
+
+    >>> compact([0, 1, 2, 3, 12])
+    '0-3,12'
+    """
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1][1:] = [number]
+        else:
+            runs.append([number])
+    return ",".join("-".join(map(str, run)) for run in runs)
+
+
+def draw(path: Path, job: Job, bank: Array, unpool: str) -> None:
+    """Draw one layer's decoded filters."""
+    from fdref.pictures import save_filters  # noqa: PLC0415 - matplotlib takes its time
+
+    title = f"{job.label}: {len(bank)} decoded filters of {by(bank.shape[2:])} pixels, {unpool}"
+    save_filters(path, bank, title, [str(k) for k in job.filters])
+
+
+@contextmanager
+def progress_bar(total: int) -> Iterator[Callable[[int], object] | None]:
+    """Show on a terminal how far decoding is, once it has taken two seconds."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from tqdm import tqdm  # noqa: PLC0415
+
+    with tqdm(total=total, unit=" filters", delay=2, leave=False) as bar:
+        yield bar.update

@@ -1,0 +1,120 @@
+"""`fdref train`: train the LeNet anew."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import fdref
+from fdref.errors import ArgumentError, FileError
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterator
+
+    from fdref.weights.training import Training
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "train",
+        help="train the LeNet anew",
+        description="Train the LeNet on MNIST, as the shipped one was. After each epoch all is "
+        "kept in FILE.checkpoint, from which --resume goes on as if nothing had happened.",
+    )
+    add = parser.add_argument
+    add("--mnist", metavar="DIR", type=Path, required=True, help="folder of MNIST's four IDX files")
+    add("--epochs", metavar="N", type=int, default=20, help="(20)")
+    add("--seed", metavar="N", type=int, default=0, help="same seed, same file (0)")
+    add("--resume", action="store_true", help="go on from FILE.checkpoint")
+    add("-o", dest="path", metavar="FILE", type=Path, default=Path("lenet.mat"), help="(lenet.mat)")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Train epoch by epoch, and write the network when the last is done."""
+    from fdref.weights import training  # noqa: PLC0415 - only where it is used
+
+    checkpoint = options.path.with_name(options.path.name + ".checkpoint")
+    check(options, checkpoint)
+    data = fdref.mnist(options.mnist)
+    state = training.read_checkpoint(checkpoint) if options.resume else training.start(options.seed)
+    if state.seed != options.seed or state.epoch > options.epochs:
+        raise ArgumentError(
+            f"{checkpoint} is of seed {state.seed} after {state.epoch} epochs; "
+            f"expected seed {options.seed} and at most {options.epochs}"
+        )
+    average = training.average_image(data.train)
+    while state.epoch < options.epochs:
+        begin = perf_counter()
+        with progress_bar(state, len(data.train.labels)) as advance:
+            state = training.train_epoch(state, data.train, advance)
+        training.save_checkpoint(state, checkpoint)
+        test_error = training.error_rate(training.lenet(state.weights, average), data.test)
+        tell(state, test_error, perf_counter() - begin, options.epochs)
+    net = training.lenet(state.weights, average)
+    wrong = training.error_rate(net, data.test)
+    provenance = (
+        f"fdref {fdref.__version__}, fdref train --epochs {options.epochs} --seed {options.seed}, "
+        f"MNIST, test error {wrong:.2%}"
+    )
+    fdref.save(training.lenet(state.weights, average, provenance), options.path)
+    checkpoint.unlink(missing_ok=True)
+    print(f"wrote {options.path}: {1 - wrong:.2%} of {len(data.test.labels):,} test images right")
+
+
+def check(options: argparse.Namespace, checkpoint: Path) -> None:
+    """Refuse what could only fail after a long time."""
+    if options.epochs < 1 or options.seed < 0:
+        raise ArgumentError(
+            f"--epochs {options.epochs} --seed {options.seed}; expected at least 1 and 0"
+        )
+    if options.path.exists():
+        raise FileError(f"{options.path} exists already; delete it or choose another -o")
+    if not options.path.absolute().parent.is_dir():
+        raise FileError(f"{options.path.parent} is no folder; choose another -o")
+    if checkpoint.exists() and not options.resume:
+        raise FileError(f"{checkpoint} exists; go on with --resume, or delete it")
+
+
+@contextmanager
+def progress_bar(
+    state: Training, images: int
+) -> Iterator[Callable[[int, float, float], object] | None]:
+    """Show on a terminal the epoch's averages so far and the time it still takes."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from tqdm import tqdm  # noqa: PLC0415
+
+    with tqdm(total=images, unit=" images", leave=False, desc=f"epoch {state.epoch + 1}") as bar:
+        seen, loss_sum, error_sum = 0, 0.0, 0.0
+
+        def advance(count: int, loss: float, error: float) -> None:
+            nonlocal seen, loss_sum, error_sum
+            seen, loss_sum, error_sum = (
+                seen + count,
+                loss_sum + count * loss,
+                error_sum + count * error,
+            )
+            bar.set_postfix_str(
+                f"loss {loss_sum / seen:.4f}, error {error_sum / seen:.2%}", refresh=False
+            )
+            bar.update(count)
+
+        yield advance
+
+
+def tell(state: Training, test_error: float, seconds: float, epochs: int) -> None:
+    """Print one line for an epoch that is done."""
+    left = seconds * (epochs - state.epoch)
+    print(
+        f"epoch {state.epoch}/{epochs}: loss {state.losses[-1]:.4f}, error {state.errors[-1]:.2%}, "
+        f"test error {test_error:.2%}, {seconds:.1f} s"
+        + (f", about {left / 60:.0f} min left" if left else ""),
+        flush=True,
+    )

@@ -1,0 +1,251 @@
+"""MatConvNet's SimpleNN struct, as `fdref.weights.matlab` reads it, and our networks.
+
+MATLAB's H x W x C x K arrays arrive with reversed axes, (K, C, W, H), less the leading axes of
+length 1, which MATLAB drops; one swap of the last two axes makes them ours.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from fdref.weights.matlab import Unsupported
+
+from fdref.errors import FdrefError, NetworkError
+from fdref.layers import BatchNorm, Conv, Dropout, Normalize, Pool, ReLU, Softmax
+from fdref.network import Network
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fdref.weights.matlab import Value
+    from numpy.typing import NDArray
+
+    from fdref.geometry import Pair
+    from fdref.layers import Array, Layer
+
+    Struct = Mapping[str, Value]
+
+KINDS = "conv, pool, relu, normalize, bnorm, dropout, softmax, softmaxloss"
+
+
+def network_from(variables: Struct) -> Network:
+    """Put together the network in a file's variables: `net`, or its fields by themselves.
+
+    Raises
+    ------
+    NetworkError
+        If there is none, or it is no SimpleNN network of layers that we know, or they do not fit.
+    """
+    net = variables.get("net", variables)
+    if not isinstance(net, dict) or "layers" not in net:
+        found = ", ".join(sorted(variables)) or "none"
+        raise NetworkError(
+            f"there is no network among the file's variables ({found}); expected `net` with a "
+            "field `layers`, or `layers` itself"
+        )
+    if "params" in net and "vars" in net:
+        raise NetworkError("the network is a DagNN; expected a SimpleNN, a plain chain of layers")
+    structs = net["layers"] if isinstance(net["layers"], list) else [net["layers"]]
+    layers = [_layer(number, struct) for number, struct in enumerate(structs, 1)]
+    meta = net.get("meta")
+    about: Struct = meta if isinstance(meta, dict) else net  # older nets have no `meta`
+    size, channels = _input_shape(about)
+    known = channels or next((x.filters.shape[1] for x in layers if isinstance(x, Conv)), None)
+    return Network(
+        layers,
+        average=_average(about, known),
+        input_size=size,
+        input_channels=channels,
+        classes=_classes(about),
+        provenance=_text(about, "provenance"),
+    )
+
+
+def variables_of(net: Network) -> dict[str, Value]:
+    """Return the variables of a file that holds a network, for MATLAB and for `network_from`."""
+    normalization: dict[str, Value] = {}
+    if net.average is not None:
+        normalization["averageImage"] = _to_matlab(net.average)
+    meta: dict[str, Value] = {"normalization": normalization}
+    if net.input_size is not None:
+        shape = np.array([*net.input_size, net.channels[0]], float)
+        meta["inputSize"] = np.append(shape, 1.0)
+        normalization["imageSize"] = shape
+    if net.classes:
+        names: list[Value] = list(net.classes)
+        meta["classes"] = {"name": names, "description": names}
+    if net.provenance:
+        meta["provenance"] = net.provenance
+    layers: list[Value] = [_struct(layer) for layer in net]
+    return {"net": {"layers": layers, "meta": meta}}
+
+
+def _layer(number: int, struct: Value) -> Layer:
+    """Make one layer; what is wrong with it is said with its number, type and name."""
+    if not isinstance(struct, dict) or not isinstance(struct.get("type"), str):
+        raise NetworkError(f"layer {number} has no type; expected a struct with a field `type`")
+    kind, name = _text(struct, "type"), _text(struct, "name")
+    try:
+        return _layer_of_kind(kind, struct, name)
+    except FdrefError as error:
+        label = f"{kind} {name!r}" if name else kind
+        raise NetworkError(f"layer {number} ({label}): {error}") from None
+
+
+def _layer_of_kind(kind: str, struct: Struct, name: str) -> Layer:
+    match kind:
+        case "conv":
+            filters, bias = _weights(struct)[:2]
+            return Conv(
+                _from_matlab(filters, 4),
+                bias.ravel() if bias.size else None,
+                _whole(struct, "stride", 1),
+                _whole(struct, "pad", 0),
+                _whole(struct, "dilate", 1),
+                name,
+            )
+        case "pool":
+            window, stride = _whole(struct, "pool"), _whole(struct, "stride", 1)
+            method = _text(struct, "method") or "max"
+            return Pool(window, stride, _whole(struct, "pad", 0), method, name)
+        case "relu":
+            return ReLU(float(_numbers(struct, "leak", 0.0)[0]), name)
+        case "normalize" | "lrn":
+            return _normalize(struct, name)
+        case "bnorm":
+            return _batch_norm(struct, name)
+        case "dropout":
+            return Dropout(float(_numbers(struct, "rate", 0.5)[0]), name)
+        case "softmax" | "softmaxloss":
+            return Softmax(name)
+    raise NetworkError(f"fdref does not know this type of layer; expected one of {KINDS}")
+
+
+def _normalize(struct: Struct, name: str) -> Normalize:
+    param = _numbers(struct, "param")
+    if len(param) != 4 or param[0] % 1:
+        raise NetworkError(f"`param` is {param.tolist()}; expected [channels kappa alpha beta]")
+    kappa, alpha, beta = map(float, param[1:])
+    return Normalize(int(param[0]), kappa, alpha, beta, name)
+
+
+def _batch_norm(struct: Struct, name: str) -> BatchNorm:
+    gain, bias, *more = _weights(struct)
+    if not more:
+        raise NetworkError("there are no moments; expected weights {gain, bias, moments}")
+    moments = more[0] if more[0].ndim == 2 else more[0].reshape(-1, 1)
+    if len(moments) != 2:
+        raise NetworkError(
+            f"the moments have MATLAB size {moments.shape[::-1]}; expected one mean and one "
+            "standard deviation for each channel"
+        )
+    return BatchNorm(gain.ravel(), bias.ravel(), moments[0], moments[1], name)
+
+
+def _weights(struct: Struct) -> list[NDArray[Any]]:
+    """Return the arrays in `weights`, or in older nets' `filters` and `biases`."""
+    values = struct.get("weights")
+    if not isinstance(values, list) or not values:
+        values = [struct[key] for key in ("filters", "biases", "moments") if key in struct]
+    arrays = [value for value in values if isinstance(value, np.ndarray)]
+    if not arrays or len(arrays) < len(values):
+        raise NetworkError("the weights are no arrays; expected `weights` {filters, biases}")
+    return [*arrays, np.zeros(0)] if len(arrays) == 1 else arrays
+
+
+def _from_matlab(array: NDArray[Any], ndim: int) -> NDArray[Any]:
+    """Restore the axes that MATLAB dropped, and our order of rows and columns."""
+    if array.ndim > ndim:
+        raise NetworkError(f"an array has MATLAB size {array.shape[::-1]}; expected {ndim} axes")
+    return array.reshape((1,) * (ndim - array.ndim) + array.shape).swapaxes(-1, -2)
+
+
+def _to_matlab(array: Array) -> Array:
+    """Reverse `_from_matlab`."""
+    swapped = array.swapaxes(-1, -2)
+    while swapped.ndim > 2 and len(swapped) == 1:
+        swapped = swapped[0]
+    return np.ascontiguousarray(swapped)
+
+
+def _numbers(struct: Struct, key: str, default: float | None = None) -> NDArray[Any]:
+    """Return the numbers in a field; an absent or empty one means the default."""
+    value = struct.get(key, np.zeros(0))
+    if not isinstance(value, np.ndarray):
+        raise NetworkError(f"`{key}` is no array of numbers")
+    if value.size == 0 and default is None:
+        raise NetworkError(f"`{key}` is missing")
+    return value.ravel() if value.size else np.array([default])
+
+
+def _whole(struct: Struct, key: str, default: int | None = None) -> list[int]:
+    numbers = _numbers(struct, key, default)
+    if not np.isfinite(numbers).all() or (numbers % 1).any():
+        raise NetworkError(f"`{key}` is {numbers.tolist()}; expected whole numbers")
+    return [int(n) for n in numbers]
+
+
+def _text(struct: Struct, key: str) -> str:
+    value = struct.get(key, "")
+    return value if isinstance(value, str) else ""
+
+
+def _input_shape(about: Struct) -> tuple[Pair | None, int | None]:
+    """Return the size and number of channels of the input, as far as a net's `meta` tells."""
+    normalization = about.get("normalization")
+    found = about.get("inputSize")
+    if found is None and isinstance(normalization, dict):
+        found = normalization.get("imageSize")
+    if not isinstance(found, np.ndarray) or found.size < 2:
+        return None, None
+    shape = [int(n) if np.isfinite(n) else 0 for n in found.ravel()[:3]]
+    if min(shape) < 1:
+        return None, None
+    return (shape[0], shape[1]), shape[2] if len(shape) > 2 else None
+
+
+def _average(about: Struct, channels: int | None) -> NDArray[Any] | None:
+    """Return the average image (C, H, W) or colour (C,)."""
+    normalization = about.get("normalization")
+    found = normalization.get("averageImage") if isinstance(normalization, dict) else None
+    if isinstance(found, Unsupported | str | list | dict):
+        raise NetworkError("`averageImage` is no array of numbers")
+    if found is None or found.size == 0:
+        return None
+    return found.ravel() if found.size == channels else _from_matlab(found, 3)
+
+
+def _classes(about: Struct) -> list[str]:
+    """Return the names of the classes, preferring words over codes."""
+    found = about.get("classes")
+    if isinstance(found, dict):
+        found = found.get("description", found.get("name"))
+    return [str(name) for name in found] if isinstance(found, list) else []
+
+
+def _struct(layer: Layer) -> dict[str, Value]:
+    """Return a layer as MatConvNet's struct."""
+    struct: dict[str, Value] = {"type": layer.kind, "name": layer.name}
+    match layer:
+        case Conv(filters=filters, bias=bias):
+            biases = np.zeros((0, 0), filters.dtype) if bias is None else bias
+            struct["weights"] = [_to_matlab(filters), biases]
+        case BatchNorm():
+            moments = np.stack([layer.mean, layer.deviation])
+            struct["weights"] = [layer.gain.reshape(1, -1), layer.bias.reshape(1, -1), moments]
+        case Normalize(size=size, kappa=kappa, alpha=alpha, beta=beta):
+            struct["param"] = np.array([size, kappa, alpha, beta])
+        case ReLU(leak=leak):
+            struct["leak"] = np.array(leak)
+        case Dropout(rate=rate):
+            struct["rate"] = np.array(rate)
+        case Pool(method=method, window=window):
+            struct["method"] = method
+            struct["pool"] = np.array(window, float)
+    if isinstance(layer, Conv | Pool):
+        struct["stride"] = np.array(layer.stride, float)
+        struct["pad"] = np.array(layer.pad, float)
+    if isinstance(layer, Conv):
+        struct["dilate"] = np.array(layer.dilate, float)
+    return struct
