@@ -133,8 +133,8 @@ def one_layer_down(
             return engine.substitute(pictures, bank, stride, dilate, net.groups(number))
         case Pool(window=window, stride=stride):
             return engine.unpool(pictures, stride, window, unpool)
-        case BatchNorm(gain=gain, deviation=deviation):
-            return pictures * (gain / deviation).astype(pictures.dtype)[:, None, None]
+        case BatchNorm() as norm:
+            return pictures * norm.scale(pictures.dtype)
         case _:
             return pictures
 

@@ -101,11 +101,8 @@ def normalize(x: Array, size: int, kappa: float, alpha: float, beta: float) -> A
 
 def normalize_batch(x: Array, layer: BatchNorm) -> Array:
     """Apply the moments of the training set and the learnt gain and bias, channel by channel."""
-    gain, bias, mean, deviation = (
-        values.astype(x.dtype)[:, None, None]
-        for values in (layer.gain, layer.bias, layer.mean, layer.deviation)
-    )
-    return (x - mean) * (gain / deviation) + bias
+    mean, bias = (values.astype(x.dtype)[:, None, None] for values in (layer.mean, layer.bias))
+    return (x - mean) * layer.scale(x.dtype) + bias
 
 
 def softmax(x: Array) -> Array:

@@ -233,6 +233,10 @@ class BatchNorm:
             name=name,
         )
 
+    def scale(self, dtype: np.dtype[Any]) -> Array:
+        """Return ``gain / deviation`` (C, 1, 1), the linear part, computed in a dtype."""
+        return (self.gain.astype(dtype) / self.deviation.astype(dtype))[:, None, None]
+
 
 @dataclass(frozen=True)
 class Dropout:

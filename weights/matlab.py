@@ -36,11 +36,10 @@ MOST_OBJECTS = 100_000  # that a file may have us visit: a minute's work
 DEEPEST = 64  # cells and structs within each other; a circle is deeper than any number
 MOST_FIELDS = 4000  # HDF5 has 64 KiB for the list of their names
 SLACK = 2**20  # bytes that may be claimed and not stored: fill values, the rest of a last chunk
-DEFLATE = 1
-FILTERS = {DEFLATE: "gzip", 2: "shuffle", 3: "fletcher32"}  # by HDF5's numbers
+DEFLATE, SHUFFLE, FLETCHER32 = 1, 2, 3  # HDF5's numbers
+FILTERS = {SHUFFLE: "shuffle", DEFLATE: "gzip", FLETCHER32: "fletcher32"}
 DEFLATE_RATIO = 1032  # zlib cannot do better
 HEAP = b"GCOL\1\0\0\0"
-SMALL_CHUNK = 2**16  # cannot inflate to anything that hurts
 
 DTYPES = {"double": "f8", "single": "f4", "logical": "?"}
 DTYPES |= {f"int{8 * size}": f"i{size}" for size in (1, 2, 4, 8)}
@@ -253,7 +252,7 @@ class _Reader:
             link = group.get(name, getlink=True)
             if "/" in name or not isinstance(link, _h5py().HardLink):
                 raise _refusal((*place, name), "is a link to elsewhere, expected data: not safe")
-        order = _field_order(group, len(names))
+        order = [_text(name) for name in _attribute(group, "MATLAB_fields", len(names))]
         return {name: group[name] for name in (order if set(order) == set(names) else names)}
 
     def cell(self, dataset: h5py.Dataset, place: Place) -> list[Value]:
@@ -281,9 +280,9 @@ class _Reader:
             raise _refusal(place, "lies in another file, expected data: not safe")
         properties = dataset.id.get_create_plist()
         filters = [properties.get_filter(i)[0] for i in range(properties.get_nfilters())]
-        if not {*filters} <= FILTERS.keys() or len({*filters}) < len(filters):
-            problem = f"is packed by HDF5 filters {filters}, expected each once of {FILTERS}"
-            raise _refusal(place, f"{problem}: write it again with gzip")
+        if filters != [code for code in FILTERS if code in filters]:
+            problem = f"is packed by HDF5 filters {filters}, expected at most {FILTERS}"
+            raise _refusal(place, f"{problem}, in this order: write it again with gzip")
         size = math.prod(dataset.shape) * dataset.dtype.itemsize
         chunk = math.prod(dataset.chunks or (0,)) * dataset.dtype.itemsize
         stored = dataset.id.get_storage_size()
@@ -292,8 +291,8 @@ class _Reader:
             problem = f"claims {max(size, chunk)} bytes in {stored} of the file's {self.size}"
             raise _refusal(place, f"{problem}, which cannot be: damaged or not safe")
         self.grant(place, size=size)
-        if DEFLATE in filters:
-            _check_chunks(dataset, chunk, filters.index(DEFLATE), place)
+        if filters:
+            _check_chunks(dataset, filters, chunk, place)
 
     def grant(self, place: Place, *, size: int = 0, objects: int = 0) -> None:
         """Count what is about to be taken."""
@@ -304,34 +303,37 @@ class _Reader:
             raise _refusal(place, f"{problem} in a file: save the network alone")
 
 
-def _check_chunks(dataset: h5py.Dataset, limit: int, position: int, place: Place) -> None:
-    """Refuse chunks that inflate to more than a chunk: HDF5 gives them any memory they want."""
-    chunks: list[Any] = []
-    dataset.id.chunk_iter(chunks.append)
-    for chunk in chunks:
-        skipped = chunk.filter_mask >> position & 1  # what does not shrink is stored as it is
-        if chunk.size > SMALL_CHUNK and not skipped:
-            _, packed = dataset.id.read_direct_chunk(chunk.chunk_offset)
-            if len(zlib.decompressobj().decompress(packed, limit + 1)) > limit:
-                raise _refusal(place, "inflates to more than it claims: not safe")
+def _check_chunks(dataset: h5py.Dataset, filters: list[int], chunk: int, place: Place) -> None:
+    """Refuse chunks that do not unpack to what they should: HDF5 overruns its memory with them."""
+    stored: list[Any] = []
+    dataset.id.chunk_iter(stored.append)
+    for info in stored:
+        skipped, packed = dataset.id.read_direct_chunk(info.chunk_offset)
+        active = [code for i, code in enumerate(filters) if not skipped >> i & 1]
+        size = len(packed) - 4 * (FLETCHER32 in active)
+        if DEFLATE in active:
+            size = len(zlib.decompressobj().decompress(packed, chunk + 1))
+        if size != chunk:
+            raise _refusal(place, f"has a chunk that is not of {chunk} bytes: damaged or not safe")
 
 
-def _attribute(node: h5py.HLObject, name: str) -> Any:
-    """Return an attribute of one value; a longer one is none of MATLAB's."""
-    if name in node.attrs and math.prod(node.attrs.get_id(name).shape) == 1:
-        return node.attrs[name]
-    return ""
+def _attribute(node: h5py.HLObject, name: str, count: int = 1) -> Any:
+    """Return an attribute of so many numbers or texts, or nothing: MATLAB has no others."""
+    if name not in node.attrs:
+        return ""
+    attribute, h5t = node.attrs.get_id(name), _h5py().h5t
+    kind = attribute.get_type()
+    # HDF5 crashes on a list of characters whose type is damaged, so that it is not as HDF5 makes it.
+    is_list = kind.get_class() == h5t.VLEN and kind.get_super().get_class() == h5t.STRING
+    sound = is_list and kind.encode() == h5t.vlen_create(kind.get_super()).encode()
+    if not sound and kind.get_class() not in (h5t.INTEGER, h5t.FLOAT, h5t.ENUM, h5t.STRING):
+        return ""
+    return node.attrs[name] if math.prod(attribute.shape) == count else ""
 
 
 def _text(value: Any) -> str:
     """Decode what writers store as text, as bytes, or as an array of characters."""
     return value if isinstance(value, str) else np.asarray(value, "S").tobytes().decode()
-
-
-def _field_order(group: h5py.Group, count: int) -> list[str]:
-    if "MATLAB_fields" in group.attrs and group.attrs.get_id("MATLAB_fields").shape == (count,):
-        return [_text(name) for name in group.attrs["MATLAB_fields"]]
-    return []
 
 
 def _holds_references(node: h5py.HLObject) -> bool:
