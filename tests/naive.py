@@ -106,7 +106,9 @@ def unpool(maps, stride, window, method):
     out = []
     for picture in maps.reshape(-1, *maps.shape[2:]).astype(float):
         columns = [frame(list(column), stride[0], window[0], method) for column in picture.T]
-        rows = [frame(list(row), stride[1], window[1], method) for row in zip(*columns, strict=True)]
+        rows = [
+            frame(list(row), stride[1], window[1], method) for row in zip(*columns, strict=True)
+        ]
         out.append(rows)
     return np.array(out).reshape(*maps.shape[:2], *np.shape(out)[1:])
 

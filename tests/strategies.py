@@ -57,7 +57,8 @@ def norms(draw, channels: int, dtype, *, linear: bool = False) -> BatchNorm:
 def networks(draw, *, linear: bool = False, integers: bool = False) -> Network:
     """Up to five layers, the last a convolution, over 1 to 3 channels.
 
-    A linear one is all correlations, averages of separate windows and scalings: no bias, no padding.
+    A linear one is all correlations, averages of separate windows and scalings, without bias or
+    padding.
     """
     dtype = draw(dtypes)
     channels = [draw(st.integers(1, 3))]

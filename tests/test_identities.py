@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from math import prod
 
+import naive
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from strategies import convs, dtypes, images_for, methods, networks, pairs, pools, seeds
 
 import fdref
-import naive
 from fdref import Conv, Network, Pool
-from strategies import convs, dtypes, images_for, methods, networks, pairs, pools, seeds
 
 ENGINES = st.sampled_from(["compiled", "reference"])
 
@@ -151,7 +151,7 @@ def test_unpooling_is_its_slow_twin(data, size, stride, window, method, engine):
 @pytest.mark.parametrize("unpool", ["bicubic", "nearest", "bilinear"])
 @pytest.mark.parametrize(("number", "filters"), [(1, [0, 19]), (3, range(50)), (5, [0, 123, 499])])
 def test_the_lenet_decodes_as_the_paper_writes_it(number, filters, unpool):
-    """Path by path, on the real thing: 20 paths for a filter of layer 3, 1,000 for one of layer 5."""
+    """On the real thing: 20 paths for a filter of layer 3, 1,000 for one of layer 5."""
     net = fdref.load()
     reference = fdref.decode(net, number, filters, unpool=unpool, engine="reference")
     some = range(0, len(filters), 7)

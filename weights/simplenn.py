@@ -46,8 +46,10 @@ def network_from(variables: Struct) -> Network:
         )
     if "params" in net and "vars" in net:
         raise NetworkError("the network is a DagNN; expected a SimpleNN, a plain chain of layers")
-    structs = net["layers"] if isinstance(net["layers"], list) else [net["layers"]]
-    layers = [_layer(number, struct) for number, struct in enumerate(structs, 1)]
+    cell = net["layers"]
+    if not isinstance(cell, list):  # one struct by itself, or []
+        cell = [] if isinstance(cell, np.ndarray) and cell.size == 0 else [cell]
+    layers = [_layer(number, struct) for number, struct in enumerate(cell, 1)]
     meta = net.get("meta")
     about: Struct = meta if isinstance(meta, dict) else net  # older nets have no `meta`
     size, channels = _input_shape(about)

@@ -1,0 +1,100 @@
+"""Unpooling is MATLAB's imresize: its tables, and matrices computed in another way (SPEC 4)."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+import fdref
+from fdref.resize import METHODS, matrix
+
+SQUARE = np.array([[[[1.0, 2.0], [3.0, 4.0]]]])
+TABLES = {
+    "bilinear": [
+        [1, 1.25, 1.75, 2],
+        [1.5, 1.75, 2.25, 2.5],
+        [2.5, 2.75, 3.25, 3.5],
+        [3, 3.25, 3.75, 4],
+    ],
+    "bicubic": [
+        [0.71875, 1.015625, 1.609375, 1.90625],
+        [1.3125, 1.609375, 2.203125, 2.5],
+        [2.5, 2.796875, 3.390625, 3.6875],
+        [3.09375, 3.390625, 3.984375, 4.28125],
+    ],
+    "nearest": [[1, 1, 2, 2], [1, 1, 2, 2], [3, 3, 4, 4], [3, 3, 4, 4]],
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_matlabs_tables_to_the_last_bit(method, engine):
+    assert (fdref.unpool(SQUARE, 2, method=method, engine=engine) == TABLES[method]).all()
+
+
+def hat(x: Fraction) -> Fraction:
+    return max(1 - abs(x), Fraction(0))
+
+
+def keys(x: Fraction) -> Fraction:
+    """Keys' kernel as the spline that is 1 at 0, 0 at 1 and 2, with slopes 0, a, 0 there."""
+    x, a = abs(x), Fraction(-1, 2)
+    if x < 1:  # cubic Hermite on [0, 1]: values 1, 0, slopes 0, a
+        return (2 * x**3 - 3 * x**2 + 1) + a * (x**3 - x**2)
+    if x < 2:  # cubic Hermite on [1, 2]: values 0, 0, slopes a, 0
+        t = x - 1
+        return a * (t**3 - 2 * t**2 + t)
+    return Fraction(0)
+
+
+@pytest.mark.parametrize("factor", [1, 2, 3, 4, 7])
+@pytest.mark.parametrize("size", [1, 2, 3, 5, 8])
+@pytest.mark.parametrize(("method", "kernel"), [("bilinear", hat), ("bicubic", keys)])
+def test_matrices_in_exact_fractions(method, kernel, size, factor):
+    """The signal is laid out mirrored for several periods; every pixel of it votes."""
+    exact = [[Fraction(0)] * size for _ in range(size * factor)]
+    for o, row in enumerate(exact):
+        u = Fraction(2 * o + 1, 2 * factor) - Fraction(1, 2)
+        for i in range(-4 * size - 4, 5 * size + 4):
+            period, place = divmod(i, size)
+            row[place if period % 2 == 0 else size - 1 - place] += kernel(u - i)
+        total = sum(row)
+        row[:] = [weight / total for weight in row]
+    found = matrix(size, factor, method)
+    # Terms of the cubic as large as 10 cancel, so a rounding there is 20 of those near 1/2.
+    bound = 20 * np.finfo(float).eps
+    np.testing.assert_allclose(found, np.array(exact, float), rtol=0, atol=bound)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_constant_stays_and_a_mirror_image_is_enlarged_to_a_mirror_image(method, engine):
+    flat = np.full((1, 1, 3, 5), 2.5)
+    assert np.ptp(fdref.unpool(flat, 3, method=method, engine=engine)) < 1e-14
+    maps = np.random.default_rng(0).standard_normal((1, 2, 4, 3))
+    there = fdref.unpool(maps, (2, 3), method=method, engine=engine)
+    back = fdref.unpool(maps[:, :, ::-1, ::-1], (2, 3), method=method, engine=engine)
+    np.testing.assert_allclose(there, back[:, :, ::-1, ::-1], atol=1e-14)
+
+
+@pytest.mark.parametrize(
+    ("window", "expected"),
+    [
+        (2, [1, 1, 2, 2]),
+        (3, [1, 1, 2, 2, 0]),
+        (4, [0, 1, 1, 2, 2, 0]),
+        (5, [0, 1, 1, 2, 2, 0, 0]),
+        (1, [1, 1, 2]),
+    ],
+)
+def test_an_enlarged_map_is_centred_in_its_field(window, expected, engine):
+    """Zeros around it where windows overlap, cropped where they leave gaps; the odd one after."""
+    line = np.array([[[[1.0, 2.0]]]])
+    found = fdref.unpool(line, (1, 2), (1, window), "nearest", engine=engine)
+    assert found.ravel().tolist() == expected
+
+
+def test_gaps_are_cropped_before_and_after(engine):
+    line = np.array([[[[1.0, 2.0]]]])
+    found = fdref.unpool(line, (1, 5), (1, 2), "nearest", engine=engine)
+    assert found.ravel().tolist() == [1, 1, 1, 1, 2, 2, 2]
