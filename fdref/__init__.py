@@ -10,9 +10,9 @@ if not (_here / "kernels").exists():
     # In a checkout, kernels and weights lie beside this folder; an installation puts them inside.
     __path__.append(str(_here.parent))
 
-from fdref.decode import decode, decode_all
+from fdref.decoding import decode, decode_all
 from fdref.errors import ArgumentError, FdrefError, FileError, NetworkError
-from fdref.forward import forward
+from fdref.forward_pass import forward
 from fdref.layers import (
     BatchNorm,
     Conv,

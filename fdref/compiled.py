@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from fdref.arrays import Array
     from fdref.geometry import Margins, Pair
-    from fdref.layers import Array
     from fdref.resize import Method
 
 BLOCK = 2**21
@@ -171,9 +171,13 @@ def _groups(filters: Array, columns: Array) -> Iterator[tuple[slice, slice]]:
 
 
 def _is_sparse(maps: Array) -> bool:
-    """Tell whether scattering pixel by pixel beats a product over all channels (measured)."""
+    """Tell whether scattering pixel by pixel beats a product over all channels.
+
+    Measured with 1 to 512 channels: a product takes as long as one pixel in every fourth position,
+    and one more for every 200 channels.
+    """
     positions = len(maps) * maps.shape[2] * maps.shape[3]
-    return bool(np.count_nonzero(maps) < positions * (1 + maps.shape[1] / 32))
+    return bool(np.count_nonzero(maps) < positions * (0.25 + maps.shape[1] / 200))
 
 
 @lru_cache(maxsize=256)

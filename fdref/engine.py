@@ -10,8 +10,8 @@ from fdref.errors import ArgumentError
 if TYPE_CHECKING:
     import numpy as np
 
+    from fdref.arrays import Array
     from fdref.geometry import Margins, Pair
-    from fdref.layers import Array
     from fdref.resize import Method
 
 Name = Literal["compiled", "reference"]

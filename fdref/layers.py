@@ -8,25 +8,19 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from fdref.arrays import Array, real_array
 from fdref.errors import ArgumentError, NetworkError
 from fdref.geometry import Margins, Pair, extent, margins, pair
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import ArrayLike, NDArray
-
-Array = np.ndarray[Any, np.dtype[np.floating[Any]]]
+    from numpy.typing import ArrayLike
 
 
 def weights(values: ArrayLike, what: str, ndim: int) -> Array:
     """Copy weights into a read-only array of float32 or float64 that holds finite numbers."""
-    try:
-        array: NDArray[Any] = np.asarray(values)
-    except ValueError as error:
-        raise NetworkError(f"{what} are no array of numbers: {error}") from None
-    if array.dtype.kind not in "fiub":
-        raise NetworkError(f"{what} have dtype {array.dtype}; expected real numbers")
+    array = real_array(values, what)
     if array.ndim != ndim or 0 in array.shape:
         raise NetworkError(f"{what} have shape {array.shape}; expected {ndim} axes, none empty")
     array = array.astype(np.float32 if array.dtype in (np.float32, np.float16) else np.float64)
@@ -235,7 +229,8 @@ class BatchNorm:
 
     def scale(self, dtype: np.dtype[Any]) -> Array:
         """Return ``gain / deviation`` (C, 1, 1), the linear part, computed in a dtype."""
-        return (self.gain.astype(dtype) / self.deviation.astype(dtype))[:, None, None]
+        ratio: Array = self.gain.astype(dtype) / self.deviation.astype(dtype)
+        return ratio[:, None, None]
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fdref.arrays import real_array
 from fdref.errors import ArgumentError, FdrefError, NetworkError
 from fdref.geometry import ReceptiveField, output_size, pair, stack_windows
 from fdref.layers import BatchNorm, Conv, Layer, Pool, weights
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
+    from fdref.arrays import Array
     from fdref.geometry import Margins, Pair
-    from fdref.layers import Array
 
 
 class Network:
@@ -279,17 +280,6 @@ def receptive_field(net: Network, layer: int | str) -> ReceptiveField:
     ReceptiveField(size=(14, 14), stride=(2, 2), offset=(0, 0))
     """
     return stack_windows(map(_window, net.layers[: net.number(layer)]))
-
-
-def real_array(values: ArrayLike, what: str) -> Array:
-    """Read an array of real numbers of any dtype, or say what was passed instead."""
-    try:
-        array = np.asarray(values)
-    except ValueError as error:
-        raise ArgumentError(f"{what} are no array of numbers: {error}") from None
-    if array.dtype.kind not in "fiub":
-        raise ArgumentError(f"{what} have dtype {array.dtype}; expected real numbers")
-    return array
 
 
 def _window(layer: Layer) -> tuple[Pair, Pair, Margins]:

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fdref.arrays import real_array
 from fdref.engine import engine_named
 from fdref.errors import ArgumentError
 from fdref.geometry import extent, margins, output_size, pair
 from fdref.layers import Pool
-from fdref.network import real_array
 from fdref.resize import METHODS
 
 if TYPE_CHECKING:
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import ArrayLike
 
+    from fdref.arrays import Array
     from fdref.engine import Engine
     from fdref.geometry import Margins, Pair
-    from fdref.layers import Array
     from fdref.resize import Method
 
 

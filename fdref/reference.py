@@ -12,8 +12,8 @@ from fdref.resize import matrix
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from fdref.arrays import Array
     from fdref.geometry import Margins, Pair
-    from fdref.layers import Array
     from fdref.resize import Method
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fdref.kernels.jit import compiled
 
 if TYPE_CHECKING:
-    from fdref.layers import Array
+    from fdref.arrays import Array
 
 
 @compiled

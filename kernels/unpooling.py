@@ -10,7 +10,7 @@ from fdref.kernels.jit import compiled
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from fdref.layers import Array
+    from fdref.arrays import Array
 
 
 @compiled

@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from fdref.weights.matlab import Value
     from numpy.typing import NDArray
 
+    from fdref.arrays import Array
     from fdref.geometry import Pair
-    from fdref.layers import Array, Layer
+    from fdref.layers import Layer
 
     Struct = Mapping[str, Value]
 

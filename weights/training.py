@@ -10,9 +10,9 @@ from zipfile import BadZipFile
 import numpy as np
 from fdref.weights.matlab import replace_file
 
-from fdref.backward import backward, cross_entropy
+from fdref.backward_pass import backward, cross_entropy
 from fdref.errors import ArgumentError, FileError, NetworkError
-from fdref.forward import forward
+from fdref.forward_pass import forward
 from fdref.layers import Conv, Pool, ReLU, Softmax
 from fdref.network import Network
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from fdref.weights.mnist import Digits
 
-    from fdref.layers import Array
+    from fdref.arrays import Array
 
 BATCH, RATE, MOMENTUM, DECAY = 100, 0.001, 0.9, 0.0005
 CLASSES = tuple("0123456789")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import re
 import sys
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,12 +12,14 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 import fdref
 from fdref.commands.info import by
-from fdref.commands.output import new_files
-from fdref.commands.table import print_table
-from fdref.decode import decodable_number, decode, filter_indices
-from fdref.errors import ArgumentError
+from fdref.commands.output import SafeFile, new_files
+from fdref.commands.table import LONGEST_NAME, print_table, printable
+from fdref.decoding import decodable_number, decode, filter_indices
+from fdref.errors import ArgumentError, NetworkError
 from fdref.resize import METHODS
 from fdref.weights import SHIPPED
 
@@ -25,11 +29,12 @@ if TYPE_CHECKING:
 
     import h5py
 
-    from fdref.layers import Array
+    from fdref.arrays import Array
     from fdref.network import Network
 
 METHOD = "filter decoding with substitution, arXiv 1511.05084"
 COLUMNS = ("layer", "filters", "pixels", "smallest", "largest", "seconds", "dataset", "picture")
+NUMBERS = re.compile(r"\s*([0-9]{1,9})\s*(?:-\s*([0-9]{1,9})\s*)?")
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -72,17 +77,18 @@ class Job:
 
 def run(options: argparse.Namespace) -> None:
     """Decode and write; nothing is written before all that was asked for is found to exist."""
-    source = options.model or SHIPPED
+    source = SHIPPED if options.model is None else Path(options.model)
     net = fdref.load(source)
     jobs = plan(net, options.layers, options.filters)
+    shared = attributes(source, options)
     names = ["decoded.h5"]
     if not options.no_pictures:
         names += [f"{job.stem}.png" for job in jobs]
     with new_files(options.folder, names) as folder:
-        rows = write(net, jobs, options, attributes(Path(source), options), folder)
+        rows = write(net, jobs, options, shared, folder)
     print_table(COLUMNS, rows)
-    pictures = f" and {len(jobs)} pictures" if len(names) > 1 else ""
-    print(f"wrote {options.folder / 'decoded.h5'}{pictures}")
+    pictures = " and the pictures" if len(names) > 1 else ""
+    print(f"wrote {printable(str(options.folder / 'decoded.h5'))}{pictures}")
 
 
 def plan(net: Network, layers: str | None, filters: str | None) -> list[Job]:
@@ -90,7 +96,9 @@ def plan(net: Network, layers: str | None, filters: str | None) -> list[Job]:
     wanted: Sequence[str | int] = net.decodable
     if layers is not None:
         parts = [part.strip() for part in layers.split(",")]
-        wanted = [int(part) if part.isdecimal() else part for part in parts]
+        if not all(parts):
+            raise ArgumentError(f"--layers {layers!r} cannot be read; expected for example 1,3,5")
+        wanted = [int(part) if re.fullmatch("[0-9]{1,9}", part) else part for part in parts]
     numbers = [decodable_number(net, layer) for layer in wanted]
     if len(set(numbers)) < len(numbers):
         raise ArgumentError(f"--layers {layers} names a layer twice")
@@ -113,23 +121,25 @@ def ranges(text: str) -> list[range]:
     """
     found = []
     for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        last = last if dash else first
-        if not (first.isdecimal() and last.isdecimal() and int(first) <= int(last)):
-            raise ArgumentError(f"--filters {text} cannot be read; expected for example 0-9,12")
-        found.append(range(int(first), int(last) + 1))
+        match = NUMBERS.fullmatch(part)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if first > last:
+            raise ArgumentError(f"--filters {text!r} cannot be read; expected for example 0-9,12")
+        found.append(range(first, last + 1))
     return found
 
 
 def attributes(source: Path, options: argparse.Namespace) -> dict[str, str]:
     """Say what every dataset is the result of."""
+    with source.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {
         "method": METHOD,
         "unpool": options.unpool,
         "engine": options.engine,
         "fdref_version": fdref.__version__,
-        "model": source.name,
-        "model_sha256": hashlib.sha256(source.read_bytes()).hexdigest(),
+        "model": printable(source.name),
+        "model_sha256": digest,
     }
 
 
@@ -143,33 +153,52 @@ def write(
     """Decode layer by layer into a folder; return what to tell about each layer."""
     import h5py  # noqa: PLC0415 - only where it is used, so that --help is quick
 
-    rows: list[tuple[str, ...]] = []
+    rows = []
     with (
         progress_bar(sum(len(job.filters) for job in jobs)) as advance,
-        h5py.File(folder / "decoded.h5", "w", libver="latest") as file,
+        SafeFile(folder / "decoded.h5", "w+") as disk,
     ):
-        for job in jobs:
-            begin = perf_counter()
-            bank = decode(net, job.number, job.filters, options.unpool, options.engine, advance)
-            seconds = perf_counter() - begin
-            store(file, job, bank, net, shared)
-            picture = ""
-            if not options.no_pictures:
-                picture = f"{job.stem}.png"
-                draw(folder / picture, job, bank, options.unpool)
-            rows.append(
-                (
-                    job.label,
-                    str(len(bank)),
-                    f"{bank.shape[1]} x {by(bank.shape[2:])}",
-                    f"{bank.min():.4g}",
-                    f"{bank.max():.4g}",
-                    f"{seconds:.3f}",
-                    job.stem,
-                    picture,
-                )
-            )
+        with h5py.File(disk, "w") as file:
+            for job in jobs:
+                begin = perf_counter()
+                bank = finite_bank(net, job, options, advance)
+                seconds = perf_counter() - begin
+                store(file, job, bank, net, shared)
+                disk.check()
+                picture = "" if options.no_pictures else f"{job.stem}.png"
+                if picture:
+                    draw(folder / picture, job, bank, options.unpool)
+                rows.append(summary(job, bank, seconds, picture))
+        disk.check()
     return rows
+
+
+def finite_bank(
+    net: Network,
+    job: Job,
+    options: argparse.Namespace,
+    advance: Callable[[int], object] | None,
+) -> Array:
+    """Decode the filters of a job; refuse weights so large that the result overflows."""
+    with np.errstate(all="ignore"):
+        bank = decode(net, job.number, job.filters, options.unpool, options.engine, advance)
+    if not np.isfinite(bank).all():
+        raise NetworkError(f"{job.label} has decoded filters too large for {bank.dtype}")
+    return bank
+
+
+def summary(job: Job, bank: Array, seconds: float, picture: str) -> tuple[str, ...]:
+    """Say what was decoded, in the order of `COLUMNS`."""
+    return (
+        printable(job.label, LONGEST_NAME),
+        str(len(bank)),
+        f"{bank.shape[1]} x {by(bank.shape[2:])}",
+        f"{bank.min():.4g}",
+        f"{bank.max():.4g}",
+        f"{seconds:.3f}",
+        job.stem,
+        picture,
+    )
 
 
 def store(file: h5py.File, job: Job, bank: Array, net: Network, shared: dict[str, str]) -> None:
@@ -178,7 +207,7 @@ def store(file: h5py.File, job: Job, bank: Array, net: Network, shared: dict[str
     field = fdref.receptive_field(net, job.number)
     dataset.attrs.update(shared)
     dataset.attrs["layer"] = job.number
-    dataset.attrs["layer_name"] = net[job.number].name
+    dataset.attrs["layer_name"] = printable(net[job.number].name)
     dataset.attrs["filters"] = compact(job.filters)
     dataset.attrs["receptive_field_size"] = field.size
     dataset.attrs["receptive_field_stride"] = field.stride
@@ -202,16 +231,19 @@ def compact(numbers: Sequence[int]) -> str:
 
 def draw(path: Path, job: Job, bank: Array, unpool: str) -> None:
     """Draw one layer's decoded filters."""
+    os.environ["MPLBACKEND"] = "agg"  # with one that it does not know, matplotlib does not load
     from fdref.pictures import save_filters  # noqa: PLC0415 - matplotlib takes its time
 
-    title = f"{job.label}: {len(bank)} decoded filters of {by(bank.shape[2:])} pixels, {unpool}"
+    label = printable(job.label, LONGEST_NAME)
+    filters = "filter" if len(bank) == 1 else "filters"
+    title = f"{label}: {len(bank)} decoded {filters} of {by(bank.shape[2:])} pixels, {unpool}"
     save_filters(path, bank, title, [str(k) for k in job.filters])
 
 
 @contextmanager
 def progress_bar(total: int) -> Iterator[Callable[[int], object] | None]:
     """Show on a terminal how far decoding is, once it has taken two seconds."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield None
         return
     from tqdm import tqdm  # noqa: PLC0415

@@ -17,8 +17,8 @@ from fdref.resize import METHODS
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from fdref.arrays import Array
     from fdref.engine import Engine
-    from fdref.layers import Array
     from fdref.network import Network
     from fdref.resize import Method
 

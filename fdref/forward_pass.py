@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fdref.arrays import real_array
 from fdref.engine import engine_named
 from fdref.layers import BatchNorm, Conv, Dropout, Normalize, Pool, ReLU, Softmax
-from fdref.network import real_array
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
+    from fdref.arrays import Array
     from fdref.engine import Engine
-    from fdref.layers import Array, Layer
+    from fdref.layers import Layer
     from fdref.network import Network
 
 

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from fdref.arrays import Array
     from fdref.engine import Engine
-    from fdref.layers import Array, Layer
+    from fdref.layers import Layer
     from fdref.network import Network
 
     Labels = NDArray[np.integer]
