@@ -12,6 +12,7 @@ if not (_here / "kernels").exists():
 
 from fdref.decoding import decode, decode_all
 from fdref.errors import ArgumentError, FdrefError, FileError, NetworkError
+from fdref.evaluation import Evaluation, evaluate, respond
 from fdref.forward_pass import forward
 from fdref.layers import (
     BatchNorm,
@@ -35,6 +36,7 @@ __all__ = [
     "Conv",
     "Digits",
     "Dropout",
+    "Evaluation",
     "FdrefError",
     "FileError",
     "Layer",
@@ -48,11 +50,13 @@ __all__ = [
     "correlate",
     "decode",
     "decode_all",
+    "evaluate",
     "forward",
     "load",
     "mnist",
     "pool",
     "receptive_field",
+    "respond",
     "save",
     "substitute",
     "unpool",

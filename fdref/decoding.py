@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import prod
 from operator import index
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Literal, cast, overload
 
 import numpy as np
 
@@ -26,6 +26,32 @@ BLOCK = 2**24
 """Numbers that the pictures of the filters decoded at once may hold on their way down."""
 
 
+@overload
+def decode(
+    net: Network,
+    layer: int | str,
+    filters: int | Sequence[int] | None = ...,
+    unpool: Method = ...,
+    engine: str = ...,
+    progress: Callable[[int], object] | None = ...,
+    *,
+    steps: Literal[False] = ...,
+) -> Array: ...
+
+
+@overload
+def decode(
+    net: Network,
+    layer: int | str,
+    filters: int | Sequence[int] | None = ...,
+    unpool: Method = ...,
+    engine: str = ...,
+    progress: Callable[[int], object] | None = ...,
+    *,
+    steps: Literal[True],
+) -> list[Array]: ...
+
+
 def decode(
     net: Network,
     layer: int | str,
@@ -33,7 +59,9 @@ def decode(
     unpool: Method = "bicubic",
     engine: str = "compiled",
     progress: Callable[[int], object] | None = None,
-) -> Array:
+    *,
+    steps: bool = False,
+) -> Array | list[Array]:
     """Decode filters of a convolutional layer to image space.
 
     Parameters
@@ -49,12 +77,15 @@ def decode(
         Numba in the weights' own precision, or plain NumPy in float64.
     progress : callable, optional
         Called after each block of filters with their number.
+    steps : bool
+        Return every stage of the way down.
 
     Returns
     -------
     (K, C0, Rh, Rw) array
         One picture for each filter asked for: the channels of the input, the size of the layer's
-        receptive field.
+        receptive field. With `steps`, a list of arrays: first the filters themselves, pictures over
+        the output of layer - 1, then over that of layer - 2, and so on; the last is the result.
 
     Raises
     ------
@@ -66,6 +97,8 @@ def decode(
     >>> import fdref
     >>> fdref.decode(fdref.load(), layer=3, filters=[0, 7]).shape
     (2, 1, 14, 14)
+    >>> [stage.shape for stage in fdref.decode(fdref.load(), 3, filters=[0, 7], steps=True)]
+    [(2, 20, 5, 5), (2, 20, 10, 10), (2, 1, 14, 14)]
     """
     number = decodable_number(net, layer)
     operations = engine_named(engine)
@@ -73,17 +106,20 @@ def decode(
         raise ArgumentError(f"unpool is {unpool!r}; expected one of {', '.join(METHODS)}")
     indices = filter_indices(net, number, filters)
     shapes = picture_shapes(net, number)
-    bank = np.empty((len(indices), *shapes[-1]), operations.precision(net.dtype))
-    step = max(1, BLOCK // max(map(prod, shapes)))
-    for start in range(0, len(indices), step):
-        block = indices[start : start + step]
-        pictures = top(net, number, block).astype(bank.dtype)
-        for below in range(number - 1, 0, -1):
-            pictures = one_layer_down(net, below, pictures, unpool, operations)
-        bank[start : start + step] = pictures
+    dtype = operations.precision(net.dtype)
+    stages = [np.empty((len(indices), *s), dtype) for s in (shapes if steps else shapes[-1:])]
+    count = max(1, BLOCK // max(map(prod, shapes)))
+    for start in range(0, len(indices), count):
+        block = indices[start : start + count]
+        pictures = top(net, number, block).astype(dtype)
+        for depth in range(number):
+            if depth > 0:
+                pictures = one_layer_down(net, number - depth, pictures, unpool, operations)
+            if steps or depth == number - 1:
+                stages[depth if steps else 0][start : start + count] = pictures
         if progress is not None:
             progress(len(block))
-    return bank
+    return stages if steps else stages[0]
 
 
 def decode_all(

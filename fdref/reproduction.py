@@ -1,0 +1,175 @@
+"""What the paper shows, recomputed: numbers from one pass over labelled images (SPEC 7 and 8)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fdref.decoding import decode
+from fdref.errors import ArgumentError
+from fdref.evaluation import Evaluation, chunks, compare, respond
+from fdref.forward_pass import forward, relu
+from fdref.layers import Pool, ReLU
+from fdref.resize import METHODS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from numpy.typing import NDArray
+
+    from fdref.arrays import Array
+    from fdref.network import Network
+    from fdref.resize import Method
+
+    Cell = tuple[int, Method]
+
+PAPER: dict[Cell, tuple[float, float]] = {
+    (3, "bicubic"): (0.002, 0.001),
+    (3, "nearest"): (0.0022, 0.001),
+    (3, "bilinear"): (0.003, 0.001),
+    (5, "bicubic"): (0.012, 0.005),
+    (5, "nearest"): (0.012, 0.005),
+    (5, "bilinear"): (0.013, 0.0055),
+    (7, "bicubic"): (0.078, 0.056),
+    (7, "nearest"): (0.077, 0.055),
+    (7, "bilinear"): (0.081, 0.057),
+}
+"""Table 1 of the paper: mean and standard deviation, by layer and unpooling."""
+
+EQ3 = "eq. 3"
+PER_FILTER, RAW_PIXELS, AFTER_RELU = "each filter by itself", "raw pixels", "after the ReLU"
+"""Eq. 3 as we read it, and other readings, which implementers ask about."""
+
+SHOWN = 4
+"""Images with the highest activations that are kept for each filter."""
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What one pass over the images finds out.
+
+    Attributes
+    ----------
+    banks : {(layer, unpool): (K, C0, Rh, Rw) array}
+    table : {(reading of eq. 3, layer, unpool): Evaluation}
+        Other readings than ours under bicubic unpooling, where they make sense.
+    best : {layer: (K, SHOWN) array of int}
+        For each filter the images that excite it most in the network, the first most of all.
+    guesses : {layer: (K,) array of int}
+        The image whose correlation with the decoded filter (bicubic) is the largest anywhere.
+    scores : (N, K) array
+        The largest correlation of each image with each decoded filter of the last convolution.
+    by_class : {layer: (classes, K) array}
+        The largest activation in an image, averaged over the images of a class.
+    """
+
+    banks: dict[Cell, Array]
+    table: dict[tuple[str, int, Method], Evaluation]
+    best: dict[int, NDArray[np.int64]]
+    guesses: dict[int, NDArray[np.int64]]
+    scores: Array
+    by_class: dict[int, NDArray[np.float64]]
+
+
+def survey(
+    net: Network,
+    images: Array,
+    labels: NDArray[np.integer],
+    progress: Callable[[int], object] | None = None,
+) -> Survey:
+    """Go once through labelled images and collect what the table and the figures need.
+
+    Parameters
+    ----------
+    net : Network
+    images : (N, H, W) or (N, C, H, W) array
+        Pixels from 0 to 255, at least one image.
+    labels : (N,) array of int from 0
+    progress : callable, optional
+        Called after each chunk of images with their number.
+
+    Raises
+    ------
+    ArgumentError
+        If there are no images, they do not fit the network, or there are not as many labels.
+    """
+    if not len(images) or len(images) != len(labels):
+        raise ArgumentError(f"there are {len(images)} images and {len(labels)} labels")
+    banks = all_banks(net)
+    rows: dict[tuple[str, int, Method], list[Array]] = {}
+    peaks: dict[tuple[str, int], list[Array]] = {}
+    for raw in chunks(images):
+        x = net.prepare(raw)
+        acts = forward(net, x)
+        for reading, layer, method, row in comparisons(net, raw, x, acts, banks):
+            rows.setdefault((reading, layer, method), []).append(row)
+        for layer in net.decodable:
+            predicted = respond(net, layer, banks[layer, "bicubic"], x)
+            peaks.setdefault(("predicted", layer), []).append(predicted.max(axis=(2, 3)))
+            peaks.setdefault(("response", layer), []).append(acts[layer].max(axis=(2, 3)))
+        if progress is not None:
+            progress(len(x))
+    whole = {key: np.concatenate(part) for key, part in peaks.items()}
+    return Survey(
+        banks,
+        {key: Evaluation(*np.concatenate(part, axis=1)) for key, part in rows.items()},
+        {
+            n: (-whole["response", n]).argsort(axis=0, kind="stable")[:SHOWN].T
+            for n in net.decodable
+        },
+        {n: whole["predicted", n].argmax(axis=0) for n in net.decodable},
+        whole["predicted", net.decodable[-1]],
+        {n: class_means(whole["response", n], labels) for n in net.decodable},
+    )
+
+
+def all_banks(net: Network) -> dict[Cell, Array]:
+    """Decode every convolution under each unpooling; below the first pool they are one."""
+    banks: dict[Cell, Array] = {}
+    for layer in net.decodable:
+        for method in METHODS:
+            pooled = any(isinstance(below, Pool) for below in net.layers[:layer])
+            same = method != METHODS[0] and not pooled
+            banks[layer, method] = (
+                banks[layer, METHODS[0]] if same else decode(net, layer, None, method)
+            )
+    return banks
+
+
+def comparisons(
+    net: Network, raw: Array, x: Array, acts: list[Array], banks: dict[Cell, Array]
+) -> Iterator[tuple[str, int, Method, Array]]:
+    """Compare responses with predictions, in our reading of eq. 3 and in others."""
+    pixels = (raw[:, None] if raw.ndim == 3 else raw).astype(net.dtype)
+    for layer in net.decodable:
+        response = acts[layer]
+        for method in METHODS:
+            if method != METHODS[0] and banks[layer, method] is banks[layer, METHODS[0]]:
+                continue
+            predicted = respond(net, layer, banks[layer, method], x)
+            yield EQ3, layer, method, compare(response, predicted)
+        bank = banks[layer, "bicubic"]
+        predicted = respond(net, layer, bank, x)
+        yield RAW_PIXELS, layer, "bicubic", compare(response, respond(net, layer, bank, pixels))
+        if response[0, 0].size > 1:
+            yield PER_FILTER, layer, "bicubic", per_filter(response, predicted)
+        if layer < len(net) and isinstance(net[layer + 1], ReLU):
+            yield AFTER_RELU, layer, "bicubic", compare(relu(response), relu(predicted))
+
+
+def per_filter(response: Array, predicted: Array) -> Array:
+    """Compare as eq. 3 does, but map each filter's responses to [0, 1] by themselves."""
+    count, filters = response.shape[:2]
+    rows = compare(*(a.reshape(count * filters, *a.shape[2:]) for a in (response, predicted)))
+    averages: Array = rows.reshape(2, count, filters).mean(axis=2)
+    return averages
+
+
+def class_means(peaks: Array, labels: NDArray[np.integer]) -> NDArray[np.float64]:
+    """Average each filter's activation over the images of each class; NaN where there are none."""
+    means = np.full((int(labels.max()) + 1, peaks.shape[1]), np.nan)
+    for label in np.unique(labels):
+        means[label] = peaks[labels == label].mean(axis=0)
+    return means
