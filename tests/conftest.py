@@ -4,22 +4,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
+from absence import absent
 from hypothesis import settings
-
-MUST_RUN = os.environ.get("FDREF_MUST_RUN", "").split()
 
 settings.register_profile("fdref", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("fdref")
-
-
-def absent(what: str, reason: str) -> NoReturn:
-    """Skip a test for want of something, or fail it where FDREF_MUST_RUN says that it is there."""
-    if what in MUST_RUN:
-        pytest.fail(f"{reason}, but FDREF_MUST_RUN demands {what!r}", pytrace=False)
-    pytest.skip(reason)
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import naive
 import numpy as np
 import pytest
-from conftest import absent
+from absence import absent
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import images_for, networks

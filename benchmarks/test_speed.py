@@ -1,0 +1,86 @@
+"""Speed, side by side with what a user would pick instead: `pytest benchmarks`.
+
+Each task is a group of its own: fdref (the compiled engine, float32) and its peers, one after the
+other, on the same arguments and with as many threads.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from importlib.util import find_spec
+from itertools import count
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from peers import TASKS, Task, deviation
+
+import fdref
+
+if TYPE_CHECKING:
+    from peers import Run
+    from pytest_benchmark.fixture import BenchmarkFixture
+
+OURS = "fdref"
+CASES = [(task, who) for task in TASKS if task.timed for who in (OURS, *task.peers)]
+
+COMMANDS = {
+    "command: fdref --help (PyTorch: import torch)": ["--help"],
+    "command: fdref decode, all filters (PyTorch: import torch)": ["decode", "--no-pictures", "-o"],
+}
+
+
+@pytest.mark.large
+@pytest.mark.benchmark(warmup=True, warmup_iterations=3, min_rounds=5, max_time=1)
+@pytest.mark.parametrize(
+    ("task", "who"), [pytest.param(*case, id=f"{case[0].name}-{case[1]}") for case in CASES]
+)
+def test_computation(benchmark: BenchmarkFixture, task: Task, who: str) -> None:
+    try:
+        run = prepare(task, who, "float32")
+        if who != OURS:
+            check(task, who)
+    except ModuleNotFoundError as error:
+        pytest.skip(f"{error.name} is not installed")
+    describe(benchmark, task.name, who)
+    benchmark(run)
+
+
+@pytest.mark.parametrize("who", [OURS, "PyTorch"])
+@pytest.mark.parametrize("name", COMMANDS)
+def test_command(benchmark: BenchmarkFixture, name: str, who: str, tmp_path: Path) -> None:
+    if who == "PyTorch" and find_spec("torch") is None:
+        pytest.skip("torch is not installed")
+    home = Path(fdref.__file__).parents[1]  # found there in a checkout that is not installed, too
+    folders = (str(tmp_path / str(n)) for n in count())  # `fdref decode` overwrites nothing
+
+    def run() -> None:
+        command = ["-c", "import torch"] if who == "PyTorch" else ["-m", "fdref", *COMMANDS[name]]
+        if command[-1] == "-o":
+            command.append(next(folders))
+        subprocess.run([sys.executable, *command], cwd=home, check=True, capture_output=True)
+
+    describe(benchmark, name, who)
+    benchmark.pedantic(run, rounds=5, warmup_rounds=1)
+
+
+def prepare(task: Task, who: str, dtype: str) -> Run:
+    """Return what is to be run by us or by a peer."""
+    arguments = task.arguments(dtype)
+    if who == OURS:
+        return lambda: task.ours(**arguments, engine="compiled")
+    return task.prepare(who, arguments)
+
+
+def check(task: Task, who: str) -> None:
+    """Nothing is timed that is not equal."""
+    dtype = task.precisions[0]
+    ours, theirs = prepare(task, OURS, dtype)(), prepare(task, who, dtype)()
+    assert deviation(ours, theirs) <= task.tolerance(dtype), task.why
+
+
+def describe(benchmark: BenchmarkFixture, name: str, who: str) -> None:
+    """Tell the report what is timed, and stand beside whoever does the same."""
+    benchmark.group = name
+    benchmark.extra_info["who"] = who

@@ -1,0 +1,251 @@
+"""PyTorch's side of the table."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from fdref.weights.training import BATCH, DECAY, MOMENTUM, RATE, average_image, lenet
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - its name everywhere
+
+from fdref import BatchNorm, Conv, Normalize, Pool, ReLU, Softmax
+from peers import THREADS
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from fdref.weights.training import Training
+
+    from fdref import Digits, Network
+    from fdref.arrays import Array
+    from fdref.layers import Layer
+
+    Run = Callable[[], Any]
+
+torch.set_num_threads(THREADS)
+
+
+def correlate(images: Array, filters: Array, bias: Array | None = None, **parameters: Any) -> Run:
+    return layer_output(Conv(filters, bias, **parameters), images)
+
+
+def pool(images: Array, **parameters: Any) -> Run:
+    return layer_output(Pool(**parameters), images)
+
+
+def substitute(
+    maps: Array,
+    filters: Array,
+    stride: int | Sequence[int] = 1,
+    dilate: int | Sequence[int] = 1,
+    groups: int = 1,
+) -> Run:
+    x, w = torch.tensor(maps), torch.tensor(filters)
+    return _inference(F.conv_transpose2d, x, w, None, stride, 0, 0, groups, dilate)
+
+
+def unpool(
+    maps: Array,
+    stride: int | Sequence[int],
+    method: str,
+    window: int | Sequence[int] | None = None,
+) -> Run:
+    layer = Pool(stride if window is None else window, stride)
+    return _inference(_unpool, torch.tensor(maps), layer, method)
+
+
+def layer_output(layer: Layer, x: Array) -> Run:
+    return _inference(_apply, layer, torch.tensor(x), _weights(layer))
+
+
+def forward(net: Network, x: Array) -> Run:
+    return _inference(_forward, net, torch.tensor(x), [_weights(layer) for layer in net])
+
+
+def probabilities(net: Network, x: Array) -> Run:
+    images, weights = torch.tensor(x), [_weights(layer) for layer in net]
+
+    def run() -> Tensor:
+        y = images
+        for layer, own in zip(net, weights, strict=True):
+            y = _apply(layer, y, own)
+        return y
+
+    return _inference(run)
+
+
+def filter_gradient(layer: Conv, x: Array, gradient: Array) -> Run:
+    weights = _weights(layer)
+    weights[0].requires_grad_()
+    y = _apply(layer, torch.tensor(x), weights)
+    return _gradient(y, [weights[0]], torch.tensor(gradient))
+
+
+def pool_gradient(layer: Pool, x: Array, gradient: Array) -> Run:
+    images = torch.tensor(x, requires_grad=True)
+    return _gradient(_apply(layer, images, []), [images], torch.tensor(gradient))
+
+
+def gradients(net: Network, x: Array, labels: Array) -> Run:
+    weights = [[w.requires_grad_() for w in _weights(layer)] for layer in net]
+    wanted = [w for own in weights for w in own]
+    images, classes = torch.tensor(x), torch.tensor(labels)
+
+    def run() -> tuple[Tensor, ...]:
+        loss = F.cross_entropy(_forward(net, images, weights)[-2].flatten(1), classes)
+        return torch.autograd.grad(loss, wanted)
+
+    return run
+
+
+def decode(net: Network, layer: int, filters: Sequence[int], unpool: str) -> Run:
+    weights = [_weights(own) for own in net]
+    return _inference(_decode, net, weights, layer, list(filters), unpool)
+
+
+def decode_all(net: Network, unpool: str) -> Run:
+    weights = [_weights(layer) for layer in net]
+
+    def run() -> list[Tensor]:
+        return [_decode(net, weights, number, slice(None), unpool) for number in net.decodable]
+
+    return _inference(run)
+
+
+def train_epoch(run: Training, digits: Digits) -> Run:
+    average = average_image(digits)
+    net = lenet(run.weights, average)
+    dtype = torch.float32 if net.dtype == np.float32 else torch.float64
+    pixels = torch.tensor(digits.images)[:, None].to(dtype) - torch.tensor(average)
+    labels = torch.tensor(digits.labels, dtype=torch.int64)
+
+    def epoch() -> list[Tensor]:
+        weights = [[w.requires_grad_() for w in _weights(layer)] for layer in net]
+        trained = [w for own in weights for w in own]
+        sgd = torch.optim.SGD(trained, RATE, MOMENTUM, weight_decay=DECAY)
+        order = np.random.default_rng([run.seed, run.epoch]).permutation(len(labels))
+        for batch in torch.tensor(order).split(BATCH):
+            sgd.zero_grad()
+            outputs = _forward(net, pixels[batch], weights)[-2].flatten(1)
+            F.cross_entropy(outputs, labels[batch]).backward()
+            sgd.step()
+        return [w.detach() for w in trained]
+
+    return epoch
+
+
+def _inference(function: Callable[..., Any], *arguments: Any) -> Run:
+    def run() -> Any:
+        with torch.inference_mode():
+            return function(*arguments)
+
+    return run
+
+
+def _gradient(y: Tensor, wanted: list[Tensor], gradient: Tensor) -> Run:
+    return lambda: torch.autograd.grad(y, wanted, gradient, retain_graph=True)[0]
+
+
+def _weights(layer: Layer) -> list[Tensor]:
+    match layer:
+        case Conv(filters=filters, bias=bias):
+            return [torch.tensor(array) for array in (filters, bias) if array is not None]
+        case BatchNorm(gain=gain, bias=bias, mean=mean, deviation=deviation):
+            return [torch.tensor(array) for array in (mean, deviation**2, gain, bias)]
+        case _:
+            return []
+
+
+def _forward(net: Network, x: Tensor, weights: list[list[Tensor]]) -> list[Tensor]:
+    maps = [x]
+    for layer, own in zip(net, weights, strict=True):
+        maps.append(_apply(layer, maps[-1], own))
+    return maps
+
+
+def _apply(layer: Layer, x: Tensor, weights: list[Tensor]) -> Tensor:
+    match layer:
+        case Conv():
+            return _correlate(layer, x, *weights)
+        case Pool(method="max"):
+            return F.max_pool2d(_pad(x, layer, -torch.inf), layer.window, layer.stride)
+        case Pool():
+            return _average(layer, x)
+        case ReLU(leak=leak):
+            return F.leaky_relu(x, leak) if leak else F.relu(x)
+        case Normalize(size=size, kappa=kappa, alpha=alpha, beta=beta):
+            # Of an even number of channels PyTorch has the odd one before, MatConvNet after.
+            turned = F.local_response_norm(x.flip(1), size, alpha * size, beta, kappa)
+            return turned.flip(1)
+        case BatchNorm():
+            return F.batch_norm(x, *weights, eps=0)
+        case Softmax():
+            return F.softmax(x, 1)
+        case _:
+            return x
+
+
+def _correlate(layer: Conv, x: Tensor, w: Tensor, b: Tensor | None = None) -> Tensor:
+    groups = x.shape[1] // w.shape[1]
+    return F.conv2d(_pad(x, layer), w, b, layer.stride, 0, layer.dilate, groups)
+
+
+def _average(layer: Pool, x: Tensor) -> Tensor:
+    top, bottom, left, right = layer.pad
+    if (top, left) == (bottom, right):
+        return F.avg_pool2d(x, layer.window, layer.stride, (top, left), count_include_pad=False)
+    total, area = (
+        F.avg_pool2d(_pad(pixels, layer), layer.window, layer.stride, divisor_override=1)
+        for pixels in (x, torch.ones_like(x))
+    )
+    return total / area
+
+
+def _pad(x: Tensor, layer: Conv | Pool, value: float = 0.0) -> Tensor:
+    top, bottom, left, right = layer.pad
+    return F.pad(x, (left, right, top, bottom), value=value) if any(layer.pad) else x
+
+
+def _decode(
+    net: Network,
+    weights: list[list[Tensor]],
+    number: int,
+    filters: list[int] | slice,
+    unpool: str,
+) -> Tensor:
+    pictures = _pictures(net, number, weights[number - 1][0])[filters]
+    for below in range(number - 1, 0, -1):
+        layer = net[below]
+        match layer:
+            case Conv(stride=stride, dilate=dilate):
+                bank, groups = weights[below - 1][0], net.groups(below)
+                pictures = F.conv_transpose2d(pictures, bank, None, stride, 0, 0, groups, dilate)
+            case Pool():
+                pictures = _unpool(pictures, layer, unpool)
+            case BatchNorm(gain=gain, deviation=deviation):
+                pictures = pictures * torch.tensor(gain / deviation)[:, None, None]
+    return pictures
+
+
+def _pictures(net: Network, number: int, filters: Tensor) -> Tensor:
+    """Filters on all channels below, dilated: each is what one pixel of its map is replaced by."""
+    layer, groups = net[number], net.groups(number)
+    assert isinstance(layer, Conv)
+    if groups == 1 and layer.dilate == (1, 1):
+        return filters
+    pixels = torch.eye(len(filters), dtype=filters.dtype)[:, :, None, None]
+    return F.conv_transpose2d(pixels, filters, groups=groups, dilation=layer.dilate)
+
+
+def _unpool(x: Tensor, layer: Pool, method: str) -> Tensor:
+    """Enlarge, then frame with zeros or (where the border is negative) crop; the odd one after."""
+    corners = None if method == "nearest" else False
+    factors = [float(step) for step in layer.stride]
+    enlarged = F.interpolate(x, scale_factor=factors, mode=method, align_corners=corners)
+    borders = [size - step for size, step in zip(layer.window, layer.stride, strict=True)]
+    if not any(borders):
+        return enlarged
+    (top, bottom), (left, right) = ((int(b / 2), b - int(b / 2)) for b in borders)
+    return F.pad(enlarged, (left, right, top, bottom))
