@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fdref.weights import matlab
+from fdref.weights.matlab import read
+from fdref.weights.matlab_write import write
 from fdref.weights.mnist import Digits, Mnist, mnist
 from fdref.weights.simplenn import network_from, variables_of
 
@@ -50,7 +51,7 @@ def load(path: str | PathLike[str] | None = None) -> Network:
     <Network of 8 layers: conv, pool, conv, pool, conv, relu, conv, softmax>
     """
     source = SHIPPED if path is None else path
-    variables = matlab.read(source)
+    variables = read(source)
     try:
         return network_from(variables)
     except NetworkError as error:
@@ -79,4 +80,4 @@ def save(net: Network, path: str | PathLike[str]) -> None:
     ...     (fdref.load(f"{folder}/copy.mat")[3].filters == fdref.load()[3].filters).all()
     np.True_
     """
-    matlab.write(path, variables_of(net))
+    write(path, variables_of(net))

@@ -1,28 +1,29 @@
 """MATLAB v7.3 files, which are HDF5 files, as plain Python values; nothing here knows networks.
 
 A file from a stranger may claim anything: every claim is held against what the file really stores
-before memory is taken for it, and nothing is followed that leads out of the file.
+before memory is taken for it, and nothing is followed that leads out of the file. HDF5 itself
+hangs or crashes on some kinds of damage; those that were found are looked for first.
 """
 
 from __future__ import annotations
 
 import io
 import math
-import mmap
 import re
-import secrets
+import stat
 import struct
 import zlib
 from dataclasses import dataclass
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+from fdref.weights.files import refusal
 
-from fdref.errors import ArgumentError, FileError
+from fdref.errors import FileError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
     from os import PathLike
 
     import h5py
@@ -34,24 +35,19 @@ Place: TypeAlias = tuple[str, ...]  # of a value, for messages: ("net", ".layers
 LARGEST = 4 * 2**30  # bytes that all variables of a file may take
 MOST_OBJECTS = 100_000  # that a file may have us visit: a minute's work
 DEEPEST = 64  # cells and structs within each other; a circle is deeper than any number
-MOST_FIELDS = 4000  # HDF5 has 64 KiB for the list of their names
 SLACK = 2**20  # bytes that may be claimed and not stored: fill values, the rest of a last chunk
 DEFLATE, SHUFFLE, FLETCHER32 = 1, 2, 3  # HDF5's numbers
 FILTERS = {SHUFFLE: "shuffle", DEFLATE: "gzip", FLETCHER32: "fletcher32"}
 DEFLATE_RATIO = 1032  # zlib cannot do better
-HEAP = b"GCOL\1\0\0\0"
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+HEAP = re.compile(rb"GCOL\x01\x00\x00\x00(?=(.{8}))", re.DOTALL)
+ATTRIBUTE = re.compile(rb"MATLAB_(?:class|empty|fields)\0")
+VARIABLE_LENGTH = 9  # HDF5's number of the type
 
 DTYPES = {"double": "f8", "single": "f4", "logical": "?"}
 DTYPES |= {f"int{8 * size}": f"i{size}" for size in (1, 2, 4, 8)}
 DTYPES |= {f"uint{8 * size}": f"u{size}" for size in (1, 2, 4, 8)}
-CLASSES = {np.dtype(code): kind for kind, code in DTYPES.items()}
 READABLE = {*DTYPES, "char", "cell", "struct", "canonical empty", ""}  # "": not from MATLAB
-INT_DECODE = {"logical": 1, "char": 2}  # MATLAB stores these as integers
-IDENTIFIER = re.compile("[A-Za-z][A-Za-z0-9_]{0,62}")
-
-# The date is fixed, so that the same values give the same bytes.
-TEXT = b"MATLAB 7.3 MAT-file, Platform: GLNXA64, Created on: Thu Jan  1 00:00:00 1970"
-HEADER = (TEXT + b" HDF5 schema 1.00 .").ljust(116) + bytes(8) + b"\0\2IM"
 
 
 @dataclass(frozen=True)
@@ -89,149 +85,117 @@ def read(path: str | PathLike[str]) -> dict[str, Value]:
     ...     read(f"{folder}/layer.mat")
     {'stride': array([[2, 1]]), 'type': 'conv'}
     """
-    size = _check_signature(Path(path))
+    data = _contents(Path(path))
     try:
-        _check_heaps(Path(path))
-        with _h5py().File(path, "r") as file:
-            reader = _Reader(file, size)
+        heap = _largest_heap(data)
+        _check_lists(data, heap)
+        with io.BytesIO(data) as buffer, import_h5py().File(buffer, "r") as file:
+            reader = _Reader(file, len(data), heap)
             nodes = reader.fields(file, (f"{path}: ",))
             return {name: reader.value(node, (f"{path}: {name}",)) for name, node in nodes.items()}
     except FileError:
         raise
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
-        raise _refusal(f"{path}", f"is damaged or cut off, fetch it again ({reason})") from error
+        raise refusal(f"{path}", f"is damaged or cut off, fetch it again ({reason})") from error
 
 
-def write(path: str | PathLike[str], variables: Mapping[str, Value]) -> None:
-    """Write a MATLAB v7.3 file; the same variables give the same bytes.
-
-    Parameters
-    ----------
-    path : str or path-like
-        The file; one that exists is replaced, once everything is written.
-    variables : mapping
-        By name: arrays with the axes as `read` returns them, 1-d ones becoming 1 x N; str; a list
-        becomes a 1 x N cell, a dict a struct.
-
-    Raises
-    ------
-    ArgumentError
-        If MATLAB has no such value, or no such name.
-    FileError
-        If the file cannot be written; nothing is left behind.
-    """
-    buffer = io.BytesIO()
-    # Every MATLAB reads the oldest format; its header goes into a block of its own before HDF5's.
-    with _h5py().File(buffer, "w", libver="earliest", userblock_size=512) as file:
-        _Writer(file).fields(file, variables, ())
-    buffer.seek(0)
-    buffer.write(HEADER)
-    replace_file(path, buffer.getvalue())
-
-
-def replace_file(path: str | PathLike[str], data: bytes) -> None:
-    """Write a file beside the one of this name, then put it in its place: wholly or not at all.
-
-    Raises
-    ------
-    FileError
-        If it cannot be written; nothing is left behind.
-    """
-    try:
-        target = Path(path).resolve()  # a symbolic link stays one
-        beside = target.parent / f".{secrets.token_hex(8)}.tmp"
-        if target.exists() and not target.is_file():
-            raise _refusal(f"{path}", "is a folder or a device, expected the name of a file")
-        try:
-            beside.write_bytes(data)
-            beside.replace(target)
-        finally:
-            beside.unlink(missing_ok=True)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        problem = f"cannot be written, choose another place: {reason}"
-        raise _refusal(f"{path}", problem) from error
-
-
-def _h5py() -> Any:
-    import h5py  # noqa: PLC0415 - so that `import fdref` stays light
+def import_h5py() -> Any:
+    """Import h5py no earlier than it is used, so that `import fdref` stays light."""
+    import h5py  # noqa: PLC0415 - see above
 
     return h5py
 
 
-def _refusal(subject: Iterable[str], problem: str) -> FileError:
-    """Make the error; what it quotes of a file may hold line breaks and control codes."""
-    message = f"{''.join(subject)} {problem}"
-    return FileError("".join(char if char.isprintable() else "?" for char in message))
-
-
-def _check_signature(path: Path) -> int:
-    """Return the size of a file that begins as it should."""
+def _contents(path: Path) -> bytes:
+    """Read a file that begins as it should."""
     expected = "expected a MATLAB v7.3 file"
     try:
-        if path.exists() and not path.is_file():  # opening a pipe would wait for its other end
-            raise _refusal(f"{path}", f"is a folder or a device, {expected}")
-        with path.open("rb") as file:
-            start = file.read(len(HEADER))
-            size = file.seek(0, io.SEEK_END)
-        is_hdf5 = _h5py().is_hdf5(path)
+        status = path.stat()
+        if not stat.S_ISREG(status.st_mode):  # opening a pipe would wait for its other end
+            raise refusal(f"{path}", f"is a folder or a device, {expected}")
+        if status.st_size > LARGEST:
+            problem = f"has {status.st_size} bytes, expected at most {LARGEST}"
+            raise refusal(f"{path}", f"{problem}: save the network alone")
+        data = path.read_bytes()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise _refusal(f"{path}", f"cannot be read, {expected}: {reason}") from error
-    if start.startswith(b"MATLAB 5.0 MAT-file"):
+        raise refusal(f"{path}", f"cannot be read, {expected}: {reason}") from error
+    if data.startswith(b"MATLAB 5.0 MAT-file"):
         remedy = "or read it with scipy.io.loadmat and write it again"
         problem = f"is a MATLAB v5 file, {expected}: load it in MATLAB and `save -v7.3`, {remedy}"
-        raise _refusal(f"{path}", problem)
-    if not is_hdf5:
-        found = "not HDF5, or cut off" if start else "empty"
-        raise _refusal(f"{path}", f"is {found}, {expected}: `save -v7.3` in MATLAB")
-    return size
+        raise refusal(f"{path}", problem)
+    if not any(data.startswith(SIGNATURE, start) for start in (0, 512, 1024, 2048)):
+        found = "not HDF5, or cut off" if data else "empty"
+        raise refusal(f"{path}", f"is {found}, {expected}: `save -v7.3` in MATLAB")
+    return data
 
 
-def _check_heaps(path: Path) -> None:
-    """Walk the heaps, where attributes lie, as HDF5 does, which for ever repeats an empty entry."""
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        left = len(data)  # heaps do not overlap
-        start = data.find(HEAP)
-        while start >= 0:
-            (size,) = struct.unpack_from("<Q", data, start + 8)
-            left -= size
-            position, end = start + 16, start + size
-            while position + 16 <= end <= len(data) and left >= 0:
-                index, size = struct.unpack_from("<H6xQ", data, position)
-                entry = 16 + (size + 7) // 8 * 8 if index else size
-                if not 0 < entry <= end - position:
-                    raise ValueError(f"an entry of {entry} bytes in a heap")
-                position += entry
-            start = data.find(HEAP, start + 1)
+def _largest_heap(data: bytes) -> int:
+    """Walk the heaps, where lists in attributes lie, and refuse those that HDF5 never leaves."""
+    found = [(heap.start(), *struct.unpack("<Q", heap[1])) for heap in HEAP.finditer(data)]
+    heaps = [(start, size) for start, size in found if 4096 <= size <= len(data) - start]
+    if sum(size for _, size in heaps) > len(data):
+        raise ValueError("heaps overlap")
+    for start, size in heaps:
+        position, end = start + 16, start + size
+        while position + 16 <= end:
+            index, length = struct.unpack_from("<H6xQ", data, position)
+            entry = 16 + (length + 7) // 8 * 8 if index else length
+            if not 0 < entry <= end - position:
+                raise ValueError(f"an entry of {entry} bytes in a heap")
+            position += entry
+    return max((size for _, size in heaps), default=0)
+
+
+def _check_lists(data: bytes, longest: int) -> None:
+    """Refuse lists in attributes that no heap can hold: HDF5 takes the memory before it looks."""
+    left = len(data)  # they do not overlap
+    for start in (name.start() for name in ATTRIBUTE.finditer(data)):
+        head = data[start - 9 : start]  # of three versions: one byte longer in the last
+        for version, found, sizes, unit in (
+            (1, head[1], head[3:9], 8),
+            (2, head[1], head[3:9], 1),
+            (3, head[0], head[2:8], 1),
+        ):
+            padded = (-(-size // unit) * unit for size in struct.unpack("<3H", sizes))
+            kind, shape, values = (start + end for end in accumulate(padded))
+            if found != version or data[kind] & 15 != VARIABLE_LENGTH:
+                continue
+            (count,) = struct.unpack_from("<Q", data, shape + (8 if data[shape] == 1 else 4))
+            lists = np.frombuffer(data, "<u4, V12", count if data[shape + 1] else 1, values)
+            left -= lists.nbytes
+            if left < 0 or (lists["f0"] > longest).any():
+                raise ValueError("a list longer than its heap")
 
 
 @dataclass
 class _Reader:
-    """What one file may still take, wherever its references lead."""
+    """A file, and what reading it has taken so far, wherever its references led."""
 
     file: h5py.File
-    size: int
-    bytes_left: int = LARGEST
-    objects_left: int = MOST_OBJECTS
+    size: int  # of the file
+    heap: int  # the largest, in bytes as well
+    taken: int = 0  # bytes
+    visited: int = 0  # values
 
     def value(self, node: h5py.HLObject, place: Place) -> Value:
         """Read one object and all that is inside."""
         if len(place) > DEEPEST:
-            raise _refusal(place, f"is {DEEPEST} levels deep or contains itself: damaged")
+            raise refusal(place, f"is {DEEPEST} levels deep or contains itself: damaged")
         kind = _text(_attribute(node, "MATLAB_class"))
         if "MATLAB_sparse" in node.attrs:
             kind = "sparse"
         if "MATLAB_object_decode" in node.attrs or kind not in READABLE:
             return Unsupported(kind)
-        if isinstance(node, _h5py().Group) and kind in ("struct", ""):
+        if isinstance(node, import_h5py().Group) and kind in ("struct", ""):
             return self.struct(node, place)
         if _holds_references(node):
             return self.cell(node, place)
-        if isinstance(node, _h5py().Dataset) and node.dtype.kind in "biuf":
-            empty = bool(_attribute(node, "MATLAB_empty"))
-            return _decode(self.load(node, place), kind, empty=empty)
+        if isinstance(node, import_h5py().Dataset) and node.dtype.kind in "biuf":
+            array = self.load(node, place)
+            self.grant(place, size=8 * array.nbytes * (kind == "char"))  # the copies made of it
+            return _decode(array, kind, empty=bool(_attribute(node, "MATLAB_empty")))
         return Unsupported(f"{kind} stored as {getattr(node, 'dtype', 'group')}")
 
     def struct(self, group: h5py.Group, place: Place) -> Value:
@@ -241,7 +205,7 @@ class _Reader:
             return {name: self.value(node, (*place, f".{name}")) for name, node in nodes.items()}
         columns = [self.cell(node, (*place, f".{name}")) for name, node in nodes.items()]
         if len({len(column) for column in columns}) > 1:
-            raise _refusal(place, "is a struct array with fields of different lengths: damaged")
+            raise refusal(place, "is a struct array with fields of different lengths: damaged")
         return [dict(zip(nodes, row, strict=True)) for row in zip(*columns, strict=True)]
 
     def fields(self, group: h5py.Group, place: Place) -> dict[str, h5py.HLObject]:
@@ -250,9 +214,11 @@ class _Reader:
         self.grant(place, objects=len(names))
         for name in names:
             link = group.get(name, getlink=True)
-            if "/" in name or not isinstance(link, _h5py().HardLink):
-                raise _refusal((*place, name), "is a link to elsewhere, expected data: not safe")
-        order = [_text(name) for name in _attribute(group, "MATLAB_fields", len(names))]
+            if "/" in name or not isinstance(link, import_h5py().HardLink):
+                raise refusal((*place, name), "is a link to elsewhere, expected data: not safe")
+        order: list[str] = []
+        if len(names) * self.heap <= LARGEST:  # the worst that the list of fields can take
+            order = [_text(name) for name in _attribute(group, "MATLAB_fields", len(names))]
         return {name: group[name] for name in (order if set(order) == set(names) else names)}
 
     def cell(self, dataset: h5py.Dataset, place: Place) -> list[Value]:
@@ -262,7 +228,7 @@ class _Reader:
         for i, reference in enumerate(self.load(dataset, place).flat, start=1):
             element = (*place, f"{{{i}}}")
             if not reference:
-                raise _refusal(element, "is a null reference, expected data: damaged")
+                raise refusal(element, "is a null reference, expected data: damaged")
             values.append(self.value(self.file[reference], element))
         return values
 
@@ -277,30 +243,30 @@ class _Reader:
     def check(self, dataset: h5py.Dataset, place: Place) -> None:
         """Refuse data in other files, data that only a plugin unpacks, and false claims."""
         if dataset.is_virtual or dataset.external:
-            raise _refusal(place, "lies in another file, expected data: not safe")
+            raise refusal(place, "lies in another file, expected data: not safe")
         properties = dataset.id.get_create_plist()
         filters = [properties.get_filter(i)[0] for i in range(properties.get_nfilters())]
         if filters != [code for code in FILTERS if code in filters]:
             problem = f"is packed by HDF5 filters {filters}, expected at most {FILTERS}"
-            raise _refusal(place, f"{problem}, in this order: write it again with gzip")
+            raise refusal(place, f"{problem}, in this order: write it again with gzip")
         size = math.prod(dataset.shape) * dataset.dtype.itemsize
         chunk = math.prod(dataset.chunks or (0,)) * dataset.dtype.itemsize
         stored = dataset.id.get_storage_size()
         most = stored * (DEFLATE_RATIO if DEFLATE in filters else 1) + SLACK
         if max(size, chunk) > most or stored > self.size:
             problem = f"claims {max(size, chunk)} bytes in {stored} of the file's {self.size}"
-            raise _refusal(place, f"{problem}, which cannot be: damaged or not safe")
+            raise refusal(place, f"{problem}, which cannot be: damaged or not safe")
         self.grant(place, size=size)
         if filters:
             _check_chunks(dataset, filters, chunk, place)
 
     def grant(self, place: Place, *, size: int = 0, objects: int = 0) -> None:
         """Count what is about to be taken."""
-        self.bytes_left -= size
-        self.objects_left -= objects
-        if min(self.bytes_left, self.objects_left) < 0:
+        self.taken += size
+        self.visited += objects
+        if self.taken > LARGEST or self.visited > MOST_OBJECTS:
             problem = f"is too much, expected at most {LARGEST} bytes and {MOST_OBJECTS} values"
-            raise _refusal(place, f"{problem} in a file: save the network alone")
+            raise refusal(place, f"{problem} in a file: save the network alone")
 
 
 def _check_chunks(dataset: h5py.Dataset, filters: list[int], chunk: int, place: Place) -> None:
@@ -314,21 +280,28 @@ def _check_chunks(dataset: h5py.Dataset, filters: list[int], chunk: int, place: 
         if DEFLATE in active:
             size = len(zlib.decompressobj().decompress(packed, chunk + 1))
         if size != chunk:
-            raise _refusal(place, f"has a chunk that is not of {chunk} bytes: damaged or not safe")
+            raise refusal(place, f"has a chunk that is not of {chunk} bytes: damaged or not safe")
 
 
 def _attribute(node: h5py.HLObject, name: str, count: int = 1) -> Any:
     """Return an attribute of so many numbers or texts, or nothing: MATLAB has no others."""
     if name not in node.attrs:
         return ""
-    attribute, h5t = node.attrs.get_id(name), _h5py().h5t
-    kind = attribute.get_type()
-    # HDF5 crashes on a list of characters whose type is damaged, so that it is not as HDF5 makes it.
-    is_list = kind.get_class() == h5t.VLEN and kind.get_super().get_class() == h5t.STRING
-    sound = is_list and kind.encode() == h5t.vlen_create(kind.get_super()).encode()
-    if not sound and kind.get_class() not in (h5t.INTEGER, h5t.FLOAT, h5t.ENUM, h5t.STRING):
+    attribute = node.attrs.get_id(name)
+    if math.prod(attribute.shape) != count or not _is_plain(attribute.get_type()):
         return ""
-    return node.attrs[name] if math.prod(attribute.shape) == count else ""
+    return node.attrs[name]
+
+
+def _is_plain(kind: h5py.h5t.TypeID) -> bool:
+    """Tell numbers, text and lists of characters; HDF5 crashes on a damaged type of list."""
+    h5t = import_h5py().h5t
+    if kind.get_class() != h5t.VLEN:
+        numbers_or_text = (h5t.INTEGER, h5t.FLOAT, h5t.ENUM, h5t.STRING)
+        return kind.get_class() in numbers_or_text and not kind.committed()
+    character = kind.get_super()
+    is_character = character.get_class() == h5t.STRING and character.get_size() == 1
+    return is_character and bool(kind.encode() == h5t.vlen_create(character).encode())
 
 
 def _text(value: Any) -> str:
@@ -337,7 +310,7 @@ def _text(value: Any) -> str:
 
 
 def _holds_references(node: h5py.HLObject) -> bool:
-    h5py = _h5py()
+    h5py = import_h5py()
     return isinstance(node, h5py.Dataset) and h5py.check_ref_dtype(node.dtype) is h5py.Reference
 
 
@@ -349,7 +322,7 @@ def _is_column(node: h5py.HLObject) -> bool:
 def _decode(array: NDArray[Any], kind: str, *, empty: bool) -> Value:
     """Give stored numbers the meaning of their MATLAB class."""
     if empty:
-        return _empty(tuple(int(n) for n in array.flat)[::-1], kind)
+        return _empty(array, kind)
     if kind in ("cell", "struct") or (kind == "char" and array.dtype.char not in "BHI"):
         return Unsupported(f"{kind} stored as {array.dtype}")
     if kind == "char":
@@ -357,17 +330,15 @@ def _decode(array: NDArray[Any], kind: str, *, empty: bool) -> Value:
     return array.astype(bool) if kind == "logical" else array
 
 
-def _empty(shape: tuple[int, ...], kind: str) -> Value:
-    """Make an empty value; its shape is all that MATLAB stores of it."""
+def _empty(lengths: NDArray[Any], kind: str) -> Value:
+    """Make an empty value from the lengths of its axes, all that MATLAB stores of it."""
+    if lengths.size > 32 or (0 not in lengths and kind != "struct"):
+        raise ValueError(f"an empty {kind} of shape {lengths.ravel()[:33]}")
     if kind == "char":
         return ""
-    if kind == "struct" and 0 not in shape:
-        return {}
-    if kind in ("cell", "struct"):
+    if kind == "cell" or (kind == "struct" and 0 in lengths):
         return []
-    if 0 not in shape:
-        raise ValueError(f"an empty array of shape {shape}")
-    return np.zeros(shape, DTYPES.get(kind, "f8"))
+    return {} if kind == "struct" else np.zeros(lengths.ravel()[::-1], DTYPES.get(kind, "f8"))
 
 
 def _characters(codes: NDArray[Any]) -> str:
@@ -378,86 +349,3 @@ def _characters(codes: NDArray[Any]) -> str:
     lines = np.pad(rows, ((0, 0), (0, 1)), constant_values=ord("\n"))
     encoding = {1: "latin-1", 2: "utf-16-le", 4: "utf-32-le"}[codes.itemsize]
     return lines.astype(f"<u{codes.itemsize}").tobytes().decode(encoding, "replace")[:-1]
-
-
-@dataclass
-class _Writer:
-    """A file in the making, and how many values its cells refer to so far."""
-
-    file: h5py.File
-    referred: int = 0
-
-    def value(self, group: h5py.Group, name: str, value: Value, place: Place) -> h5py.HLObject:
-        """Store one value and all that is inside."""
-        if len(place) > DEEPEST:
-            raise ArgumentError(f"{''.join(place)} is {DEEPEST} levels deep or contains itself")
-        match value:
-            case dict():
-                return self.struct(group, name, value, place)
-            case list():
-                return self.cell(group, name, value, place)
-            case str():
-                codes = np.frombuffer(value.encode("utf-16-le", "surrogatepass"), "<u2")
-                return _store(group, name, codes if value else np.zeros((0, 0)), "char")
-            case np.ndarray() if value.dtype.newbyteorder("=") in CLASSES and value.ndim <= 32:
-                kind = CLASSES[value.dtype.newbyteorder("=")]
-                code = "u1" if kind == "logical" else value.dtype.newbyteorder("<")
-                return _store(group, name, value.astype(code, copy=False), kind)
-        found = f"{value.dtype} array" if isinstance(value, np.ndarray) else type(value).__name__
-        raise ArgumentError(
-            f"{''.join(place)} is a {found}, expected an array of numbers or truth values with at "
-            "most 32 axes, a str, a list or a dict: convert it"
-        )
-
-    def fields(self, group: h5py.Group, values: Mapping[str, Value], place: Place) -> None:
-        """Store values by name."""
-        for name, value in values.items():
-            if not IDENTIFIER.fullmatch(name):
-                raise ArgumentError(
-                    f"{''.join(place)} {name!r} is no MATLAB name, expected a letter and at most "
-                    "62 letters, digits and underscores: rename it"
-                )
-            self.value(group, name, value, (*place, f".{name}" if place else name))
-
-    def struct(
-        self, group: h5py.Group, name: str, values: dict[str, Value], place: Place
-    ) -> h5py.Group:
-        """Store a struct: a group with the order of its fields."""
-        if len(values) > MOST_FIELDS:
-            problem = f"has {len(values)} fields, expected at most {MOST_FIELDS}: split it"
-            raise ArgumentError(f"{''.join(place)} {problem}")
-        struct = group.create_group(name)
-        self.fields(struct, values, place)
-        names = np.empty(len(values), object)
-        names[:] = [np.frombuffer(field.encode(), "S1") for field in values]
-        struct.attrs["MATLAB_class"] = np.bytes_("struct")
-        struct.attrs.create("MATLAB_fields", names, dtype=_h5py().vlen_dtype(np.dtype("S1")))
-        return struct
-
-    def cell(self, group: h5py.Group, name: str, values: list[Value], place: Place) -> h5py.Dataset:
-        """Store a cell: references to its elements."""
-        if not values:
-            return _store(group, name, np.zeros((0, 0)), "cell")
-        if "#refs#" not in self.file:  # MATLAB puts this first
-            _store(self.file.create_group("#refs#"), "a", np.zeros((0, 0)), "canonical empty")
-        references = np.empty((len(values), 1), _h5py().ref_dtype)
-        for i, value in enumerate(values):
-            self.referred += 1
-            element = (*place, f"{{{i + 1}}}")
-            node = self.value(self.file["#refs#"], str(self.referred), value, element)
-            references[i] = node.ref
-        return _store(group, name, references, "cell")
-
-
-def _store(group: h5py.Group, name: str, array: NDArray[Any], kind: str) -> h5py.Dataset:
-    """Store an array, or the shape of an empty one, under its MATLAB class."""
-    if array.ndim < 2:
-        array = array.reshape(-1, 1)
-    data = array if array.size else np.array(array.shape[::-1], "u8")
-    dataset = group.create_dataset(name, data=data)
-    dataset.attrs["MATLAB_class"] = np.bytes_(kind)
-    if kind in INT_DECODE:
-        dataset.attrs["MATLAB_int_decode"] = np.int32(INT_DECODE[kind])
-    if not array.size:
-        dataset.attrs["MATLAB_empty"] = np.uint8(1)
-    return dataset

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from zipfile import BadZipFile
 
 import numpy as np
-from fdref.weights.matlab import replace_file
+from fdref.weights.files import replace_file
 
 from fdref.backward_pass import backward, cross_entropy
 from fdref.errors import ArgumentError, FileError, NetworkError
