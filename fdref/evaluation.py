@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from fdref.network import Network
     from fdref.resize import Method
 
-CHUNK = 500
-"""Images at a time: each is judged by itself, so the results do not depend on it."""
+CHUNK = 100
+"""Images at a time, few enough for the caches; each is judged by itself."""
 
 
 @dataclass(frozen=True)

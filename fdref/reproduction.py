@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from fdref.layers import Pool, ReLU
 from fdref.resize import METHODS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -71,6 +71,30 @@ class Survey:
     guesses: dict[int, NDArray[np.int64]]
     scores: Array
     by_class: dict[int, NDArray[np.float64]]
+
+
+class Strip(NamedTuple):
+    """One layer of figure 4, for k of its filters.
+
+    Attributes
+    ----------
+    title : str
+    labels : k str
+    decoded : (k, C, h, w) array
+    originals : (k, C, h, w) array, or None
+        The filters before decoding.
+    best : (k, n, C, h, w) array
+        What excites each filter most, the first most of all; by the network.
+    guess : (k, C, h, w) array
+        What correlates most with the decoded filter.
+    """
+
+    title: str
+    labels: Sequence[str]
+    decoded: Array
+    originals: Array | None
+    best: Array
+    guess: Array
 
 
 def survey(

@@ -1,0 +1,176 @@
+"""A page of pictures, texts and lines, laid out by hand in pixels.
+
+There are 96 pixels to the inch, counted from the page's top left corner. Nothing depends on the
+user's matplotlibrc, and what `save` writes is bit for bit the same each time.
+"""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from math import ceil, sqrt
+from typing import TYPE_CHECKING, Any, cast
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from fdref.pictures import shades_of
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from os import PathLike
+
+    from matplotlib.axes import Axes
+    from numpy.typing import NDArray
+
+    from fdref.arrays import Array
+
+    Shades = NDArray[np.uint8]
+
+PIXELS_PER_INCH, PNG_DPI = 96, 192
+MARGIN, HEAD, SEAM = 24, 78, 2
+"""Around a page; for its title; between the pictures of a sheet."""
+
+GREY, ACCENT, LINE = "0.35", "#c44e00", 200
+"""Of texts beside; of what is pointed out; the shade around pictures, that white ones be seen."""
+
+SIDES = ((10, 56), (100, 42), (10**9, 28))
+"""Up to so many filters on a sheet: pixels that the side of a picture may have."""
+
+
+@contextmanager
+def plain_style() -> Iterator[None]:
+    """Draw as matplotlib does by itself, whatever the user's settings."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams["svg.hashsalt"] = "fdref"
+        mpl.rcParams["image.composite_image"] = False  # else SVG has one resampled image
+        yield
+
+
+def save(figure: Figure, path: str | PathLike[str]) -> None:
+    """Write a figure as ``<path>.png`` and ``<path>.svg``, bit for bit the same each time.
+
+    Parameters
+    ----------
+    figure : Figure
+    path : path without a suffix
+
+    Examples
+    --------
+    >>> import fdref, tempfile
+    >>> from pathlib import Path
+    >>> from fdref.figures import figure5
+    >>> from fdref.weights.handmade import handmade
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save(figure5({"hand-made": fdref.decode_all(handmade())}), f"{folder}/figure5")
+    ...     sorted(path.name for path in Path(folder).iterdir())
+    ['figure5.png', 'figure5.svg']
+    """
+    with plain_style():
+        figure.savefig(f"{path}.png", dpi=PNG_DPI, metadata={"Software": None})
+        figure.savefig(f"{path}.svg", metadata={"Creator": None, "Date": None})
+
+
+def new_page(title: str, note: str) -> Axes:
+    """Return an empty page, whose size is still to be found."""
+    figure = Figure(dpi=PIXELS_PER_INCH)
+    FigureCanvasAgg(figure)
+    page = figure.add_axes((0, 0, 1, 1), frameon=False, xticks=[], yticks=[], autoscale_on=False)
+    write(page, title, MARGIN, 18, size=18, weight="bold")
+    write(page, note, MARGIN, 45, color=GREY)
+    return page
+
+
+def finished(page: Axes, width: float, bottom: float) -> Figure:
+    """Cut a page to its size."""
+    height = round(bottom) + MARGIN
+    page.set(xlim=(0, width), ylim=(height, 0))
+    figure = cast("Figure", page.figure)
+    figure.set_size_inches(width / PIXELS_PER_INCH, height / PIXELS_PER_INCH)
+    return figure
+
+
+def write(page: Axes, text: str, x: float, y: float, size: float = 12, **style: Any) -> None:
+    """Write a text of so many pixels; its upper left corner, where not said otherwise."""
+    points = size * 72 / PIXELS_PER_INCH
+    page.text(x, y, text, **{"va": "top", "fontsize": points, "parse_math": False, **style})
+
+
+def place(page: Axes, shades: Shades, left: float, top: float) -> None:
+    """Lay a picture (h, w) or (h, w, 3) on the page, pixel by pixel."""
+    height, width = shades.shape[:2]
+    extent = (left, left + width, top + height, top)
+    page.imshow(
+        shades, "gray", vmin=0, vmax=255, extent=extent, aspect="auto", interpolation="none"
+    )
+
+
+def frame(
+    page: Axes,
+    shades: Shades,
+    left: float,
+    top: float,
+    color: str = f"{LINE / 255}",
+    line: float = 1,
+) -> None:
+    """Draw a line around a picture, so many pixels wide."""
+    height, width = shades.shape[:2]
+    box = (left - line / 2, top - line / 2), width + line, height + line
+    points = line * 72 / PIXELS_PER_INCH
+    page.add_patch(Rectangle(*box, fill=False, color=color, linewidth=points))
+
+
+def coloured(filters: Array) -> Shades:
+    """Turn a picture (C, h, w) into shades (h, w, 3): C = 3 in colour, else the channels' sum."""
+    if len(filters) != 3:
+        filters = filters.sum(axis=0, keepdims=True)
+    return np.broadcast_to(shades_of(filters), (3, *filters.shape[1:])).transpose(1, 2, 0)
+
+
+def fitted(shades: Shades, side: int) -> Shades:
+    """Magnify by the largest whole factor that keeps within a square."""
+    zoom = max(1, side // max(shades.shape[:2]))
+    return shades.repeat(zoom, axis=0).repeat(zoom, axis=1)
+
+
+def sheet_of(bank: Array, most: int) -> Shades:
+    """Lay a bank (K, C, h, w) out as one picture at most so many pixels wide, each in a frame."""
+    side = next(side for most_filters, side in SIDES if len(bank) <= most_filters)
+    pictures = [fitted(coloured(filters), side) for filters in bank]
+    height, width = pictures[0].shape[0] + 2 + SEAM, pictures[0].shape[1] + 2 + SEAM
+    columns = min(len(bank), max(1, (most + SEAM) // width))
+    sheet = np.full((ceil(len(bank) / columns) * height, columns * width, 3), 255, np.uint8)
+    for k, picture in enumerate(pictures):
+        cell = sheet[k // columns * height :, k % columns * width :]
+        cell[: height - SEAM, : width - SEAM] = LINE
+        cell[1 : height - SEAM - 1, 1 : width - SEAM - 1] = picture
+    return sheet[:-SEAM, :-SEAM]
+
+
+def mosaic(shades: Shades, columns: int, most: int) -> Shades:
+    """Lay maps (K, h, w) out in rows, as large as fits into so many pixels."""
+    count, height, width = shades.shape
+    seam = 1 if height * width > 1 else 0
+    zoom = max(1, most // (columns * (width + seam)))
+    large = shades.repeat(zoom, axis=1).repeat(zoom, axis=2)
+    height, width = large.shape[1] + seam, large.shape[2] + seam
+    sheet = np.full((ceil(count / columns) * height, columns * width), 255, np.uint8)
+    for k, one in enumerate(large):
+        cell = sheet[k // columns * height :, k % columns * width :]
+        cell[: height - seam, : width - seam] = one
+    return sheet[: len(sheet) - seam, : sheet.shape[1] - seam]
+
+
+def channels_of(filters: Array, side: int) -> Shades:
+    """Lay the channels of a filter (C, h, w) out as one picture of about a square."""
+    columns = ceil(sqrt(len(filters)))
+    return fitted(mosaic(shades_of(filters), columns, 0), side)
+
+
+def count_of(pictures: Array, what: str) -> str:
+    """Return such as ``8 filters of 14×14``."""
+    height, width = pictures.shape[-2:]
+    return f"{len(pictures)} {what}{'s' * (len(pictures) > 1)} of {height}×{width}"

@@ -1,0 +1,147 @@
+"""The paper's figures as pages: what is on them, that it can be read, and the bytes."""
+
+from __future__ import annotations
+
+import struct
+import subprocess
+import sys
+from itertools import combinations
+from xml.etree import ElementTree as ET
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from fdref.weights.handmade import NAMES, handmade
+
+import fdref
+from fdref.composition_graph import graph_of
+from fdref.figures import figure5, figure6, figure7
+from fdref.page import save
+from fdref.pictures import shades_of
+
+NET = handmade()
+
+
+@pytest.fixture(scope="module")
+def banks():
+    nets = {"LeNet": fdref.load(), "hand-made": NET}
+    return {name: fdref.decode_all(net, engine="reference") for name, net in nets.items()}
+
+
+@pytest.fixture(scope="module")
+def draw(banks):
+    graph, own = graph_of(NET, 4, 0), banks["hand-made"]
+    acts = fdref.forward(NET, own[4][:1])
+    numbers = {n: [str(k) for k in range(500)] for n in (1, 3, 5, 7)}
+    return {
+        "figure5": lambda: figure5(banks),
+        "figure6": lambda: figure6(graph, own, NAMES),
+        "figure6 of C and D": lambda: figure6(graph | graph_of(NET, 4, 1), own, NAMES),
+        "figure6 of the LeNet": lambda: figure6(
+            graph_of(fdref.load(), 5, 3, most=3), banks["LeNet"], numbers
+        ),
+        "figure7": lambda: figure7(graph, acts, NAMES),
+    }
+
+
+FIGURES = ["figure5", "figure6", "figure6 of C and D", "figure6 of the LeNet", "figure7"]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_it_fits_on_a_screen_and_its_texts_do_not_overlap(draw, name):
+    figure = draw[name]()
+    width, height = figure.get_size_inches() * 96
+    assert width <= 1500
+    assert height <= 1000
+    figure.canvas.draw()
+    boxes = [(text.get_text(), text.get_window_extent()) for text in figure.axes[0].texts]
+    for text, box in boxes:
+        assert box.x0 >= 0, text
+        assert box.y0 >= 0, text
+        assert box.x1 <= width, text
+        assert box.y1 <= height, text
+    for (one, a), (other, b) in combinations(boxes, 2):
+        apart = a.x1 <= b.x0 or b.x1 <= a.x0 or a.y1 <= b.y0 or b.y1 <= a.y0
+        assert apart, (one, other)
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_pictures_meet_neither_each_other_nor_texts(draw, name):
+    figure = draw[name]()
+    figure.canvas.draw()
+    page = figure.axes[0]
+    pictures = [image.get_window_extent() for image in page.images]
+    texts = [text.get_window_extent() for text in page.texts]
+    for a, b in [*combinations(pictures, 2), *((a, b) for a in pictures for b in texts)]:
+        assert a.x1 <= b.x0 or b.x1 <= a.x0 or a.y1 <= b.y0 or b.y1 <= a.y0
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_it_is_the_same_bit_for_bit_whatever_the_users_settings(draw, name, tmp_path):
+    save(draw[name](), tmp_path / "once")
+    with mpl.rc_context({"font.size": 30, "svg.fonttype": "none", "savefig.facecolor": "red"}):
+        before = dict(mpl.rcParams)
+        save(draw[name](), tmp_path / "again")
+        assert dict(mpl.rcParams) == before
+    for suffix in ("png", "svg"):
+        once, again = (tmp_path / f"{stem}.{suffix}" for stem in ("once", "again"))
+        assert once.read_bytes() == again.read_bytes()
+        assert mpl.__version__.encode() not in once.read_bytes()
+    header = (tmp_path / "once.png").read_bytes()[:24]
+    assert struct.unpack(">II", header[16:]) == tuple(
+        round(2 * 96 * size) for size in draw[name]().get_size_inches()
+    )
+    assert (tmp_path / "once.svg").stat().st_size < 3e6
+    assert ET.parse(tmp_path / "once.svg").getroot().tag.endswith("svg")  # noqa: S314 - our own
+
+
+def test_figure5_has_one_picture_a_layer_that_shows_every_filter(draw, banks):
+    page = draw["figure5"]().axes[0]
+    layers = [bank for layers in banks.values() for bank in layers.values()]
+    assert len(page.images) == len(layers)
+    sheet, bank = page.images[2].get_array(), banks["LeNet"][5]
+    columns = sheet.shape[1] // 32 + 1
+    for k in (0, 41, 42, 499):
+        y, x = k // columns * 32 + 1, k % columns * 32 + 1
+        np.testing.assert_array_equal(sheet[y : y + 28, x : x + 28, 0], shades_of(bank[k])[0])
+
+
+def test_figure6_has_a_picture_for_every_node_and_a_line_for_every_part(draw):
+    graph = graph_of(NET, 4, 0) | graph_of(NET, 4, 1)
+    page = draw["figure6 of C and D"]().axes[0]
+    assert len(page.images) == len(graph) == 2 + 6 + 4
+    assert len(page.lines) == sum(map(len, graph.values()))
+    widths = {line.get_linewidth() for line in page.lines}
+    assert widths == {0.5 + 5 * part.share for made_of in graph.values() for part in made_of}
+
+
+def test_figure7_points_out_what_the_graph_names(draw):
+    page = draw["figure7"]().axes[0]
+    assert len(page.images) == 1 + 4 + 14 + 14 + 8
+    bold = [text.get_text().split("\n")[0] for text in page.texts if text.get_weight() == "bold"]
+    corners = ["upper-left", "lower-left", "upper end", "lower end"]
+    assert bold[1:] == ["vertical", "horizontal", *corners, *corners, "C"]
+    strong = [patch for patch in page.patches if patch.get_linewidth() > 1]
+    assert len(strong) == len(bold) - 1
+
+
+@pytest.mark.parametrize("channels", [2, 3])
+def test_three_channels_are_colours_and_others_are_added_up(channels):
+    bank = np.random.default_rng(0).standard_normal((5, channels, 6, 7))
+    sheet = figure5({"a net": {1: bank}}).axes[0].images[0].get_array()
+    shown = bank[0] if channels == 3 else bank[0].sum(axis=0, keepdims=True).repeat(3, axis=0)
+    expected = shades_of(shown).transpose(1, 2, 0).repeat(8, axis=0).repeat(8, axis=1)
+    np.testing.assert_array_equal(sheet[1:49, 1:57], expected)
+
+
+def test_a_layer_that_answers_nothing_is_drawn():
+    net = handmade()
+    acts = fdref.forward(net, np.zeros((1, 1, 14, 14)))
+    page = figure7(graph_of(net, 4, 0), acts, NAMES).axes[0]
+    assert page.texts[-1].get_text() == "Z\n0%"
+
+
+def test_numbers_need_no_matplotlib():
+    code = "import fdref.composition_graph, fdref.weights.handmade, sys; print(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "matplotlib" not in run.stdout.split()
