@@ -42,17 +42,16 @@ def linear_filters(
         ``{layer: (K, C0, Rh, Rw) array}``, to be used like a decoded bank. Where the images do not
         determine a filter, the one of least norm.
     """
-    squares, products = dict.fromkeys(layers, 0.0), dict.fromkeys(layers, 0.0)
+    squares: dict[int, Array] = {}
+    products: dict[int, Array] = {}
     for raw in chunks(images):
         x = net.prepare(raw)
         acts = forward(net, x)
         for layer in layers:
             seen = patches(net, layer, x)
-            response = (
-                acts[layer].astype(np.float64).swapaxes(0, 1).reshape(net.channels[layer], -1)
-            )
-            squares[layer] += seen.T @ seen
-            products[layer] += seen.T @ response.T
+            response = acts[layer].astype(np.float64).transpose(0, 2, 3, 1).reshape(len(seen), -1)
+            squares[layer] = squares.get(layer, 0) + seen.T @ seen
+            products[layer] = products.get(layer, 0) + seen.T @ response
         if progress is not None:
             progress(len(x))
     filters = {}

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from fdref.network import Network
     from fdref.resize import Method
 
+LARGEST = 2**31
+"""Numbers that one filter's picture may hold: 8 GB in float32."""
+
 BLOCK = 2**24
 """Numbers that the pictures of the filters decoded at once may hold on their way down."""
 
@@ -90,7 +93,8 @@ def decode(
     Raises
     ------
     ArgumentError
-        If the layer or a filter does not exist or the layer has no filters; for unknown names.
+        If the layer or a filter does not exist or the layer has no filters; for unknown names; if
+        the decoded filters would be larger than any memory.
 
     Examples
     --------
@@ -106,6 +110,12 @@ def decode(
         raise ArgumentError(f"unpool is {unpool!r}; expected one of {', '.join(METHODS)}")
     indices = filter_indices(net, number, filters)
     shapes = picture_shapes(net, number)
+    if max(map(prod, shapes)) > LARGEST:
+        channels, height, width = max(shapes, key=prod)
+        raise ArgumentError(
+            f"{net.describe(number)} cannot be decoded: on the way down its filters grow to "
+            f"{channels} x {height}x{width} pixels; expected at most {LARGEST}"
+        )
     dtype = operations.precision(net.dtype)
     stages = [np.empty((len(indices), *s), dtype) for s in (shapes if steps else shapes[-1:])]
     count = max(1, BLOCK // max(map(prod, shapes)))

@@ -158,7 +158,7 @@ class Network:
             If there is no such layer, or more than one of that name.
         """
         if isinstance(layer, str):
-            found = [n for n, own in enumerate(self._layers, 1) if own.name == layer]
+            found = [n for n, own in enumerate(self._layers, 1) if own.name == layer != ""]
             if len(found) == 1:
                 return found[0]
             names = ", ".join(repr(own.name) for own in self._layers if own.name) or "none"

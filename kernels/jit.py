@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import wraps
+from pickle import UnpicklingError
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from numba import njit
@@ -22,11 +23,15 @@ def compiled(loop: Loop) -> Loop:
 
     @wraps(loop)
     def run(*arguments: Any) -> None:
+        nonlocal dispatcher
         try:
             dispatcher(*arguments)
         except OSError:
             # The cache could not be saved (a full disk). That happens after compiling and before
             # running, so a second call runs the loop, once.
+            dispatcher(*arguments)
+        except (EOFError, UnpicklingError):  # the cache is damaged: do without
+            dispatcher = njit(loop, nogil=True)
             dispatcher(*arguments)
 
     return run  # type: ignore[return-value]  # wraps() keeps the signature, mypy cannot see it

@@ -332,3 +332,9 @@ def test_zero_pixels_hide_no_filter_that_is_not_finite(engine):
     maps, filters = np.zeros((1, 1, 1, 2)), np.array([[[[np.inf]]]])
     with np.errstate(invalid="ignore"):
         assert np.isnan(fdref.substitute(maps, filters, engine=engine)).all()
+
+
+def test_filters_larger_than_any_memory_are_refused():
+    step = Conv(np.ones((1, 1, 2, 2)), stride=2**20)
+    with pytest.raises(ArgumentError, match=r"layer 3 \(conv\) cannot be decoded: .* grow to 1 x"):
+        fdref.decode(Network([step, step, step]), 3)

@@ -113,8 +113,9 @@ def _read(folder: Path, name: str, magic: int, item: tuple[int, ...]) -> NDArray
 def _content(folder: Path, name: str, size: int) -> tuple[Path, bytes]:
     """Return the file's path and unpacked content, of which at most one byte too many."""
     plain, packed = folder / name, folder / f"{name}.gz"
-    path = plain if plain.exists() else packed
+    path = plain
     try:
+        path = plain if plain.exists() else packed
         with plain.open("rb") if path == plain else gzip.open(packed) as file:
             return path, file.read(size + 1)
     except FileNotFoundError:

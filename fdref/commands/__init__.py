@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import signal
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from fdref import __version__
-from fdref.commands import decode, info, train
+from fdref.commands import decode, info, reproduce, train
+from fdref.commands.table import printable
 from fdref.errors import FdrefError
 
 if TYPE_CHECKING:
@@ -23,11 +25,50 @@ class _Parser(argparse.ArgumentParser):
     """Says in one line what is wrong with a command."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(BAD_INPUT, f"fdref: {message} (see {self.prog} --help)\n")
+        _say(f"{message} (see {self.prog} --help)")
+        self.exit(BAD_INPUT)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return 0 when done, 2 for bad usage or bad input."""
+    """Run a command; return 0 when done, 2 for bad usage or bad input, 130 when interrupted."""
+    default = signal.signal(signal.SIGTERM, _stop)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # names of layers on an ASCII terminal
+        sys.stdout.reconfigure(errors="replace")
+    try:
+        status = _run(arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except BrokenPipeError:  # `fdref info | head` has seen enough
+        status = 0
+        _discard(sys.stdout)
+    except OSError as error:  # such as a full disk under standard output
+        status = BAD_INPUT
+        _discard(sys.stdout)
+        _say(f"{error.filename or 'standard output'}: {error.strerror or error}")
+    finally:
+        signal.signal(signal.SIGTERM, default)
+    return status
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        options = _parser().parse_args(arguments)
+        options.run(options)
+    except SystemExit as stop:  # argparse's, or a signal's
+        return int(stop.code or 0)
+    except FdrefError as error:
+        _say(str(error))
+        return BAD_INPUT
+    except MemoryError as error:
+        _say(f"out of memory: {error}; ask for fewer filters or layers")
+        return BAD_INPUT
+    except KeyboardInterrupt as interruption:
+        _say(f"interrupted{interruption}")
+        return INTERRUPTED
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="fdref",
         description="Filter decoding with substitution: any neuron of a trained convolutional "
@@ -35,22 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--version", action="version", version=f"fdref {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (info, decode, train):
+    for command in (info, decode, train, reproduce):
         command.add_to(commands)
-    options = parser.parse_args(arguments)
-    signal.signal(signal.SIGTERM, _stop)
-    try:
-        options.run(options)
-        sys.stdout.flush()
-    except FdrefError as error:
-        return _say(str(error), BAD_INPUT)
-    except MemoryError as error:
-        return _say(f"out of memory: {error}; ask for fewer filters or layers", BAD_INPUT)
-    except KeyboardInterrupt:
-        return _say("interrupted", INTERRUPTED)
-    except BrokenPipeError:  # `fdref info | head` has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return 0
+    return parser
 
 
 def _stop(number: int, frame: object) -> NoReturn:  # noqa: ARG001 - a signal handler's parameters
@@ -58,6 +86,16 @@ def _stop(number: int, frame: object) -> NoReturn:  # noqa: ARG001 - a signal ha
     sys.exit(128 + number)
 
 
-def _say(message: str, status: int) -> int:
-    print(f"fdref: {' '.join(message.split())}", file=sys.stderr)
-    return status
+def _say(message: str) -> None:
+    try:
+        print(f"fdref: {printable(' '.join(message.split()))}", file=sys.stderr, flush=True)
+    except OSError:  # nobody listens; the exit status still tells
+        _discard(sys.stderr)
+
+
+def _discard(stream: TextIO) -> None:
+    """Forget what a stream does not take, or Python complains once more when it exits."""
+    try:
+        stream.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

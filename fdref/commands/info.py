@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import fdref
-from fdref.commands.table import print_table
+from fdref.commands.table import LONGEST_NAME, print_table, printable
 from fdref.layers import BatchNorm, Conv, Normalize, Pool, ReLU
 
 if TYPE_CHECKING:
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from fdref.network import Network
 
 COLUMNS = ("layer", "name", "type", "filters", "details", "output", "field", "jump", "decodes to")
+LONGEST_LINE = 200
+"""Characters of a line about the network that are shown."""
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -35,8 +37,9 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 def run(options: argparse.Namespace) -> None:
     """Print what there is to know about a network."""
     net = fdref.load(options.model)
-    for line in about(options.model or "the shipped LeNet", net):
-        print(line)
+    model = "the shipped LeNet" if options.model is None else options.model
+    for line in about(model, net):
+        print(printable(line, LONGEST_LINE))
     print()
     print_table(COLUMNS, [row(net, number) for number in range(1, len(net) + 1)])
 
@@ -54,7 +57,7 @@ def about(model: str, net: Network) -> list[str]:
         f"weights  {count:,} in filters, {net.dtype}",
     ]
     if net.classes:
-        lines.append(f"classes  {len(net.classes)}: {', '.join(net.classes[:10])}")
+        lines.append(f"classes  {len(net.classes)}: {', '.join(net.classes)}")
     if net.provenance:
         lines.append(f"origin   {net.provenance}")
     return lines
@@ -70,7 +73,7 @@ def row(net: Network, number: int) -> tuple[str, ...]:
     decoded = f"{net.channels[0]} x {by(field.size)}" if number in net.decodable else ""
     return (
         str(number),
-        layer.name,
+        printable(layer.name, LONGEST_NAME),
         layer.kind,
         filters,
         details(layer),

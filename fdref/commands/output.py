@@ -1,7 +1,9 @@
-"""A folder of results that appears whole or not at all."""
+"""Results that appear whole or not at all."""
 
 from __future__ import annotations
 
+import io
+import os
 import secrets
 import shutil
 from contextlib import contextmanager
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from typing_extensions import Buffer
+
 
 @contextmanager
 def new_files(folder: Path, names: Sequence[str]) -> Iterator[Path]:
@@ -23,22 +27,76 @@ def new_files(folder: Path, names: Sequence[str]) -> Iterator[Path]:
     FileError
         If a file of that name exists already, or the disk refuses or is full.
     """
-    if folder.exists() and not folder.is_dir():
-        raise FileError(f"{folder} is a file; choose a folder with -o")
-    for name in names:
-        if (folder / name).exists():
-            raise FileError(f"{folder / name} exists already; delete it or choose another -o")
-    beside = folder.absolute()
-    beside = beside.parent / f".{beside.name}.{secrets.token_hex(4)}.part"
+    beside = None
     try:
+        if folder.exists() and not folder.is_dir():
+            raise FileError(f"{folder} is a file; choose a folder with -o")
+        for name in names:
+            if (folder / name).exists():
+                raise FileError(f"{folder / name} exists already; delete it or choose another -o")
+        # Files move within one file system only, and a folder that exists may be the root of one.
+        parent = folder if folder.is_dir() else folder.absolute().parent
+        beside = parent / f".{secrets.token_hex(8)}.part"
         beside.mkdir()
         yield beside
-        if not folder.exists():
-            beside.rename(folder)
+        if folder.is_dir():
+            _move(beside, folder)
         else:
-            for file in sorted(beside.iterdir()):
-                file.replace(folder / file.name)
+            beside.rename(folder)
     except OSError as error:
-        raise FileError(f"cannot write to {folder}: {error.strerror or error}") from None
+        reason = os.strerror(error.errno) if error.errno else error
+        raise FileError(f"cannot write to {folder}: {reason}") from None
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        if beside is not None:
+            shutil.rmtree(beside, ignore_errors=True)
+
+
+def _move(source: Path, folder: Path) -> None:
+    """Move all files or none; of two processes with the same files, the second is refused."""
+    files = sorted(source.iterdir())
+    taken: list[Path] = []
+    try:
+        for file in files:
+            (folder / file.name).touch(exist_ok=False)
+            taken.append(folder / file.name)
+        for file in files:
+            file.replace(folder / file.name)
+    except BaseException:
+        for path in taken:
+            path.unlink(missing_ok=True)
+        raise
+
+
+class SafeFile(io.FileIO):
+    """A file for HDF5 to write to, which crashes when a write fails, as on a full disk.
+
+    So HDF5 does not hear of failures; whoever writes asks for them with `check`.
+    """
+
+    failure: BaseException | None = None
+
+    def write(self, data: Buffer) -> int:
+        """Write all of it."""
+        rest = memoryview(data)
+        with self._deferred():
+            while rest:
+                rest = rest[super().write(rest) :]
+        return len(memoryview(data))
+
+    def truncate(self, size: int | None = None) -> int:
+        """Make the file longer or shorter."""
+        with self._deferred():
+            super().truncate(size)
+        return size or 0
+
+    def check(self) -> None:
+        """Raise what went wrong so far."""
+        if self.failure is not None:
+            raise self.failure
+
+    @contextmanager
+    def _deferred(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as failure:  # noqa: BLE001 - a signal's exception may come up here, too
+            self.failure = self.failure or failure

@@ -39,8 +39,7 @@ def run(options: argparse.Namespace) -> None:
     """Train epoch by epoch, and write the network when the last is done."""
     from fdref.weights import training  # noqa: PLC0415 - only where it is used
 
-    checkpoint = options.path.with_name(options.path.name + ".checkpoint")
-    check(options, checkpoint)
+    checkpoint = check(options)
     data = fdref.mnist(options.mnist)
     state = training.read_checkpoint(checkpoint) if options.resume else training.start(options.seed)
     if state.seed != options.seed or state.epoch > options.epochs:
@@ -48,14 +47,18 @@ def run(options: argparse.Namespace) -> None:
             f"{checkpoint} is of seed {state.seed} after {state.epoch} epochs; "
             f"expected seed {options.seed} and at most {options.epochs}"
         )
+    training.save_checkpoint(state, checkpoint)  # what the disk refuses, it refuses now
     average = training.average_image(data.train)
-    while state.epoch < options.epochs:
-        begin = perf_counter()
-        with progress_bar(state, len(data.train.labels)) as advance:
-            state = training.train_epoch(state, data.train, advance)
-        training.save_checkpoint(state, checkpoint)
-        test_error = training.error_rate(training.lenet(state.weights, average), data.test)
-        tell(state, test_error, perf_counter() - begin, options.epochs)
+    try:
+        while state.epoch < options.epochs:
+            begin = perf_counter()
+            with progress_bar(state, len(data.train.labels)) as advance:
+                state = training.train_epoch(state, data.train, advance)
+            training.save_checkpoint(state, checkpoint)
+            test_error = training.error_rate(training.lenet(state.weights, average), data.test)
+            tell(state, test_error, perf_counter() - begin, options.epochs)
+    except (KeyboardInterrupt, BrokenPipeError):  # Ctrl-C, or nobody listens
+        raise KeyboardInterrupt("; --resume goes on after the last epoch") from None
     net = training.lenet(state.weights, average)
     wrong = training.error_rate(net, data.test)
     provenance = (
@@ -67,18 +70,23 @@ def run(options: argparse.Namespace) -> None:
     print(f"wrote {options.path}: {1 - wrong:.2%} of {len(data.test.labels):,} test images right")
 
 
-def check(options: argparse.Namespace, checkpoint: Path) -> None:
-    """Refuse what could only fail after a long time."""
-    if options.epochs < 1 or options.seed < 0:
+def check(options: argparse.Namespace) -> Path:
+    """Refuse what could only fail after a long time; return where to keep the checkpoint."""
+    path: Path = options.path
+    if options.epochs < 1 or not 0 <= options.seed < 2**63:
         raise ArgumentError(
-            f"--epochs {options.epochs} --seed {options.seed}; expected at least 1 and 0"
+            f"--epochs {options.epochs} --seed {options.seed}; expected at least 1, and 0 to 2^63-1"
         )
-    if options.path.exists():
-        raise FileError(f"{options.path} exists already; delete it or choose another -o")
-    if not options.path.absolute().parent.is_dir():
-        raise FileError(f"{options.path.parent} is no folder; choose another -o")
+    if path.is_dir():
+        raise FileError(f"{path} is a folder; name a file with -o")
+    if path.exists():
+        raise FileError(f"{path} exists already; delete it or choose another -o")
+    if not path.absolute().parent.is_dir():
+        raise FileError(f"{path.parent} is no folder; choose another -o")
+    checkpoint = path.with_name(f"{path.name}.checkpoint")
     if checkpoint.exists() and not options.resume:
         raise FileError(f"{checkpoint} exists; go on with --resume, or delete it")
+    return checkpoint
 
 
 @contextmanager
@@ -86,7 +94,7 @@ def progress_bar(
     state: Training, images: int
 ) -> Iterator[Callable[[int, float, float], object] | None]:
     """Show on a terminal the epoch's averages so far and the time it still takes."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield None
         return
     from tqdm import tqdm  # noqa: PLC0415

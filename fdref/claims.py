@@ -1,0 +1,529 @@
+"""The paper's table and figures for a network and images, and whether its claims hold (SPEC 7, 8).
+
+No verdict is written down: each is computed from the numbers that stand beside it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fdref.ceiling import ceiling
+from fdref.composition_graph import graph_of, named_and_strongest
+from fdref.decoding import decode, decode_all
+from fdref.evaluation import Evaluation, respond
+from fdref.forward_pass import forward
+from fdref.layers import Conv, Pool
+from fdref.report import Claim, Section, Table
+from fdref.reproduction import AFTER_RELU, EQ3, PAPER, PER_FILTER, RAW_PIXELS, Strip, survey
+from fdref.resize import METHODS
+from fdref.weights.handmade import NAMES, handmade
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from numpy.typing import NDArray
+
+    from fdref.arrays import Array
+    from fdref.network import Network
+    from fdref.reproduction import Survey
+
+    Fold = tuple[slice, slice]
+
+CONTRAST = 128
+"""A decoded filter shown as an image is scaled to this largest magnitude (SPEC 8)."""
+
+CLASS = 3
+"""Figures 3 and 4 look at this class, as the paper does."""
+
+STRIP = 10
+"""Filters of a layer that figure 4 shows."""
+
+
+@dataclass
+class Reproduction:
+    """What the report shows.
+
+    Attributes
+    ----------
+    sections : list of Section
+    drawings : {stem: arguments}
+        What the function of that name in `fdref.figures` is called with.
+    numbers : {name: array}
+        The data behind the figures.
+    table1 : list of dict
+        One for each layer and unpooling.
+    """
+
+    sections: list[Section] = field(default_factory=list)
+    drawings: dict[str, tuple[Any, ...]] = field(default_factory=dict)
+    numbers: dict[str, NDArray[Any]] = field(default_factory=dict)
+    table1: list[dict[str, object]] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network and the images that it is shown.
+
+    Attributes
+    ----------
+    net : Network
+    images : (N, H, W) or (N, C, H, W) array
+        Pixels from 0 to 255.
+    labels : (N,) array of int from 0
+    folds : sequence of (slice, slice)
+        For the ceiling: images to fit linear filters on, and images to evaluate them on.
+    """
+
+    net: Network
+    images: Array
+    labels: NDArray[np.integer]
+    folds: Sequence[Fold]
+
+    @property
+    def last(self) -> int:
+        """The number of the last convolution."""
+        return self.net.decodable[-1]
+
+    @property
+    def classes(self) -> list[str]:
+        """The names of the last convolution's filters, if they are those of the labels' classes."""
+        count = self.net.channels[self.last]
+        if self.labels.max() >= count or self.net.channels[-1] != count:
+            return []
+        return (
+            list(self.net.classes)
+            if len(self.net.classes) == count
+            else list(map(str, range(count)))
+        )
+
+    @property
+    def work(self) -> int:
+        """How many images `reproduce` goes through, some of them more than once."""
+        sizes = [len(self.images[part]) for fold in self.folds for part in fold]
+        return len(self.images) + sum(sizes)
+
+
+def reproduce(subject: Subject, progress: Callable[[int], object] | None = None) -> Reproduction:
+    """Recompute what the paper and its supplement show.
+
+    Parameters
+    ----------
+    subject : Subject
+    progress : callable, optional
+        Called after each chunk of images with their number.
+
+    Returns
+    -------
+    Reproduction
+
+    Raises
+    ------
+    ArgumentError
+        If the images do not fit the network, or there are not as many labels.
+    """
+    net = subject.net
+    found = survey(net, subject.images, subject.labels, progress)
+    pooled = [
+        layer for layer in net.decodable if any(isinstance(x, Pool) for x in net.layers[:layer])
+    ]
+    folds = [
+        ceiling(net, subject.images[fit], subject.images[test], pooled, progress)
+        for fit, test in subject.folds
+    ]
+    best = {
+        layer: Evaluation(
+            np.concatenate([fold[layer].errors for fold in folds]),
+            np.concatenate([fold[layer].correlations for fold in folds]),
+        )
+        for layer in pooled
+    }
+    result = Reproduction()
+    table1(result, subject, found, best)
+    figure1(result, subject, found)
+    figure2(result, subject)
+    figure3(result, subject, found)
+    figure4(result, subject, found)
+    handmade_figures(result, subject)
+    return result
+
+
+def table1(
+    result: Reproduction, subject: Subject, found: Survey, best: dict[int, Evaluation]
+) -> None:
+    """Show eq. 3 for each layer and unpooling, beside the paper's figures and the ceiling."""
+    lenet = is_lenet(subject.net)
+    rows = []
+    for (reading, layer, method), cell in sorted(found.table.items(), key=lambda item: item[0][1:]):
+        if reading != EQ3:
+            continue
+        paper = PAPER.get((layer, method)) if lenet else None
+        top = best.get(layer)
+        result.numbers[f"table1/layer{layer}/{method}"] = np.stack([cell.errors, cell.correlations])
+        result.table1.append(
+            {
+                "layer": layer,
+                "unpool": method,
+                "n": cell.n,
+                "mean": cell.mean,
+                "std": cell.std,
+                "correlation": cell.correlation,
+                "paper_mean": paper[0] if paper else None,
+                "paper_std": paper[1] if paper else None,
+                "ceiling": top.mean if top else None,
+                "ceiling_correlation": top.correlation if top else None,
+            }
+        )
+        rows.append(
+            (
+                str(layer),
+                method if layer in best else "none to undo",
+                plus_minus(paper) if paper else "",
+                plus_minus((cell.mean, cell.std)),
+                f"{cell.correlation:.3f}",
+                f"{top.mean:.4f}" if top else "",
+                f"{top.correlation:.3f}" if top else "",
+            )
+        )
+    header = (
+        "layer", "unpooling", "paper", "here", "correlation",
+        "linear filter", "its correlation",
+    )  # fmt: skip
+    fitted = sum(len(subject.images[fit]) for fit, _ in subject.folds) // len(subject.folds)
+    note = (
+        "Mean +/- standard deviation over the images. Linear filter: the least-squares filter over "
+        f"the receptive field, fitted on {fitted:,} images and evaluated on others; no filter can "
+        "beat it by much where the images are many more than its weights."
+    )
+    result.sections.append(
+        Section(
+            "Table 1",
+            "Eq. 3: how far a layer's responses, before any ReLU, are from the correlation of the "
+            "image with its decoded filters, each mapped to [0, 1] over the whole layer.",
+            table1_claims(subject, found, lenet=lenet),
+            (Table("Eq. 3", header, tuple(rows), note), other_readings(found)),
+        )
+    )
+
+
+def table1_claims(subject: Subject, found: Survey, *, lenet: bool) -> tuple[Claim, ...]:
+    """Hold the table against the paper's."""
+    layers = [layer for layer in subject.net.decodable if (EQ3, layer, "nearest") in found.table]
+    means = [found.table[EQ3, layer, "bicubic"].mean for layer in layers]
+    deeper = Claim(
+        "The error grows with depth.",
+        ", ".join(f"layer {n}: {m:.4f}" for n, m in zip(layers, means, strict=True)) + " (bicubic)",
+        bool(np.all(np.diff(means) > 0)) if len(means) > 1 else None,
+    )
+    worst = [max(METHODS, key=lambda m: found.table[EQ3, n, m].mean) for n in layers]
+    bilinear = Claim(
+        "Bilinear unpooling is the worst of the three.",
+        ", ".join(f"layer {n}: {m}" for n, m in zip(layers, worst, strict=True)),
+        all(method == "bilinear" for method in worst) if layers else None,
+    )
+    if not lenet:
+        why = "the paper's figures are those of a LeNet on MNIST"
+        return Claim("The figures are the paper's.", why, None), deeper, bilinear
+    off = {
+        cell: abs(found.table[EQ3, *cell].mean - mean) / std for cell, (mean, std) in PAPER.items()
+    }
+    layer, method = max(off, key=lambda cell: off[cell])
+    text = "The means are the paper's, within a standard deviation over the images."
+    seen = (
+        f"the farthest, layer {layer} {method}, is {off[layer, method]:.2f} standard deviations off"
+    )
+    return Claim(text, seen, off[layer, method] <= 1), deeper, bilinear
+
+
+def other_readings(found: Survey) -> Table:
+    """Other ways to read eq. 3, because implementers ask."""
+    readings = (EQ3, PER_FILTER, RAW_PIXELS, AFTER_RELU)
+    layers = sorted({layer for _, layer, _ in found.table})
+    rows = []
+    for layer in layers:
+        cells = [found.table.get((reading, layer, "bicubic")) for reading in readings]
+        rows.append((str(layer), *(plus_minus((c.mean, c.std)) if c else "" for c in cells)))
+    note = (
+        "Bicubic unpooling. Each filter by itself: every map is mapped to [0, 1] by its own "
+        "extremes (undefined for maps of one pixel). Raw pixels: the decoded filters see the image "
+        "without the average subtracted. After the ReLU: both sides rectified, where one follows."
+    )
+    return Table("Appendix: other readings of eq. 3", ("layer", *readings), tuple(rows), note)
+
+
+def figure1(result: Reproduction, subject: Subject, found: Survey) -> None:
+    """Show the last layer's decoded filters and the images that correlate most with them."""
+    title = "Figure 1: what the last layer looks for"
+    if not subject.classes:
+        why = "the outputs of the last convolution are not the classes of the images"
+        result.sections.append(
+            Section(title, "", (Claim("Decoded filters show classes.", why, None),))
+        )
+        return
+    best = found.guesses[subject.last]
+    bank = found.banks[subject.last, "bicubic"]
+    images = subject.net.prepare(subject.images[best])
+    matrix = found.scores[best].T
+    named = [subject.classes[label] for label in subject.labels[best]]
+    own = int((subject.labels[best] == np.arange(len(best))).sum())
+    diagonal = int((matrix.argmax(axis=0) == np.arange(len(best))).sum())
+    right = float((found.scores.argmax(axis=1) == subject.labels).mean())
+    chance = float(np.bincount(subject.labels).max() / len(subject.labels))
+    count = len(best)
+    result.drawings["figure1"] = bank, images, matrix, subject.classes, named
+    result.numbers |= {"figure1/matrix": matrix, "figure1/image": best, "figure1/decoded": bank}
+    result.sections.append(
+        Section(
+            title,
+            "The decoded filters of the last layer, their positive parts, the images of the whole "
+            "set that correlate most with them, and the correlation of every filter with every one "
+            "of these images.",
+            (
+                Claim(
+                    "The image that correlates most with a decoded filter is of its class.",
+                    f"{own} of {count}",
+                    2 * own > count,
+                ),
+                Claim(
+                    "It correlates most with the filter of its own class: the diagonal is the "
+                    "largest of its column.",
+                    f"{diagonal} of {count}",
+                    2 * diagonal > count,
+                ),
+                Claim(
+                    "As a linear classifier, the decoded filters name more images rightly than "
+                    "chance.",
+                    f"{right:.1%} of {len(subject.labels):,}; the largest class has {chance:.1%}",
+                    right > chance,
+                ),
+                excitation(subject, found, subject.last),
+                *(excitation(subject, found, n) for n in subject.net.decodable[-2:-1]),
+            ),
+            picture="figure1",
+            alt="Decoded filters, their positive parts, images, and a matrix of correlations",
+        )
+    )
+
+
+def excitation(subject: Subject, found: Survey, layer: int) -> Claim:
+    """Show the network a layer's decoded filters as images."""
+    bank = found.banks[layer, "bicubic"]
+    text = f"A decoded filter of layer {layer}, shown as an image, excites its own neuron most."
+    if bank.shape[2:] != subject.images.shape[-2:]:
+        return Claim(text, "the filters are not as large as the images", None)
+    peaks = np.abs(bank).max(axis=(1, 2, 3), keepdims=True)
+    answers = forward(subject.net, CONTRAST * bank / np.where(peaks > 0, peaks, 1))[layer]
+    own = float((answers[:, :, 0, 0].argmax(axis=1) == np.arange(len(bank))).mean())
+    return Claim(text, f"{own:.1%} of {len(bank)}", own > 0.5)
+
+
+def figure2(result: Reproduction, subject: Subject) -> None:
+    """Show how one filter is decoded: of the last convolution that sees more than a pixel."""
+    net = subject.net
+    wide = [n for n in net.decodable if max(conv(net, n).window) > 1] or [subject.last]
+    layer, k = wide[-1], 0
+    stages, titles = [], []
+    for depth, stage in enumerate(decode(net, layer, k, steps=True)):
+        below = layer - depth
+        kind = "substituted" if isinstance(net[below], Conv) else "unpooled"
+        if depth == 0:
+            titles.append(f"filter {k} of layer {layer}")
+        elif isinstance(net[below], Conv | Pool):
+            titles.append(f"{kind} (layer {below})")
+        else:
+            continue  # the picture is the same
+        stages.append(stage)
+        result.numbers[f"figure2/stage{depth}"] = stage
+    result.drawings["figure2"] = stages, titles
+    result.sections.append(
+        Section(
+            "Figure 2: decoding, step by step",
+            f"Filter {k} of layer {layer} on its way down to the image, from a real run.",
+            picture="figure2",
+            alt="Pictures of all channels at every step of decoding",
+        )
+    )
+
+
+def figure3(result: Reproduction, subject: Subject, found: Survey) -> None:
+    """Show responses to one image, in the network and by correlation."""
+    net = subject.net
+    chosen = np.flatnonzero(subject.labels == CLASS)
+    index = int(chosen[0]) if len(chosen) else 0
+    x = net.prepare(subject.images[index : index + 1])
+    acts = forward(net, x)
+    sides, columns, seen = {}, {}, []
+    for layer in net.decodable[:3]:
+        predicted = respond(net, layer, found.banks[layer, "bicubic"], x)
+        sides[layer] = acts[layer][0], predicted[0]
+        pixels = acts[layer].shape[2] * acts[layer].shape[3]
+        columns[layer] = 25 if pixels == 1 else 10 if len(predicted[0]) > 25 else 5
+        seen.append(float(np.corrcoef(acts[layer].ravel(), predicted.ravel())[0, 1]))
+        result.numbers[f"figure3/layer{layer}/network"] = acts[layer][0]
+        result.numbers[f"figure3/layer{layer}/correlation"] = predicted[0]
+    result.drawings["figure3"] = x[0], sides, columns
+    pairs = zip(sides, seen, strict=True)
+    result.sections.append(
+        Section(
+            "Figure 3: responses in the network and by correlation",
+            f"Image {index}, of class {subject.labels[index]}: the maps of the first convolutions "
+            "in the network, and by correlation with their decoded filters.",
+            (
+                Claim(
+                    "Correlation with the decoded filters gives responses like the network's.",
+                    ", ".join(f"layer {n}: correlation coefficient {r:.3f}" for n, r in pairs),
+                    min(seen) > 0.5,
+                ),
+            ),
+            picture="figure3",
+            alt="Activation maps side by side",
+        )
+    )
+
+
+def figure4(result: Reproduction, subject: Subject, found: Survey) -> None:
+    """Show decoded filters beside the images that excite them."""
+    net, strips, agree = subject.net, [], []
+    for layer in net.decodable:
+        order = np.arange(net.channels[layer])
+        title = f"layer {layer}"
+        featured = layer != subject.last and net.channels[layer] > 10 * STRIP
+        if featured and len(found.by_class[layer]) > CLASS:
+            order = np.argsort(-found.by_class[layer][CLASS], kind="stable")
+            title += f": the filters with the highest activations for class {CLASS}"
+        shown = order[:STRIP]
+        best, guess = found.best[layer][shown], found.guesses[layer][shown]
+        strips.append(
+            Strip(
+                title,
+                [str(k) for k in shown],
+                found.banks[layer, "bicubic"][shown],
+                conv(net, layer).filters[shown] if featured else None,
+                np.stack([net.prepare(subject.images[row]) for row in best]),
+                net.prepare(subject.images[guess]),
+            )
+        )
+        result.numbers[f"figure4/layer{layer}/filters"] = shown
+        result.numbers[f"figure4/layer{layer}/network"] = best
+        result.numbers[f"figure4/layer{layer}/correlation"] = guess
+        tops = subject.labels[found.best[layer][:, 0]], subject.labels[found.guesses[layer]]
+        agree.append(f"layer {layer}: {(tops[0] == tops[1]).mean():.0%}")
+    result.drawings["figure4"] = (strips,)
+    deep = net.decodable[-1]
+    same = (subject.labels[found.best[deep][:, 0]] == subject.labels[found.guesses[deep]]).mean()
+    result.sections.append(
+        Section(
+            "Figure 4: filters and the images that excite them",
+            "Decoded filters of each layer, their positive parts, the images with the highest "
+            "activation in the network (the first framed red), and the image with the highest "
+            "correlation with the decoded filter (framed yellow).",
+            (
+                Claim(
+                    "The image that a decoded filter of the last layer picks is of the same class "
+                    "as the network's.",
+                    "same class, all filters: " + ", ".join(agree),
+                    bool(same > 0.5),
+                ),
+            ),
+            picture="figure4",
+            alt="Rows of decoded filters and images",
+        )
+    )
+
+
+def handmade_figures(result: Reproduction, subject: Subject) -> None:
+    """Figures 5, 6 and 7: the hand-made network of the supplement."""
+    net = handmade()
+    banks = decode_all(net)
+    top = net.decodable[-1]
+    graphs = {k: graph_of(net, top, k) for k in range(net.channels[top])}
+    c, d = (NAMES[top].index(name) for name in "CD")
+    acts = forward(net, banks[top])
+    answers = acts[top][:, :, 0, 0]
+    own = int((answers.argmax(axis=1) == np.arange(len(answers))).sum())
+    lookup = named_and_strongest(graphs[c], [a[c : c + 1] for a in acts])
+    agree = [named == strongest for named, strongest in lookup.values()]
+    shared = [
+        NAMES[part.node[0]][part.node[1]]
+        for part in graphs[c][top, c]
+        if part.node in [other.node for other in graphs[d][top, d]]
+    ]
+    result.drawings["figure5"] = ({"network": decode_all(subject.net), "hand-made": banks},)
+    result.drawings["figure6"] = graphs[c] | graphs[d], banks, NAMES
+    result.drawings["figure7"] = graphs[c], [a[c : c + 1] for a in acts], NAMES
+    result.numbers["figure6/answers"] = answers
+    for layer, bank in banks.items():
+        result.numbers[f"figure5/handmade/layer{layer}"] = bank
+    for number, maps in enumerate(acts):
+        result.numbers[f"figure7/layer{number}"] = maps[c]
+    result.sections += [
+        Section(
+            "Figure 5: all decoded filters",
+            "Every decoded filter of the network and of the hand-made one.",
+            picture="figure5",
+            alt="Sheets of decoded filters, layer by layer",
+        ),
+        Section(
+            "Figure 6: what a character is made of",
+            "The graph from two top filters of the hand-made network, C and D, to the filters that "
+            "make them, with the decoded picture at every node.",
+            (
+                Claim(
+                    "Every decoded character excites its own neuron most.",
+                    f"{own} of {len(answers)}",
+                    own == len(answers),
+                ),
+                Claim(
+                    "C uses four filters of the second layer.",
+                    f"it uses {len(graphs[c][top, c])}",
+                    len(graphs[c][top, c]) == 4,
+                ),
+                Claim(
+                    "C and D share a corner.",
+                    f"they share {', '.join(shared) or 'none'}",
+                    bool(shared),
+                ),
+            ),
+            picture="figure6",
+            alt="A graph of decoded filters",
+        ),
+        Section(
+            "Figure 7: activations for the decoded C",
+            "All activation maps of the hand-made network when the decoded C is the input.",
+            (
+                Claim(
+                    "The strongest maps of each layer are those that the graph of C names.",
+                    f"in {sum(agree)} of {len(agree)} layers",
+                    all(agree),
+                ),
+            ),
+            picture="figure7",
+            alt="All activation maps of the hand-made network",
+        ),
+    ]
+
+
+def is_lenet(net: Network) -> bool:
+    """Tell whether the paper's figures are about such a network."""
+    kinds = [layer.kind for layer in net]
+    shapes = {n: conv(net, n).filters.shape for n in net.decodable}
+    return kinds[:7] == ["conv", "pool", "conv", "pool", "conv", "relu", "conv"] and shapes == {
+        1: (20, 1, 5, 5),
+        3: (50, 20, 5, 5),
+        5: (500, 50, 4, 4),
+        7: (10, 500, 1, 1),
+    }
+
+
+def conv(net: Network, number: int) -> Conv:
+    """Return a layer that is known to be a convolution."""
+    layer = net[number]
+    assert isinstance(layer, Conv)  # noqa: S101 - a promise to the type checker
+    return layer
+
+
+def plus_minus(cell: tuple[float, float]) -> str:
+    """Write a mean and a standard deviation."""
+    return f"{cell[0]:.4f} ± {cell[1]:.4f}"

@@ -1,0 +1,294 @@
+"""`fdref reproduce`: the paper's table and figures, recomputed, as a report."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import os
+import platform
+import sys
+import zipfile
+import zlib
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+import fdref
+from fdref.commands.output import SafeFile, new_files
+from fdref.commands.table import print_table, printable
+from fdref.errors import ArgumentError, FileError, NetworkError
+from fdref.layers import Softmax
+from fdref.weights import SHIPPED
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterator, Mapping
+
+    from fdref.arrays import Array
+    from fdref.claims import Reproduction
+    from fdref.network import Network
+
+    Labels = np.ndarray[Any, np.dtype[np.integer[Any]]]
+
+TITLE = "Filter decoding with substitution: the paper's table and figures, recomputed"
+FIGURES = tuple(f"figure{number}" for number in range(1, 8))
+NAMES = (
+    *("report.html", "report.h5", "table1.json", "table1.csv"),
+    *(f"{stem}.{kind}" for stem in FIGURES for kind in ("png", "svg")),
+)
+COLUMNS = ("layer", "unpool", "paper", "here", "correlation", "linear filter")
+ARCHIVE = "a .npz file of `images` (N, H, W) or (N, C, H, W) from 0 to 255 and `labels` (N,)"
+
+
+class Shown(NamedTuple):
+    """Labelled images, which they are, and where the linear ceiling is fitted and tested."""
+
+    images: Any  # pixels of any dtype
+    labels: Labels
+    name: str
+    folds: tuple[tuple[slice, slice], ...]
+
+
+HALVES = ((slice(0, None, 2), slice(1, None, 2)), (slice(1, None, 2), slice(0, None, 2)))
+"""Every other image: files are often sorted by class."""
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "reproduce",
+        help="recompute the paper's table and figures",
+        description="Recompute the paper's table and figures and say which of its claims hold. "
+        "Writes DIR/report.html, with the table as JSON and CSV, the figures as PNG and SVG, and "
+        "the numbers behind them as HDF5.",
+    )
+    parser.add_argument(
+        "model", metavar="MODEL", nargs="?", help="a SimpleNN .mat file, v7.3 (the shipped LeNet)"
+    )
+    which = parser.add_mutually_exclusive_group()
+    add = which.add_argument
+    add("--mnist", metavar="DIR", type=Path, help="all of MNIST (the 1,000 digits shipped)")
+    add("--full", action="store_true", help="the same, fetched if it has not been yet")
+    add("--images", metavar="FILE", type=Path, help=ARCHIVE)
+    parser.add_argument(
+        "-o", dest="folder", metavar="DIR", type=Path, default=Path("reproduction"),
+        help="(reproduction)",
+    )  # fmt: skip
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Check everything, then compute, then write."""
+    from fdref import claims  # noqa: PLC0415 - only where it is used
+
+    source = SHIPPED if options.model is None else Path(options.model)
+    net = fdref.load(source)
+    if not net.decodable:
+        raise NetworkError(f"{source} has no convolution, so there is nothing to decode")
+    with new_files(options.folder, NAMES) as folder:
+        shown = shown_images(net, options)
+        facts = describe(source, net, shown)
+        subject = claims.Subject(net, shown.images, shown.labels, shown.folds)
+        with progress_bar(subject.work) as advance:
+            result = claims.reproduce(subject, advance)
+        write(result, facts, folder)
+    tell(result)
+    print(f"wrote {printable(str(options.folder / 'report.html'))}, the figures and the numbers")
+
+
+def shown_images(net: Network, options: argparse.Namespace) -> Shown:
+    """Read the images that were asked for, and make sure that the network takes them."""
+    if options.images is not None:
+        shown = archive(net, options.images)
+    elif options.full or options.mnist is not None:
+        shown = whole_mnist(options.mnist)
+    else:
+        images, labels = fdref.mnist().test
+        shown = Shown(images, labels, "MNIST, the sample that ships with fdref", HALVES)
+    try:
+        net.prepare(shown.images[:1])
+    except ArgumentError as error:
+        raise ArgumentError(f"{shown.name}: {error}; name its own with --images") from None
+    return shown
+
+
+def whole_mnist(folder: Path | None) -> Shown:
+    """Read all of MNIST, fetched where no folder is named: the test images come last."""
+    if folder is None:
+        from fdref.weights.fetch import fetch_mnist  # noqa: PLC0415 - only where it is used
+
+        folder = fetch_mnist(progress=on_a_terminal())
+    train, test = fdref.mnist(folder)
+    cut = len(train.labels)
+    images, labels = (np.concatenate(parts) for parts in zip(train, test, strict=True))
+    folds = ((slice(0, cut), slice(cut, None)),)
+    return Shown(images, labels, "MNIST, training and test images", folds)
+
+
+def archive(net: Network, path: Path) -> Shown:
+    """Read and check somebody's images."""
+    try:
+        with path.open("rb") as file:
+            if file.read(4) != b"PK\3\4":
+                raise FileError(f"{path} is no .npz file; expected {ARCHIVE}")
+        with np.load(path, allow_pickle=False) as arrays:
+            for name in ("images", "labels"):
+                if name not in arrays:
+                    raise FileError(f"{path} has no array `{name}`; expected {ARCHIVE}")
+            images, labels = arrays["images"], arrays["labels"]
+    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise FileError(f"{path} cannot be read: {reason}; expected {ARCHIVE}") from None
+    check_images(path, images)
+    whole = check_labels(path, net, labels, len(images))
+    return Shown(images, whole, printable(path.name), HALVES)
+
+
+def check_images(path: Path, images: Array) -> None:
+    """Refuse what is no set of pictures."""
+    if images.dtype.kind not in "fiu":
+        raise ArgumentError(f"{path}: `images` have dtype {images.dtype}; expected numbers")
+    if images.ndim not in (3, 4):
+        raise ArgumentError(
+            f"{path}: `images` have shape {images.shape}; expected (N, H, W) or (N, C, H, W)"
+        )
+    if len(images) < 2 or not images.size:
+        raise ArgumentError(
+            f"{path}: `images` have shape {images.shape}; expected at least two images"
+        )
+    low, high = images.min(), images.max()
+    if not (low >= 0 and high <= 255):  # NaN is neither
+        raise ArgumentError(
+            f"{path}: `images` have values from {low} to {high}; expected pixels from 0 to 255"
+        )
+    if high <= 1 and images.dtype.kind == "f":
+        raise ArgumentError(
+            f"{path}: `images` have values from {low} to {high}; expected pixels from 0 to 255, "
+            "not from 0 to 1: multiply them by 255"
+        )
+
+
+def check_labels(path: Path, net: Network, labels: Labels, count: int) -> Labels:
+    """Return labels as whole numbers, of which none is left out."""
+    if labels.shape != (count,):
+        raise ArgumentError(
+            f"{path}: `labels` have shape {labels.shape}; expected ({count},), one for each image"
+        )
+    if labels.dtype.kind not in "fiu" or not (np.isfinite(labels) & (labels % 1 == 0)).all():
+        raise ArgumentError(
+            f"{path}: `labels` of dtype {labels.dtype} are not whole numbers; expected classes "
+            "from 0"
+        )
+    found = np.unique(labels)
+    if found[0] < 0:
+        raise ArgumentError(f"{path}: `labels` start at {found[0]}; expected classes from 0")
+    classes = len(net.classes)
+    if isinstance(net[len(net)], Softmax):
+        classes = net.channels[-1]
+    gap = next((i for i, label in enumerate(found) if label != i), len(found))
+    if gap < max(classes, len(found)):
+        last = max(classes - 1, int(found[-1]))
+        raise ArgumentError(
+            f"{path}: no image is labelled {gap}; expected at least one of each class, 0 to {last}"
+        )
+    return labels.astype(np.int64)
+
+
+def describe(source: Path, net: Network, shown: Shown) -> dict[str, str]:
+    """Say what is run, on what and where; not when, so that the same input gives the same file."""
+    with source.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    size = " × ".join(map(str, shown.images.shape[1:]))
+    libraries = ", ".join(f"{name} {version(name)}" for name in ("numpy", "numba"))
+    return {
+        "Method": "Rafegas & Vanrell, arXiv 1511.05084",
+        "Model": f"{printable(source.name)}: {', '.join(layer.kind for layer in net)}",
+        "SHA-256": digest,
+        "Images": f"{shown.name}: {len(shown.images):,} of {size} pixels",
+        "Versions": f"fdref {fdref.__version__}, Python {platform.python_version()}, {libraries}",
+        "Machine": f"{processor()}, {os.cpu_count()} CPUs, {platform.system()}",
+    }
+
+
+def processor() -> str:
+    """Name the processor; on Linux Python itself does not know it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return printable((names or [platform.processor()])[0]) or platform.machine()
+
+
+def write(result: Reproduction, facts: Mapping[str, str], folder: Path) -> None:
+    """Write everything into a folder."""
+    os.environ["MPLBACKEND"] = "agg"  # with one that it does not know, matplotlib does not load
+    from fdref import figures, report  # noqa: PLC0415 - matplotlib takes its time
+    from fdref.page import save  # noqa: PLC0415
+
+    pictures = {}
+    for stem, arguments in result.drawings.items():
+        save(getattr(figures, stem)(*arguments), folder / stem)
+        pictures[stem] = (folder / f"{stem}.png").read_bytes()
+    write_numbers(result, facts, folder / "report.h5")
+    table = json.dumps(result.table1, indent=1, allow_nan=False)
+    (folder / "table1.json").write_text(f"{table}\n", encoding="utf-8")
+    with (folder / "table1.csv").open("w", encoding="utf-8", newline="") as file:
+        rows = csv.DictWriter(file, list(result.table1[0]), lineterminator="\n")
+        rows.writeheader()
+        rows.writerows(result.table1)
+    html = report.page(TITLE, facts, result.sections, pictures)
+    (folder / "report.html").write_text(html, encoding="utf-8")
+
+
+def write_numbers(result: Reproduction, facts: Mapping[str, str], path: Path) -> None:
+    """Write the numbers behind table and figures."""
+    import h5py  # noqa: PLC0415 - only where it is used, so that --help is quick
+
+    with SafeFile(path, "w+") as disk:
+        with h5py.File(disk, "w") as file:
+            file.attrs.update(facts)
+            for name, values in result.numbers.items():
+                file.create_dataset(name, data=values)
+        disk.check()
+
+
+def tell(result: Reproduction) -> None:
+    """Print table 1 beside the paper's, and how many claims hold."""
+    rows = []
+    for cell in result.table1:
+        paper, here = (
+            "" if mean is None else f"{mean:.4f} +/- {std:.4f}"
+            for mean, std in (
+                (cell["paper_mean"], cell["paper_std"]),
+                (cell["mean"], cell["std"]),
+            )
+        )
+        ceiling = "" if cell["ceiling"] is None else f"{cell['ceiling']:.4f}"
+        correlation = f"{cell['correlation']:.3f}"
+        rows.append((str(cell["layer"]), str(cell["unpool"]), paper, here, correlation, ceiling))
+    print_table(COLUMNS, rows)
+    verdicts = [claim.holds for section in result.sections for claim in section.claims]
+    yes, no, moot = (sum(found is verdict for found in verdicts) for verdict in (True, False, None))
+    print(f"\nof {len(verdicts)} claims, hold: {yes}, do not hold: {no}, do not apply: {moot}")
+
+
+def on_a_terminal() -> bool:
+    """Tell whether somebody sees a progress bar."""
+    return sys.stderr is not None and sys.stderr.isatty()
+
+
+@contextmanager
+def progress_bar(total: int) -> Iterator[Callable[[int], object] | None]:
+    """Show on a terminal how many images are done and the time that the others take."""
+    if not on_a_terminal():
+        yield None
+        return
+    from tqdm import tqdm  # noqa: PLC0415
+
+    with tqdm(total=total, unit=" images", delay=2, leave=False) as bar:
+        yield bar.update

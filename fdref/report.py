@@ -1,0 +1,306 @@
+"""What was found, as one HTML page that needs nothing else: no script, no style, no network."""
+
+from __future__ import annotations
+
+import struct
+from base64 import b64encode
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+STYLE = """
+:root {
+  --ink: #1c1c1a; --soft: #5c5c57; --rule: #d9d8d2; --paper: #fdfdfb; --link: #1f4e8c;
+  --yes: #1b6b3a; --no: #b3261e; --moot: #6b6455;
+  color-scheme: light dark;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --ink: #e6e5e0; --soft: #a5a49d; --rule: #3d3d3a; --paper: #191918; --link: #8db8f0;
+    --yes: #7ccf97; --no: #ff9087; --moot: #b9b2a2;
+  }
+}
+* { box-sizing: border-box; }
+html { -webkit-text-size-adjust: 100%; text-size-adjust: 100%; }
+body {
+  margin: 0 auto; padding: 3rem 1.25rem 5rem; max-width: 62rem;
+  background: var(--paper); color: var(--ink); overflow-wrap: break-word;
+  font: 1.0625rem/1.55 Charter, "Bitstream Charter", "Iowan Old Style", "Palatino Linotype",
+    Palatino, Georgia, "DejaVu Serif", serif;
+}
+h1, h2, strong, table, dt, dd, figcaption, .note {
+  font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial,
+    "DejaVu Sans", sans-serif;
+}
+h1 { margin: 0 0 1rem; font-size: 1.9rem; line-height: 1.2; letter-spacing: -.015em; }
+h2 { margin: 0 0 1rem; font-size: 1.3rem; line-height: 1.3; letter-spacing: -.01em; }
+p { margin: 0 0 .75rem; max-width: 44rem; }
+a { color: var(--link); text-decoration-thickness: 1px; text-underline-offset: .15em; }
+section { margin-top: 3rem; padding-top: 2rem; border-top: 1px solid var(--rule); }
+.yes { color: var(--yes); } .no { color: var(--no); } .moot { color: var(--moot); }
+.sum { font-size: 1.2rem; }
+.sum span { font-weight: bold; }
+
+.wide { margin: 1.5rem 0 .75rem; overflow-x: auto; }
+table {
+  border-collapse: collapse; font-size: .875rem; line-height: 1.4;
+  font-variant-numeric: tabular-nums lining-nums;
+}
+caption { padding-bottom: .5rem; font-weight: 600; text-align: left; }
+th, td { padding: .35rem 1.5rem .35rem 0; text-align: left; vertical-align: baseline; }
+td { white-space: nowrap; }
+th { font-weight: 400; }
+thead th { color: var(--soft); border-bottom: 1px solid var(--ink); vertical-align: bottom; }
+tbody tr + tr > * { border-top: 1px solid var(--rule); }
+tr > :last-child { padding-right: 0; }
+.summary { width: 100%; max-width: 44rem; }
+.summary td, .summary thead th + th { width: 5rem; padding: 0; text-align: right; }
+.summary td a { display: block; padding: .35rem 0; font-weight: 600; text-decoration: none; }
+.note { font-size: .8125rem; line-height: 1.5; color: var(--soft); }
+
+.facts { margin: 1.75rem 0 0; font-size: .8125rem; line-height: 1.5; }
+.facts div { display: flex; gap: 1rem; padding: .1rem 0; }
+.facts dt { flex: 0 0 6rem; color: var(--soft); }
+.facts dd { margin: 0; min-width: 0; overflow-wrap: anywhere; }
+
+figure { margin: 0 0 1.5rem; }
+img { display: block; max-width: 100%; height: auto; background: #fff; color: #000; }
+figcaption {
+  margin-top: .75rem; max-width: 50rem; font-size: .875rem; line-height: 1.5;
+  color: var(--soft);
+}
+
+.claims { margin: 0; padding: 0; list-style: none; max-width: 50rem; }
+.claims li { display: flex; gap: 1.25rem; padding: .6rem 0; scroll-margin-top: 1rem; }
+.claims li + li { border-top: 1px solid var(--rule); }
+.claims strong { flex: 0 0 7.25rem; font-size: .875rem; line-height: 1.9; }
+.claims strong::before { content: "\\25CF"; margin-right: .5em; }
+.claims .no::before { content: "\\25A0"; }
+.claims .moot::before { content: "\\25CB"; }
+.claims p { margin: 0; }
+.claims .found { color: var(--soft); }
+:target { background: color-mix(in srgb, var(--link) 9%, transparent); }
+
+@media (max-width: 36rem) {
+  body { padding-top: 1.5rem; font-size: 1rem; }
+  h1 { font-size: 1.5rem; }
+  .claims li { display: block; }
+  .summary thead th + th, .summary td { width: 3.6rem; }
+  .facts div { display: block; padding: .25rem 0; }
+}
+@media print {
+  @page { margin: 18mm 16mm; }
+  :root {
+    --ink: #000; --soft: #333; --rule: #bbb; --paper: #fff; --link: #000;
+    --yes: #0d4a24; --no: #8c1710; --moot: #444; color-scheme: light;
+  }
+  body { max-width: none; padding: 0; font-size: 10.5pt; }
+  section { margin-top: 1.5rem; padding-top: 1rem; }
+  h1, h2 { break-after: avoid; }
+  figure, .claims li, tr, dl div { break-inside: avoid; }
+  img { max-height: 210mm; max-width: 100%; width: auto; height: auto; }
+  .wide { overflow: visible; }
+  table { font-size: 8.5pt; }
+  a { text-decoration: none; }
+  :target { background: none; }
+}
+"""
+
+VERDICTS: dict[bool | None, str] = {True: "holds", False: "does not hold", None: "does not apply"}
+PLURAL: dict[bool | None, str] = {True: "hold", False: "do not hold", None: "do not apply"}
+COLOURS: dict[bool | None, str] = {True: "yes", False: "no", None: "moot"}
+"""Of verdicts, by their name in `STYLE`."""
+
+DENSITY = 2
+"""Pixels of a picture to one of a screen, so that letters are sharp on paper and on phones."""
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One thing that the paper says, and whether it is so.
+
+    Attributes
+    ----------
+    text : str
+        What the paper claims.
+    found : str
+        What we see, with the numbers.
+    holds : bool or None
+        None: does not apply to this network or these images; `found` says why.
+    """
+
+    text: str
+    found: str
+    holds: bool | None
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under a header; the first cell of a row names it."""
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """One table or figure of the paper.
+
+    Attributes
+    ----------
+    title : str
+        Such as 'Table 1' or 'Figure 1: what the last layer looks for'.
+    text : str
+        What is shown.
+    claims : tuple of Claim
+    tables : tuple of Table
+    picture : str
+        Stem of the figure's files, such as 'figure1'; '' where there is none.
+    alt : str
+        What to read out in place of the picture.
+    """
+
+    title: str
+    text: str
+    claims: tuple[Claim, ...] = ()
+    tables: tuple[Table, ...] = ()
+    picture: str = ""
+    alt: str = ""
+
+
+def page(
+    title: str,
+    facts: Mapping[str, str],
+    sections: Sequence[Section],
+    pictures: Mapping[str, bytes],
+) -> str:
+    """Set a report as one HTML document, the same for the same input.
+
+    Parameters
+    ----------
+    title : str
+    facts : dict
+        What was run, on what: ``{name: value}``.
+    sections : sequence of Section
+    pictures : dict
+        The sections' pictures, ``{stem: bytes of a PNG file}``.
+
+    Returns
+    -------
+    str
+
+    Examples
+    --------
+    >>> claim = Claim("Strokes are thin.", "2 pixels on average, of 28", True)
+    >>> text = page("A report", {"Model": "lenet.mat"}, [Section("Strokes", "", (claim,))], {})
+    >>> text.count("2 pixels on average, of 28")
+    1
+    """
+    body = [
+        f"<header>\n<h1>{escape(title)}</h1>",
+        *_summary(sections),
+        *_facts(facts),
+        "</header>\n<main>",
+        *(
+            line
+            for number, section in enumerate(sections, start=1)
+            for line in _section(number, section, pictures)
+        ),
+        "</main>",
+    ]
+    return "\n".join(
+        [
+            '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
+            '<meta name="viewport" content="width=device-width, initial-scale=1">',
+            '<meta name="color-scheme" content="light dark">',
+            '<link rel="icon" href="data:,">',  # or browsers ask a server for one
+            f"<title>{escape(title)}</title>",
+            f"<style>{STYLE}</style>\n</head>\n<body>",
+            *body,
+            "</body>\n</html>\n",
+        ]
+    )
+
+
+def _summary(sections: Sequence[Section]) -> Iterator[str]:
+    """Count verdicts, each count a link to the first claim with it, and name what fails."""
+    claims = [claim for section in sections for claim in section.claims]
+    counts = [sum(claim.holds is verdict for claim in claims) for verdict in VERDICTS]
+    said = ", ".join(
+        f'<span class="{COLOURS[verdict]}">{count} {(PLURAL, VERDICTS)[count == 1][verdict]}</span>'
+        for verdict, count in zip(VERDICTS, counts, strict=True)
+    )
+    yield f'<p class="sum">Of {len(claims)} claims, {said}.</p>'
+    yield '<div class="wide"><table class="summary">\n<thead><tr><th scope="col">Section</th>'
+    yield "".join(f'<th scope="col">{word}</th>' for word in VERDICTS.values())
+    yield "</tr></thead>\n<tbody>"
+    for number, section in enumerate(sections, start=1):
+        head = f'<th scope="row"><a href="#section{number}">{escape(section.title)}</a></th>'
+        yield f"<tr>{head}{''.join(_count(number, section, verdict) for verdict in VERDICTS)}</tr>"
+    yield "</tbody>\n</table></div>"
+
+
+def _count(number: int, section: Section, verdict: bool | None) -> str:  # noqa: FBT001 - a value
+    places = [i for i, claim in enumerate(section.claims, 1) if claim.holds is verdict]
+    if not places:
+        return "<td></td>"
+    link = f'<a class="{COLOURS[verdict]}" href="#claim{number}.{places[0]}">{len(places)}</a>'
+    return f"<td>{link}</td>"
+
+
+def _facts(facts: Mapping[str, str]) -> Iterator[str]:
+    yield '<dl class="facts">'
+    for name, value in facts.items():
+        yield f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>"
+    yield "</dl>"
+
+
+def _section(number: int, section: Section, pictures: Mapping[str, bytes]) -> Iterator[str]:
+    yield f'<section id="section{number}">\n<h2>{escape(section.title)}</h2>'
+    if section.picture:
+        yield f"<figure>\n{_image(pictures[section.picture], section.alt)}"
+        yield f"<figcaption>{escape(section.text)}</figcaption>\n</figure>"
+    elif section.text:
+        yield f"<p>{escape(section.text)}</p>"
+    if section.claims:
+        yield '<ul class="claims">'
+        yield from (_claim(f"claim{number}.{i}", c) for i, c in enumerate(section.claims, 1))
+        yield "</ul>"
+    for table in section.tables:
+        yield from _table(table)
+    yield "</section>"
+
+
+def _image(png: bytes, alt: str) -> str:
+    """Embed a picture; its size is told, so that the page does not jump when it is read."""
+    width, height = (size // DENSITY for size in struct.unpack(">2I", png[16:24]))
+    source = f"data:image/png;base64,{b64encode(png).decode()}"
+    return f'<img src="{source}" width="{width}" height="{height}" alt="{escape(alt)}">'
+
+
+def _claim(identifier: str, claim: Claim) -> str:
+    verdict = f'<strong class="{COLOURS[claim.holds]}">{VERDICTS[claim.holds]}</strong>'
+    return (
+        f'<li id="{identifier}">{verdict}<div><p>{escape(claim.text)}</p>'
+        f'<p class="found">{escape(claim.found)}</p></div></li>'
+    )
+
+
+def _table(table: Table) -> Iterator[str]:
+    """Set a table in a box of its own, in which it scrolls where the page is too narrow."""
+    label = escape(table.title)
+    yield f'<div class="wide" role="region" aria-label="{label}" tabindex="0"><table>'
+    yield f"<caption>{label}</caption>\n<thead><tr>"
+    yield "".join(f'<th scope="col">{escape(cell)}</th>' for cell in table.header)
+    yield "</tr></thead>\n<tbody>"
+    for first, *rest in table.rows:
+        cells = "".join(f"<td>{escape(cell)}</td>" for cell in rest)
+        yield f'<tr><th scope="row">{escape(first)}</th>{cells}</tr>'
+    yield "</tbody>\n</table></div>"
+    if table.note:
+        yield f'<p class="note">{escape(table.note)}</p>'

@@ -1,0 +1,168 @@
+"""Light imports, running from the checkout, and caches of compiled code that cannot be written."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fdref
+
+ROOT = Path(__file__).parents[1]
+HEAVY = {"numba", "llvmlite", "matplotlib", "h5py", "tqdm"}
+
+
+def python(
+    code: str, cwd: Path = ROOT, **environment: str | None
+) -> subprocess.CompletedProcess[str]:
+    """Run a program that finds the package in `cwd`; None takes a variable away."""
+    kept = {**os.environ, **environment}
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=cwd,
+        env={name: value for name, value in kept.items() if value is not None},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "fdref.Network([fdref.ReLU(), fdref.Conv([[[[1.0]]]])])",
+        "main(['--help'])",
+        "main(['decode', '--help'])",
+        "main(['--version'])",
+        "main(['decode', '--unpool', 'lanczos'])",
+    ],
+)
+def test_nothing_heavy_is_loaded_before_it_is_used(use):
+    report = f"print('LOADED', *sorted({HEAVY} & set(sys.modules)))"
+    done = python(f"import sys, fdref\nfrom fdref.commands import main\n{use}\n{report}")
+    assert done.stdout.splitlines()[-1] == "LOADED"
+    assert done.stdout.count("LOADED") == 1
+
+
+def test_what_is_loaded_is_what_is_used():
+    """Reading a net takes h5py; decoding it with the reference engine takes no Numba."""
+    report = f"print(*sorted({HEAVY} & set(sys.modules)))"
+    use = "fdref.decode(fdref.load(), 1, engine='reference')"
+    assert python(f"import sys, fdref\n{use}\n{report}").stdout.split() == ["h5py"]
+
+
+def test_python_m_works_from_the_checkout(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "fdref", "--help"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert all(command in done.stdout for command in ("info", "decode", "train"))
+    found = python("import fdref.kernels, fdref.weights\nprint(fdref.kernels.__file__)").stdout
+    assert Path(found.strip()) == ROOT / "kernels" / "__init__.py"
+
+
+def test_every_public_name_is_there():
+    assert sorted(fdref.__all__) == sorted(set(fdref.__all__))
+    assert all(hasattr(fdref, name) for name in fdref.__all__)
+    assert not hasattr(fdref, "nothing_of_that_name")
+
+
+POOL = """
+import numpy as np, fdref
+x = np.random.default_rng(0).standard_normal((2, 3, 6, 7))
+one, other = (fdref.pool(x, 3, 2, 1, engine=engine) for engine in ("compiled", "reference"))
+print("right" if np.array_equal(one, other) else "wrong")
+"""
+
+
+def copy_of_the_package(folder: Path) -> Path:
+    for name in ("fdref", "kernels", "weights"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
+    return folder
+
+
+def test_without_any_place_for_a_cache(tmp_path):
+    """Files where folders should be: even root cannot write there."""
+    copy_of_the_package(tmp_path)
+    (tmp_path / "kernels" / "__pycache__").write_text("in the way")
+    (tmp_path / "file").write_text("in the way")
+    nowhere = str(tmp_path / "file" / "below")
+    code = (
+        f"{POOL}\nimport numba\nfrom fdref.kernels import max_pool\n"
+        "try:\n    numba.njit(max_pool.__wrapped__, cache=True)\n"
+        "except RuntimeError as error:\n    print(error)\n"
+    )
+    done = python(
+        code,
+        tmp_path,
+        HOME=nowhere,
+        XDG_CACHE_HOME=nowhere,
+        NUMBA_CACHE_DIR=None,
+        NUMBA_DISABLE_JIT=None,
+        PYTHONDONTWRITEBYTECODE="1",
+    )
+    assert done.stderr == ""
+    right, reason = done.stdout.splitlines()
+    assert right == "right"
+    assert "no locator available" in reason  # or this test has tried nothing
+
+
+@pytest.mark.parametrize("place", ["a file", "below a file", "/dev/null"])
+def test_a_cache_folder_that_is_none(place, tmp_path):
+    (tmp_path / "a file").write_text("in the way")
+    folder = {"below a file": tmp_path / "a file" / "below"}.get(place, tmp_path / place)
+    done = python(POOL, NUMBA_CACHE_DIR=str(folder), NUMBA_DISABLE_JIT=None)
+    assert (done.stdout, done.stderr) == ("right\n", "")
+
+
+def test_without_a_home(tmp_path):
+    environment = {"HOME": None, "XDG_CACHE_HOME": None, "NUMBA_DISABLE_JIT": None}
+    done = python(POOL, NUMBA_CACHE_DIR=str(tmp_path), **environment)
+    assert (done.stdout, done.stderr) == ("right\n", "")
+
+
+def test_a_disk_that_is_full_when_the_cache_is_saved(tmp_path):
+    """A limit on the size of files stands for the disk."""
+    full = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
+    done = python(full + POOL, NUMBA_CACHE_DIR=str(tmp_path), NUMBA_DISABLE_JIT=None)
+    assert (done.stdout, done.stderr) == ("right\n", "")
+    assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size]
+
+
+def add_one(numbers: np.ndarray) -> None:
+    for i in range(len(numbers)):
+        numbers[i] += 1
+
+
+def test_a_loop_whose_cache_cannot_be_saved_runs_once(monkeypatch):
+    """Numba saves after compiling and before running: what `compiled` relies on."""
+    from fdref.kernels.jit import compiled
+    from numba.core import config
+    from numba.core.caching import FunctionCache
+
+    refused = []
+
+    def refuse(self, *overload):
+        refused.append(overload)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(FunctionCache, "save_overload", refuse)
+    monkeypatch.setattr(FunctionCache, "load_overload", lambda *arguments: None)
+    loop = compiled(add_one)
+    numbers = np.zeros(3)
+    loop(numbers)
+    assert numbers.tolist() == [1, 1, 1]
+    assert len(refused) == (0 if config.DISABLE_JIT else 1)
+    loop(numbers)
+    assert numbers.tolist() == [2, 2, 2]
+    assert loop.__wrapped__ is add_one

@@ -1,0 +1,416 @@
+"""Gradients against finite differences; training that repeats and resumes bit by bit."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import io
+import struct
+from hashlib import md5
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fdref.weights import training
+
+import fdref
+from fdref.backward_pass import backward, cross_entropy
+from fdref.commands import main
+from fdref.errors import ArgumentError, FileError
+from fdref.forward_pass import forward
+from fdref.layers import Conv, Dropout, Normalize, Pool, ReLU, Softmax
+from fdref.network import Network
+
+random = np.random.default_rng(0)
+
+
+def conv(*shape: int, bias: bool = True, **options) -> Conv:
+    offsets = random.standard_normal(shape[0]) if bias else None
+    return Conv(random.standard_normal(shape), offsets, **options)
+
+
+def top(channels: int, height: int, width: int) -> tuple[Conv, Softmax]:
+    return conv(3, channels, height, width), Softmax()
+
+
+NETS = {
+    "stride and padding": (
+        (7, 6),
+        [conv(3, 2, 3, 2, stride=(2, 1), pad=(1, 0, 2, 1)), conv(4, 3, 3, 8), Softmax()],
+    ),
+    "a last row that no filter reaches": (
+        (8, 7),
+        [conv(3, 2, 2, 2), conv(3, 3, 3, 3, stride=(3, 2)), conv(3, 3, 2, 2), Softmax()],
+    ),
+    "padding on one side, which nothing reaches on the other": (
+        (6, 6),
+        [conv(2, 2, 1, 1), conv(3, 2, 3, 3, stride=3, pad=(2, 0, 0, 0)), *top(3, 2, 2)],
+    ),
+    "dilation": (
+        (7, 7),
+        [conv(2, 2, 2, 2), conv(3, 2, 3, 2, dilate=(2, 3), pad=1), conv(3, 3, 4, 5), Softmax()],
+    ),
+    "groups": (
+        (4, 4),
+        [conv(4, 2, 2, 2), conv(6, 2, 3, 3, pad=1, bias=False), conv(4, 3, 3, 3), Softmax()],
+    ),
+    "overlapping maxima": (
+        (7, 7),
+        [conv(3, 2, 2, 2), Pool(3, 2, pad=1), conv(3, 3, 3, 3), Softmax()],
+    ),
+    "overlapping averages": (
+        (7, 6),
+        [conv(3, 2, 2, 2), Pool((3, 2), (2, 1), (1, 0, 1, 1), method="avg"), *top(3, 3, 6)],
+    ),
+    "gaps between windows": (
+        (8, 8),
+        [conv(3, 2, 2, 2), Pool(2, 3), Pool(1, 2, method="avg"), conv(3, 3, 1, 1), Softmax()],
+    ),
+    "leak and dropout": (
+        (5, 5),
+        [conv(4, 2, 3, 3), ReLU(leak=0.2), Dropout(), conv(4, 4, 3, 3), ReLU(), *top(4, 1, 1)],
+    ),
+    "pooling first": ((6, 6), [Pool(2, 2), conv(3, 2, 3, 3), Softmax()]),
+}
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_gradients_are_finite_differences(name, engine):
+    size, layers = NETS[name]
+    net = Network(layers, input_channels=2)
+    x = np.random.default_rng(1).standard_normal((3, 2, *size))
+    labels = np.array([0, 2, 1])
+    found = backward(net, forward(net, x, engine), labels, engine)
+    assert sorted(found) == list(net.decodable)
+
+    def loss(number: int, filters: np.ndarray, bias: np.ndarray | None) -> float:
+        old = net[number]
+        new = Conv(filters, bias, old.stride, old.pad, old.dilate)
+        changed = Network(
+            [new if n == number else layer for n, layer in enumerate(net, 1)], input_channels=2
+        )
+        return cross_entropy(forward(changed, x, "reference")[-1], labels)
+
+    step = 1e-5
+    for number, (in_filters, in_bias) in found.items():
+        filters, bias = net[number].filters, net[number].bias
+        assert (in_filters.shape, in_bias.shape) == (filters.shape, filters.shape[:1])
+        for at in np.ndindex(filters.shape):
+            moved = [filters.copy(), filters.copy()]
+            moved[0][at] += step
+            moved[1][at] -= step
+            expected = (loss(number, moved[0], bias) - loss(number, moved[1], bias)) / (2 * step)
+            assert in_filters[at] == pytest.approx(expected, rel=1e-5, abs=1e-8), (number, at)
+        for k in range(len(in_bias) if bias is not None else 0):
+            moved = [bias.copy(), bias.copy()]
+            moved[0][k] += step
+            moved[1][k] -= step
+            expected = (loss(number, filters, moved[0]) - loss(number, filters, moved[1])) / (
+                2 * step
+            )
+            assert in_bias[k] == pytest.approx(expected, rel=1e-5, abs=1e-8), (number, k)
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_engines_agree_on_gradients(name):
+    size, layers = NETS[name]
+    net = Network(layers, input_channels=2)
+    x = np.random.default_rng(2).standard_normal((4, 2, *size))
+    labels = np.array([0, 1, 2, 0], np.uint8)
+    one, other = (
+        backward(net, forward(net, x, engine), labels, engine)
+        for engine in ("compiled", "reference")
+    )
+    for number, pair in one.items():
+        for mine, theirs in zip(pair, other[number], strict=True):
+            np.testing.assert_allclose(mine, theirs, rtol=0, atol=1e-12 * np.abs(theirs).max())
+
+
+def test_of_equal_maxima_the_first_takes_the_gradient(engine):
+    """A map of equal numbers: only the window's first pixel counts, so only its weights move."""
+    layers = [Conv(np.ones((2, 1, 1, 1))), Pool(2, 2), Conv(np.eye(2)[:, :, None, None]), Softmax()]
+    net = Network(layers)
+    x = np.zeros((1, 1, 2, 2))
+    x[0, 0] = [[0, 0], [0, 0]]
+    found = backward(net, forward(net, x, engine), np.array([0]), engine)
+    np.testing.assert_allclose(found[1][1], [-0.5, 0.5])
+
+
+@pytest.mark.parametrize(
+    ("layers", "labels", "said"),
+    [
+        ([conv(2, 1, 2, 2)], [0], "layer 1 (conv) has no gradient here"),
+        ([conv(2, 1, 2, 2), Softmax(), ReLU()], [0], "layer 2 (softmax) has no gradient"),
+        ([conv(2, 1, 2, 2), Normalize(5, 1, 1, 1), Softmax()], [0], "layer 2 (normalize)"),
+        ([conv(2, 1, 1, 2), Softmax()], [0], "expected one pixel an image"),
+        ([conv(2, 1, 2, 2), Softmax()], [0, 1], "expected (1,)"),
+        ([conv(2, 1, 2, 2), Softmax()], [0.0], "dtype float64"),
+        ([conv(2, 1, 2, 2), Softmax()], [2], "labels go from 2 to 2; expected 0 to 1"),
+        ([conv(2, 1, 2, 2), Softmax()], [-1], "labels go from -1 to -1"),
+    ],
+)
+def test_what_has_no_gradient_is_refused(layers, labels, said):
+    net = Network(layers)
+    acts = forward(net, np.zeros((1, 1, 2, 2)), "reference")
+    with pytest.raises(ArgumentError) as refusal:
+        backward(net, acts, np.array(labels), "reference")
+    assert said in str(refusal.value)
+
+
+@pytest.fixture(scope="module")
+def digits() -> fdref.Digits:
+    sample = fdref.mnist().test
+    return fdref.Digits(sample.images[:200], sample.labels[:200])
+
+
+def same(one: training.Training, other: training.Training) -> bool:
+    """Tell whether two training runs are the same, bit for bit."""
+    pairs = [
+        (mine, theirs)
+        for group in ("weights", "velocity")
+        for number in training.FILTERS
+        for mine, theirs in zip(
+            getattr(one, group)[number], getattr(other, group)[number], strict=True
+        )
+    ]
+    return all(mine.tobytes() == theirs.tobytes() for mine, theirs in pairs) and (
+        (one.seed, one.losses, one.errors) == (other.seed, other.losses, other.errors)
+    )
+
+
+def test_training_starts_as_matconvnet_does():
+    run = training.start(3)
+    for number, shape in training.FILTERS.items():
+        filters, biases = run.weights[number]
+        assert (filters.shape, filters.dtype, biases.shape) == (shape, np.float32, shape[:1])
+        assert not biases.any()
+        assert not any(part.any() for part in run.velocity[number])
+    assert np.std(run.weights[5][0]) == pytest.approx(0.01, rel=0.01)
+    assert np.mean(run.weights[5][0]) == pytest.approx(0, abs=1e-4)
+    assert same(run, training.start(3))
+    assert not same(run, training.start(4))
+
+
+def test_one_step_is_momentum_and_weight_decay():
+    """Twice by hand: v = 0.9 v - 0.001 (g + 0.0005 w), w = w + v, biases included."""
+    weights = {1: (np.array([2.0]), np.array([3.0]))}
+    velocity = {1: (np.array([0.5]), np.array([0.0]))}
+    gradients = {1: (np.array([10.0]), np.array([-20.0]))}
+    moved, faster = training._step(weights, velocity, gradients)  # noqa: SLF001
+    assert faster[1][0] == pytest.approx(0.9 * 0.5 - 0.001 * (10 + 0.0005 * 2))
+    assert faster[1][1] == pytest.approx(-0.001 * (-20 + 0.0005 * 3))
+    assert moved[1][0] == pytest.approx(2 + faster[1][0])
+    assert moved[1][1] == pytest.approx(3 + faster[1][1])
+
+
+@pytest.mark.large
+def test_the_same_seed_gives_the_same_bits_and_the_loss_falls(digits):
+    runs = []
+    for seed in (0, 0, 1):
+        run = dataclasses.replace(training.start(0), seed=seed)
+        for _ in range(2):
+            run = training.train_epoch(run, digits)
+        runs.append(run)
+    assert same(runs[0], runs[1])
+    assert runs[2].losses != runs[0].losses  # the seed shuffles, too
+    assert runs[0].epoch == 2
+    assert runs[0].losses[0] > runs[0].losses[1]
+    assert all(0 < error <= 1 for error in runs[0].errors)
+
+
+@pytest.mark.large
+def test_progress_is_told_batch_by_batch(digits):
+    told = []
+    uneven = fdref.Digits(digits.images[:130], digits.labels[:130])
+    run = training.train_epoch(training.start(0), uneven, lambda *values: told.append(values))
+    assert [count for count, *_ in told] == [100, 30]
+    assert run.losses == (pytest.approx(np.mean([loss for _, loss, _ in told])),)
+    assert run.errors == (pytest.approx(sum(n * error for n, _, error in told) / 130),)
+
+
+@pytest.mark.large
+def test_a_checkpoint_goes_on_as_if_nothing_had_happened(digits, tmp_path):
+    run = training.train_epoch(training.start(5), digits)
+    training.save_checkpoint(run, tmp_path / "a")
+    read = training.read_checkpoint(tmp_path / "a")
+    assert same(read, run)
+    assert same(training.train_epoch(read, digits), training.train_epoch(run, digits))
+    training.save_checkpoint(read, tmp_path / "b")
+    assert training.read_checkpoint(tmp_path / "b").epoch == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
+
+
+def damaged_checkpoints(good: bytes) -> dict[str, bytes]:
+    """Return a checkpoint for every way to be bad."""
+
+    def packed(**changes: np.ndarray | None) -> bytes:
+        with np.load(io.BytesIO(good)) as arrays:
+            kept = {**arrays, **changes}
+        buffer = io.BytesIO()
+        np.savez(buffer, **{name: array for name, array in kept.items() if array is not None})
+        return buffer.getvalue()
+
+    middle = len(good) // 2
+    return {
+        "empty": b"",
+        "text": b"not a checkpoint",
+        "cut": good[:middle],
+        "flipped": good[:middle] + bytes([good[middle] ^ 255]) + good[middle + 1 :],
+        "a part missing": packed(losses=None),
+        "another shape": packed(**{"weights/3/filters": np.zeros((50, 20, 5, 4))}),
+        "biases missing": packed(**{"velocity/7/biases": np.zeros(0)}),
+        "text for numbers": packed(**{"weights/1/biases": np.full(20, "x")}),
+        "objects": packed(seed=np.array({"a": 1}, object)),
+        "an array by itself": npy(np.zeros(3)),
+    }
+
+
+def npy(array: np.ndarray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+def test_damaged_checkpoints_are_refused(tmp_path):  # which NumPy leaves open
+    training.save_checkpoint(training.start(0), tmp_path / "good")
+    for name, content in damaged_checkpoints((tmp_path / "good").read_bytes()).items():
+        (tmp_path / "bad").write_bytes(content)
+        with pytest.raises(FileError) as refusal:
+            training.read_checkpoint(tmp_path / "bad")
+        assert "is no checkpoint of a training run" in str(refusal.value), name
+        assert "\n" not in str(refusal.value), name
+    with pytest.raises(FileError, match="is no checkpoint"):
+        training.read_checkpoint(tmp_path)
+    with pytest.raises(FileError, match=r"no .*missing to resume from; start without --resume"):
+        training.read_checkpoint(tmp_path / "missing")
+
+
+def test_weights_that_diverge_end_training_with_a_message(digits):
+    run = training.start(0)
+    weights = {**run.weights, 3: (np.full_like(run.weights[3][0], np.nan), run.weights[3][1])}
+    with pytest.raises(ArgumentError, match=r"diverged in epoch 1: .*nan"):
+        training.train_epoch(dataclasses.replace(run, weights=weights), digits)
+
+
+@pytest.fixture
+def tiny(tmp_path, digits, monkeypatch) -> Path:
+    """A folder like MNIST's, with 100 images to train and 20 to test."""
+    folder = tmp_path / "mnist"
+    folder.mkdir()
+    files = {}
+    for part, images, labels in (
+        ("train", digits.images[:100], digits.labels[:100]),
+        ("t10k", digits.images[100:120], digits.labels[100:120]),
+    ):
+        contents = {
+            f"{part}-images-idx3-ubyte": struct.pack(">4i", 2051, len(images), 28, 28)
+            + images.tobytes(),
+            f"{part}-labels-idx1-ubyte": struct.pack(">2i", 2049, len(labels)) + labels.tobytes(),
+        }
+        for name, content in contents.items():
+            (folder / name).write_bytes(content)
+            files[name] = len(labels), md5(content, usedforsecurity=False).hexdigest()
+    # `fdref.weights.mnist` is the function of that name, not the module.
+    monkeypatch.setattr(import_module("fdref.weights.mnist"), "FILES", files)
+    return folder
+
+
+def train(folder: Path, path: Path, *options: object) -> int:
+    return main(["train", "--mnist", str(folder), "-o", str(path), *map(str, options)])
+
+
+@pytest.mark.large
+class TestCommand:
+    def test_interrupted_and_resumed_is_uninterrupted_bit_for_bit(
+        self, tiny, tmp_path, capsys, monkeypatch
+    ):
+        (tmp_path / "one").mkdir()
+        (tmp_path / "two").mkdir()
+        one, two = tmp_path / "one" / "lenet.mat", tmp_path / "two" / "lenet.mat"
+        assert train(tiny, one, "--epochs", 3, "--seed", 7) == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert [line.split(":")[0] for line in lines[:3]] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
+        assert all(f"loss {2.3:.1f}" in line and "test error" in line for line in lines[:3])
+        assert "min left" in lines[0]
+        assert "left" not in lines[2]
+        assert lines[3].startswith(f"wrote {one}: ")
+
+        train_epoch, calls = training.train_epoch, []
+
+        def interrupted(*arguments):
+            calls.append(None)
+            if len(calls) == 2:
+                raise KeyboardInterrupt
+            return train_epoch(*arguments)
+
+        with monkeypatch.context() as patched:
+            patched.setattr(training, "train_epoch", interrupted)
+            assert train(tiny, two, "--epochs", 3, "--seed", 7) == 130
+        said = capsys.readouterr().err
+        assert said == "fdref: interrupted; --resume goes on after the last epoch\n"
+        assert [path.name for path in two.parent.iterdir()] == ["lenet.mat.checkpoint"]
+        assert train(tiny, two, "--epochs", 3, "--seed", 7, "--resume") == 0
+        lines = capsys.readouterr().out.splitlines()
+        assert [line.split(":")[0] for line in lines[:2]] == ["epoch 2/3", "epoch 3/3"]
+        assert [path.name for path in two.parent.iterdir()] == ["lenet.mat"]
+        assert one.read_bytes() == two.read_bytes()
+
+        net = fdref.load(one)
+        assert "--epochs 3 --seed 7" in net.provenance
+        expected = training.average_image(fdref.mnist(tiny).train)
+        assert np.array_equal(net.average, expected)
+        assert expected[0, 14, 14] == np.float32(fdref.mnist(tiny).train.images[:, 14, 14].mean())
+
+    def test_resuming_what_is_not_there_or_another_run(self, tiny, tmp_path, capsys):
+        path = tmp_path / "lenet.mat"
+        assert train(tiny, path, "--resume") == 2
+        assert "start without --resume" in capsys.readouterr().err
+        training.save_checkpoint(training.start(1), tmp_path / "lenet.mat.checkpoint")
+        assert train(tiny, path) == 2
+        assert "go on with --resume, or delete it" in capsys.readouterr().err
+        assert train(tiny, path, "--resume") == 2
+        said = capsys.readouterr().err
+        assert "is of seed 1 after 0 epochs; expected seed 0 and at most 20" in said
+        (tmp_path / "lenet.mat.checkpoint").write_bytes(b"damaged")
+        assert train(tiny, path, "--resume") == 2
+        assert "is no checkpoint" in capsys.readouterr().err
+        assert (tmp_path / "lenet.mat.checkpoint").read_bytes() == b"damaged"
+
+    def test_an_existing_net_is_never_replaced(self, tiny, tmp_path, capsys):
+        (tmp_path / "lenet.mat").write_text("precious")
+        assert train(tiny, tmp_path / "lenet.mat", "--resume") == 2
+        assert "exists already" in capsys.readouterr().err
+        assert (tmp_path / "lenet.mat").read_text() == "precious"
+
+    def test_a_disk_that_refuses_does_so_before_the_first_epoch(
+        self, tiny, tmp_path, capsys, monkeypatch
+    ):
+        def refuse(self, data):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+        monkeypatch.setattr(Path, "write_bytes", refuse)
+        monkeypatch.setattr(training, "train_epoch", lambda *arguments: pytest.fail("too late"))
+        assert train(tiny, tmp_path / "lenet.mat") == 2
+        output = capsys.readouterr()
+        assert output.out == ""
+        assert output.err.endswith("No space left on device\n")
+        assert [path.name for path in tmp_path.iterdir()] == ["mnist"]
+
+    def test_when_nobody_reads_on(self, tiny, tmp_path, capsys, monkeypatch):
+        """`fdref train | head -1` has not been trained to the end, and does not say so."""
+
+        def closed(*arguments):
+            raise BrokenPipeError
+
+        monkeypatch.setattr("fdref.commands.train.tell", closed)
+        assert train(tiny, tmp_path / "lenet.mat", "--epochs", 2) == 130
+        assert training.read_checkpoint(tmp_path / "lenet.mat.checkpoint").epoch == 1
+
+    def test_progress_on_a_terminal(self, tiny, tmp_path, capsys, monkeypatch):
+        monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+        assert train(tiny, tmp_path / "lenet.mat", "--epochs", 1) == 0
+        shown = capsys.readouterr().err
+        assert "epoch 1:" in shown
+        assert "0/100" in shown
+        assert "images/s" in shown
