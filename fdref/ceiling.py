@@ -1,4 +1,4 @@
-"""How good could any filter be? The least-squares linear filter as the ceiling (SPEC 7)."""
+"""How good could any filter be? The least-squares linear filter as the ceiling."""
 
 from __future__ import annotations
 

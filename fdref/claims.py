@@ -1,4 +1,4 @@
-"""The paper's table and figures for a network and images, and whether its claims hold (SPEC 7, 8).
+"""The paper's table and figures for a network and images, and whether its claims hold.
 
 No verdict is written down: each is computed from the numbers that stand beside it.
 """
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     Fold = tuple[slice, slice]
 
 CONTRAST = 128
-"""A decoded filter shown as an image is scaled to this largest magnitude (SPEC 8)."""
+"""A decoded filter shown as an image is scaled to this largest magnitude."""
 
 CLASS = 3
 """Figures 3 and 4 look at this class, as the paper does."""

@@ -1,4 +1,4 @@
-"""Filter decoding with substitution (SPEC 3), written over the operations of an engine."""
+"""Filter decoding with substitution, the paper's method, over the operations of an engine."""
 
 from __future__ import annotations
 

@@ -36,18 +36,18 @@ class Engine(Protocol):
         pad: Margins,
         dilate: Pair,
     ) -> Array:
-        """Return y[n,k] = b[k] + sum of w[k,c,i,j] x[n,c, y*sy + i*dy, x*sx + j*dx] (SPEC 2)."""
+        """Return y[n,k] = b[k] + sum of w[k,c,i,j] x[n,c, y*sy + i*dy, x*sx + j*dx]."""
 
     def pool(self, images: Array, window: Pair, stride: Pair, pad: Margins, method: str) -> Array:
-        """Return the maximum or average of each window, clipped to the map (SPEC 2)."""
+        """Return the maximum or average of each window, clipped to the map."""
 
     def substitute(
         self, maps: Array, filters: Array, stride: Pair, dilate: Pair, groups: int
     ) -> Array:
-        """Replace every pixel by its channel's filter times its value; overlaps add (SPEC 3)."""
+        """Replace every pixel by its channel's filter times its value; overlaps add."""
 
     def unpool(self, maps: Array, stride: Pair, window: Pair, method: Method) -> Array:
-        """Enlarge by the stride and centre in (n-1)*stride + window pixels (SPEC 3 and 4)."""
+        """Enlarge by the stride and centre in (n-1)*stride + window pixels."""
 
     def filter_gradient(
         self,

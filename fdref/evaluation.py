@@ -1,4 +1,4 @@
-"""Does a decoded filter predict its neuron? The paper's eq. 3 and table 1 (SPEC 7)."""
+"""Does a decoded filter predict its neuron? The paper's eq. 3 and table 1."""
 
 from __future__ import annotations
 

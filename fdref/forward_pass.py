@@ -1,4 +1,4 @@
-"""The forward pass (SPEC 2), written over the operations of an engine."""
+"""The forward pass, with MatConvNet's semantics, over the operations of an engine."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def per_channel(values: ArrayLike, what: str, count: int) -> Array:
 
 @dataclass(frozen=True, eq=False, init=False)
 class Conv:
-    """Correlation of the padded maps with a bank of filters (SPEC 2).
+    """Correlation of the padded maps with a bank of filters: MatConvNet's ``vl_nnconv``.
 
     Parameters
     ----------
@@ -107,7 +107,7 @@ class Conv:
 
 @dataclass(frozen=True, eq=False, init=False)
 class Pool:
-    """Maximum or average of windows that are clipped to the map (SPEC 2).
+    """Maximum or average of windows that are clipped to the map: ``vl_nnpool``.
 
     Parameters
     ----------
@@ -166,7 +166,7 @@ class ReLU:
 
 @dataclass(frozen=True)
 class Normalize:
-    """Local response normalisation over a window of `size` channels (SPEC 2)."""
+    """Local response normalisation over `size` channels: ``vl_nnnormalize``."""
 
     kind: ClassVar[str] = "normalize"
     size: int
@@ -183,7 +183,7 @@ class Normalize:
 
 @dataclass(frozen=True, eq=False, init=False)
 class BatchNorm:
-    """Batch normalisation in test mode: ``gain * (x - mean) / deviation + bias`` (SPEC 2).
+    """Batch normalisation in test mode: ``gain * (x - mean) / deviation + bias``.
 
     Parameters
     ----------

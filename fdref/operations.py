@@ -33,7 +33,7 @@ def correlate(
     dilate: int | Sequence[int] = 1,
     engine: str = "compiled",
 ) -> Array:
-    """Correlate images with a bank of filters: ``vl_nnconv`` (SPEC 2).
+    """Correlate images with a bank of filters: MatConvNet's ``vl_nnconv``.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ def pool(
     method: str = "max",
     engine: str = "compiled",
 ) -> Array:
-    """Pool windows that are clipped to the map: ``vl_nnpool`` (SPEC 2).
+    """Pool windows that are clipped to the map: MatConvNet's ``vl_nnpool``.
 
     Parameters
     ----------
@@ -126,9 +126,9 @@ def substitute(
     groups: int = 1,
     engine: str = "compiled",
 ) -> Array:
-    """Replace each pixel by its channel's filter times its value, adding overlaps (SPEC 3).
+    """Replace each pixel by its channel's filter times its value: the paper's substitution.
 
-    The adjoint of `correlate` without padding.
+    What overlaps adds up. The adjoint of `correlate` without padding.
 
     Parameters
     ----------
@@ -170,7 +170,7 @@ def unpool(
     method: Method = "bicubic",
     engine: str = "compiled",
 ) -> Array:
-    """Enlarge maps by a pool's stride as MATLAB's ``imresize`` does, centred (SPEC 3 and 4).
+    """Enlarge maps by a pool's stride as MATLAB's ``imresize`` does: the paper's unpooling.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""The reference engine: NumPy in float64, one line for one statement of SPEC sections 2 to 4."""
+"""The reference engine: NumPy in float64, to be read beside the paper and MatConvNet's manual."""
 
 from __future__ import annotations
 

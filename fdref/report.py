@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 STYLE = """
 :root {
-  --ink: #1c1c1a; --soft: #5c5c57; --rule: #d9d8d2; --paper: #fdfdfb; --link: #1f4e8c;
+  --ink: #1c1c1a; --soft: #5c5c57; --rule: #d9d8d2; --paper: #fff; --link: #1f4e8c;
   --yes: #1b6b3a; --no: #b3261e; --moot: #6b6455;
   color-scheme: light dark;
 }
@@ -57,7 +57,7 @@ thead th { color: var(--soft); border-bottom: 1px solid var(--ink); vertical-ali
 tbody tr + tr > * { border-top: 1px solid var(--rule); }
 tr > :last-child { padding-right: 0; }
 .summary { width: 100%; max-width: 44rem; }
-.summary td, .summary thead th + th { width: 5rem; padding: 0; text-align: right; }
+.summary td, .summary thead th + th { width: 6rem; padding: 0 0 0 .75rem; text-align: right; }
 .summary td a { display: block; padding: .35rem 0; font-weight: 600; text-decoration: none; }
 .note { font-size: .8125rem; line-height: 1.5; color: var(--soft); }
 
@@ -88,7 +88,8 @@ figcaption {
   body { padding-top: 1.5rem; font-size: 1rem; }
   h1 { font-size: 1.5rem; }
   .claims li { display: block; }
-  .summary thead th + th, .summary td { width: 3.6rem; }
+  .summary thead th + th, .summary td { width: 4.25rem; font-size: .75rem; }
+  .summary tbody th { padding-right: 0; }
   .facts div { display: block; padding: .25rem 0; }
 }
 @media print {
@@ -101,7 +102,7 @@ figcaption {
   section { margin-top: 1.5rem; padding-top: 1rem; }
   h1, h2 { break-after: avoid; }
   figure, .claims li, tr, dl div { break-inside: avoid; }
-  img { max-height: 210mm; max-width: 100%; width: auto; height: auto; }
+  img { max-height: 185mm; max-width: 100%; width: auto; height: auto; }
   .wide { overflow: visible; }
   table { font-size: 8.5pt; }
   a { text-decoration: none; }
@@ -228,14 +229,15 @@ def page(
 
 
 def _summary(sections: Sequence[Section]) -> Iterator[str]:
-    """Count verdicts, each count a link to the first claim with it, and name what fails."""
+    """Count verdicts, each count a link to the first claim with it."""
     claims = [claim for section in sections for claim in section.claims]
-    counts = [sum(claim.holds is verdict for claim in claims) for verdict in VERDICTS]
-    said = ", ".join(
-        f'<span class="{COLOURS[verdict]}">{count} {(PLURAL, VERDICTS)[count == 1][verdict]}</span>'
-        for verdict, count in zip(VERDICTS, counts, strict=True)
-    )
-    yield f'<p class="sum">Of {len(claims)} claims, {said}.</p>'
+    parts = []
+    for verdict in VERDICTS:
+        count = sum(claim.holds is verdict for claim in claims)
+        words = (VERDICTS if count == 1 else PLURAL)[verdict]
+        colour = COLOURS[verdict] if count else "moot"
+        parts.append(f'<span class="{colour}">{count} {words}</span>')
+    yield f'<p class="sum">Of {len(claims)} claims, {", ".join(parts)}.</p>'
     yield '<div class="wide"><table class="summary">\n<thead><tr><th scope="col">Section</th>'
     yield "".join(f'<th scope="col">{word}</th>' for word in VERDICTS.values())
     yield "</tr></thead>\n<tbody>"

@@ -1,4 +1,4 @@
-"""What the paper shows, recomputed: numbers from one pass over labelled images (SPEC 7 and 8)."""
+"""What the paper shows, recomputed: numbers from one pass over labelled images."""
 
 from __future__ import annotations
 

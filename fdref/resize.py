@@ -1,4 +1,4 @@
-"""MATLAB's `imresize` upwards by a whole factor, as a matrix (SPEC 4)."""
+"""MATLAB's `imresize` upwards by a whole factor, as a matrix."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SPEC sections 2 to 4 once more, as slowly and plainly as Python can say them.
+"""The forward pass and decoding once more, as slowly and plainly as Python can say them.
 
 Nothing here is shared with the library: every number comes out of a loop over single pixels.
 """

@@ -8,11 +8,11 @@ import pkgutil
 import re
 from pathlib import Path
 
-import fdref.kernels
 import pytest
 
 import fdref
 import fdref.commands
+import fdref.kernels
 
 README = Path(__file__).parents[1] / "README.md"
 MODULES = [

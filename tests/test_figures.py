@@ -11,13 +11,13 @@ from xml.etree import ElementTree as ET
 import matplotlib as mpl
 import numpy as np
 import pytest
-from fdref.weights.handmade import NAMES, handmade
 
 import fdref
 from fdref.composition_graph import graph_of
 from fdref.figures import figure5, figure6, figure7
 from fdref.page import save
 from fdref.pictures import shades_of
+from fdref.weights.handmade import NAMES, handmade
 
 NET = handmade()
 

@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
+import fdref
+from fdref import ArgumentError, BatchNorm, Conv, Network, Pool, ReLU
+from fdref.composition_graph import graph_of, named_and_strongest, parts_of
+from fdref.resize import METHODS
 from fdref.weights.handmade import (
     CHARACTERS,
     NAMES,
@@ -14,11 +19,6 @@ from fdref.weights.handmade import (
     filters,
     handmade,
 )
-
-import fdref
-from fdref import ArgumentError, BatchNorm, Conv, Network, Pool, ReLU
-from fdref.composition_graph import graph_of, named_and_strongest, parts_of
-from fdref.resize import METHODS
 
 NET = handmade()
 C, D = NET.classes.index("C"), NET.classes.index("D")

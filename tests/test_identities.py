@@ -1,4 +1,4 @@
-"""Facts that hold for every network (SPEC 5), for both engines and both precisions."""
+"""Facts that hold for every network, for both engines and both precisions."""
 
 from __future__ import annotations
 

@@ -146,9 +146,10 @@ def add_one(numbers: np.ndarray) -> None:
 
 def test_a_loop_whose_cache_cannot_be_saved_runs_once(monkeypatch):
     """Numba saves after compiling and before running: what `compiled` relies on."""
-    from fdref.kernels.jit import compiled
     from numba.core import config
     from numba.core.caching import FunctionCache
+
+    from fdref.kernels.jit import compiled
 
     refused = []
 

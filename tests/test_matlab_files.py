@@ -19,14 +19,14 @@ import mat73
 import numpy as np
 import pymatreader
 import pytest
-from fdref.weights import matlab
-from fdref.weights.files import replace_file
-from fdref.weights.matlab import Unsupported, read
-from fdref.weights.matlab_write import HEADER, write
 from hypothesis import given
 from hypothesis import strategies as st
 
 from fdref.errors import ArgumentError, FileError
+from fdref.weights import matlab
+from fdref.weights.files import replace_file
+from fdref.weights.matlab import Unsupported, read
+from fdref.weights.matlab_write import HEADER, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""The paper's table, figures and claims: computed, never written down (SPEC 7 and 8)."""
+"""The paper's table, figures and claims: computed, never written down."""
 
 from __future__ import annotations
 

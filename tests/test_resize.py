@@ -1,4 +1,4 @@
-"""Unpooling is MATLAB's imresize: its tables, and matrices computed in another way (SPEC 4)."""
+"""Unpooling is MATLAB's imresize: its tables, and matrices computed in another way."""
 
 from __future__ import annotations
 

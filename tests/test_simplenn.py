@@ -10,12 +10,12 @@ import mat73
 import numpy as np
 import pymatreader
 import pytest
-from fdref.weights import matlab
 from hypothesis import given
 from strategies import networks
 
 import fdref
 from fdref import BatchNorm, Conv, Dropout, Network, NetworkError, Normalize, Pool, ReLU, Softmax
+from fdref.weights import matlab
 
 
 class Writer:

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fdref.weights import training
 
 import fdref
 from fdref.backward_pass import backward, cross_entropy
@@ -21,6 +20,7 @@ from fdref.errors import ArgumentError, FileError
 from fdref.forward_pass import forward
 from fdref.layers import Conv, Dropout, Normalize, Pool, ReLU, Softmax
 from fdref.network import Network
+from fdref.weights import training
 
 random = np.random.default_rng(0)
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fdref.errors import NetworkError
 from fdref.weights.matlab import read
 from fdref.weights.matlab_write import write
 from fdref.weights.mnist import Digits, Mnist, mnist
 from fdref.weights.simplenn import network_from, variables_of
-
-from fdref.errors import NetworkError
 
 if TYPE_CHECKING:
     from os import PathLike

@@ -7,9 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fdref.weights.mnist import mnist
-
 from fdref.errors import FileError
+from fdref.weights.mnist import mnist
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -19,9 +19,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from fdref.weights.files import refusal
 
 from fdref.errors import FileError
+from fdref.weights.files import refusal
 
 if TYPE_CHECKING:
     from os import PathLike

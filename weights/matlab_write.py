@@ -8,18 +8,19 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from fdref.weights.files import replace_file
-from fdref.weights.matlab import DEEPEST, DTYPES, import_h5py
 
 from fdref.errors import ArgumentError
+from fdref.weights.files import replace_file
+from fdref.weights.matlab import DEEPEST, DTYPES, import_h5py
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from os import PathLike
 
     import h5py
-    from fdref.weights.matlab import Place, Value
     from numpy.typing import NDArray
+
+    from fdref.weights.matlab import Place, Value
 
 MOST_FIELDS = 4000  # HDF5 has 64 KiB for the list of their names
 CLASSES = {np.dtype(code): kind for kind, code in DTYPES.items()}

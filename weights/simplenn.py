@@ -9,21 +9,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from fdref.weights.matlab import Unsupported
 
 from fdref.errors import FdrefError, NetworkError
 from fdref.layers import BatchNorm, Conv, Dropout, Normalize, Pool, ReLU, Softmax
 from fdref.network import Network
+from fdref.weights.matlab import Unsupported
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from fdref.weights.matlab import Value
     from numpy.typing import NDArray
 
     from fdref.arrays import Array
     from fdref.geometry import Pair
     from fdref.layers import Layer
+    from fdref.weights.matlab import Value
 
     Struct = Mapping[str, Value]
 

@@ -1,4 +1,4 @@
-"""MatConvNet's MNIST example: how the shipped LeNet was trained (SPEC 9)."""
+"""MatConvNet's MNIST example: how the shipped LeNet was trained."""
 
 from __future__ import annotations
 
@@ -8,21 +8,20 @@ from typing import TYPE_CHECKING
 from zipfile import BadZipFile
 
 import numpy as np
-from fdref.weights.files import replace_file
 
 from fdref.backward_pass import backward, cross_entropy
 from fdref.errors import ArgumentError, FileError, NetworkError
 from fdref.forward_pass import forward
 from fdref.layers import Conv, Pool, ReLU, Softmax
 from fdref.network import Network
+from fdref.weights.files import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from fdref.weights.mnist import Digits
-
     from fdref.arrays import Array
+    from fdref.weights.mnist import Digits
 
 BATCH, RATE, MOMENTUM, DECAY = 100, 0.001, 0.9, 0.0005
 CLASSES = tuple("0123456789")

@@ -20,7 +20,7 @@ import numpy as np
 import fdref
 from fdref.commands.output import SafeFile, new_files
 from fdref.commands.table import print_table, printable
-from fdref.errors import ArgumentError, FileError, NetworkError
+from fdref.errors import ArgumentError, FileError
 from fdref.layers import Softmax
 from fdref.weights import SHIPPED
 
@@ -87,8 +87,6 @@ def run(options: argparse.Namespace) -> None:
 
     source = SHIPPED if options.model is None else Path(options.model)
     net = fdref.load(source)
-    if not net.decodable:
-        raise NetworkError(f"{source} has no convolution, so there is nothing to decode")
     with new_files(options.folder, NAMES) as folder:
         shown = shown_images(net, options)
         facts = describe(source, net, shown)
@@ -135,11 +133,12 @@ def archive(net: Network, path: Path) -> Shown:
         with path.open("rb") as file:
             if file.read(4) != b"PK\3\4":
                 raise FileError(f"{path} is no .npz file; expected {ARCHIVE}")
-        with np.load(path, allow_pickle=False) as arrays:
-            for name in ("images", "labels"):
-                if name not in arrays:
-                    raise FileError(f"{path} has no array `{name}`; expected {ARCHIVE}")
-            images, labels = arrays["images"], arrays["labels"]
+            file.seek(0)
+            with np.load(file, allow_pickle=False) as arrays:
+                for name in ("images", "labels"):
+                    if name not in arrays:
+                        raise FileError(f"{path} has no array `{name}`; expected {ARCHIVE}")
+                images, labels = arrays["images"], arrays["labels"]
     except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         reason = getattr(error, "strerror", None) or error
         raise FileError(f"{path} cannot be read: {reason}; expected {ARCHIVE}") from None
@@ -178,7 +177,8 @@ def check_labels(path: Path, net: Network, labels: Labels, count: int) -> Labels
         raise ArgumentError(
             f"{path}: `labels` have shape {labels.shape}; expected ({count},), one for each image"
         )
-    if labels.dtype.kind not in "fiu" or not (np.isfinite(labels) & (labels % 1 == 0)).all():
+    numbers = labels.dtype.kind in "fiu" and np.isfinite(labels).all()
+    if not numbers or (labels % 1).any():
         raise ArgumentError(
             f"{path}: `labels` of dtype {labels.dtype} are not whole numbers; expected classes "
             "from 0"

@@ -14,13 +14,13 @@ from math import prod, sqrt
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from fdref.weights import training
 
 import fdref
 from fdref import BatchNorm, Conv, Dropout, Network, Normalize, Pool, ReLU, Softmax
 from fdref.backward_pass import backward
 from fdref.engine import engine_named
 from fdref.forward_pass import output
+from fdref.weights import training
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -136,6 +136,14 @@ def decode_all(net: Network, unpool: Method, engine: str) -> list[Array]:
     return list(fdref.decode_all(net, unpool, engine).values())
 
 
+def evaluation_errors(
+    net: Network, x: Array, layers: Sequence[int], unpool: Method, engine: str
+) -> list[Array]:
+    found = fdref.evaluate(net, x, layers, unpool, engine)
+    precision = engine_named(engine).precision(x.dtype)
+    return [found[number].errors.astype(precision) for number in layers]
+
+
 def train_epoch(run: training.Training, digits: fdref.Digits, engine: str) -> list[Array]:
     trained = training.train_epoch(run, digits)
     return [weights for _, pair in sorted(trained.weights.items()) for weights in pair]
@@ -176,7 +184,9 @@ def lenet(dtype: str) -> Network:
 
 @cache
 def images(count: int, dtype: str) -> Array:
-    return lenet(dtype).prepare(fdref.mnist().test.images[:count])
+    """The shipped digits, over and over if need be."""
+    digits = fdref.mnist().test.images
+    return lenet(dtype).prepare(np.resize(digits, (count, *digits.shape[1:])))
 
 
 @cache
@@ -586,4 +596,20 @@ DECODE = [
     ]
 ]
 
-TASKS = [*CORRELATE, *POOL, *SUBSTITUTE, *UNPOOL, *LAYERS, *NETWORKS, *DECODE]
+EVALUATE = [
+    Task(
+        f"evaluate: {count:,} digits, LeNet, nearest",
+        evaluation_errors,
+        {"net": lenet, "x": partial(images, count), "layers": (3, 5, 7), "unpool": "nearest"},
+        ("PyTorch",),
+        roundings=2 * (LENET + 50 * 25 + 20 * 25 + 28 * 28),
+        why="the forward pass, decoding and correlation each add, and the error is a square",
+        engines=("compiled",) if timed else ("compiled", "reference"),
+        precisions=("float32",) if timed else ("float32", "float64"),
+        timed=timed,
+        large=True,
+    )
+    for count, timed in [(200, False), (10_000, True)]
+]
+
+TASKS = [*CORRELATE, *POOL, *SUBSTITUTE, *UNPOOL, *LAYERS, *NETWORKS, *DECODE, *EVALUATE]

@@ -6,21 +6,20 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from fdref.weights.training import BATCH, DECAY, MOMENTUM, RATE, average_image, lenet
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - its name everywhere
 
-from fdref import BatchNorm, Conv, Normalize, Pool, ReLU, Softmax
+from fdref import BatchNorm, Conv, Normalize, Pool, ReLU, Softmax, receptive_field
+from fdref.weights.training import BATCH, DECAY, MOMENTUM, RATE, average_image, lenet
 from peers import THREADS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from fdref.weights.training import Training
-
     from fdref import Digits, Network
     from fdref.arrays import Array
     from fdref.layers import Layer
+    from fdref.weights.training import Training
 
     Run = Callable[[], Any]
 
@@ -112,6 +111,29 @@ def decode_all(net: Network, unpool: str) -> Run:
         return [_decode(net, weights, number, slice(None), unpool) for number in net.decodable]
 
     return _inference(run)
+
+
+def evaluation_errors(net: Network, x: Array, layers: Sequence[int], unpool: str) -> Run:
+    weights, images = [_weights(layer) for layer in net], torch.tensor(x)
+    jumps = {number: receptive_field(net, number).stride for number in layers}
+
+    def run() -> list[Tensor]:
+        banks = {n: _decode(net, weights, n, slice(None), unpool) for n in layers}
+        errors: dict[int, list[Tensor]] = {n: [] for n in layers}
+        for chunk in images.split(500):
+            acts = _forward(net, chunk, weights)
+            for n, bank in banks.items():
+                sides = acts[n], F.conv2d(chunk, bank, stride=jumps[n])
+                response, predicted = (_unit_range(side.flatten(1).double()) for side in sides)
+                errors[n].append(((response - predicted) ** 2).mean(1))
+        return [torch.cat(parts) for parts in errors.values()]
+
+    return _inference(run)
+
+
+def _unit_range(rows: Tensor) -> Tensor:
+    low, high = rows.amin(1, keepdim=True), rows.amax(1, keepdim=True)
+    return (rows - low) / (high - low)
 
 
 def train_epoch(run: Training, digits: Digits) -> Run:
