@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 import fdref
-from fdref.composition_graph import graph_of
-from fdref.figures import figure5, figure6, figure7
-from fdref.page import save
+from fdref.paper.composition_graph import graph_of
+from fdref.paper.figures import figure5, figure6, figure7
+from fdref.paper.page import save
 from fdref.pictures import shades_of
 from fdref.weights.handmade import NAMES, handmade
 
@@ -142,6 +142,6 @@ def test_a_layer_that_answers_nothing_is_drawn():
 
 
 def test_numbers_need_no_matplotlib():
-    code = "import fdref.composition_graph, fdref.weights.handmade, sys; print(*sys.modules)"
+    code = "import fdref.paper.composition_graph, fdref.weights.handmade, sys; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert "matplotlib" not in run.stdout.split()

@@ -7,7 +7,7 @@ import pytest
 
 import fdref
 from fdref import ArgumentError, BatchNorm, Conv, Network, Pool, ReLU
-from fdref.composition_graph import graph_of, named_and_strongest, parts_of
+from fdref.paper.composition_graph import graph_of, named_and_strongest, parts_of
 from fdref.resize import METHODS
 from fdref.weights.handmade import (
     CHARACTERS,

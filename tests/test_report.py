@@ -23,11 +23,11 @@ import pytest
 from absence import absent
 
 import fdref
-import fdref.claims
-import fdref.page
+import fdref.paper.claims
+import fdref.paper.page
 from fdref.commands import main
 from fdref.commands.reproduce import NAMES
-from fdref.report import VERDICTS, Claim, Section, Table, page
+from fdref.paper.report import VERDICTS, Claim, Section, Table, page
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -282,7 +282,7 @@ def model(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def stubbed(monkeypatch) -> list[fdref.claims.Subject]:
+def stubbed(monkeypatch) -> list[fdref.paper.claims.Subject]:
     """The long work is left out; returns what would have been worked on."""
     subjects = []
 
@@ -290,11 +290,11 @@ def stubbed(monkeypatch) -> list[fdref.claims.Subject]:
         subjects.append(subject)
         drawings = {"figure5": ({"net": fdref.decode_all(subject.net)},)}
         figure = Section("Figure 5", "Filters.", picture="figure5")
-        return fdref.claims.Reproduction(
+        return fdref.paper.claims.Reproduction(
             [SECTIONS[0], figure], drawings, {"figure5/a": np.arange(3)}, [CELL]
         )
 
-    monkeypatch.setattr(fdref.claims, "reproduce", reproduce)
+    monkeypatch.setattr(fdref.paper.claims, "reproduce", reproduce)
     return subjects
 
 
@@ -445,7 +445,7 @@ def test_interrupted_or_out_of_space_it_leaves_nothing(
         raise failure
 
     file = images_file(tmp_path)
-    monkeypatch.setattr(fdref.page, "save", fail)
+    monkeypatch.setattr(fdref.paper.page, "save", fail)
     assert reproduce(model, "--images", file, "-o", tmp_path / "out") == status
     assert said in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == [file]

@@ -7,9 +7,9 @@ import pytest
 
 import fdref
 from fdref import ArgumentError, Conv, Network, ReLU
-from fdref.ceiling import ceiling, linear_filters
-from fdref.claims import Subject, reproduce
-from fdref.reproduction import EQ3, PER_FILTER, survey
+from fdref.paper.ceiling import ceiling, linear_filters
+from fdref.paper.claims import Subject, reproduce
+from fdref.paper.survey import EQ3, PER_FILTER, survey
 from fdref.resize import METHODS
 
 pytestmark = pytest.mark.large

@@ -80,6 +80,7 @@ def read(path: str | PathLike[str]) -> dict[str, Value]:
     Examples
     --------
     >>> import tempfile
+    >>> from fdref.weights.matlab_write import write
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     write(f"{folder}/layer.mat", {"stride": np.array([[2, 1]]), "type": "conv"})
     ...     read(f"{folder}/layer.mat")

@@ -1,4 +1,4 @@
-"""The command line: `fdref info`, `fdref decode`, `fdref train`."""
+"""The command line: `fdref info`, `fdref decode`, `fdref reproduce`, `fdref train`."""
 
 from __future__ import annotations
 

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
     from fdref.arrays import Array
-    from fdref.claims import Reproduction
     from fdref.network import Network
+    from fdref.paper.claims import Reproduction
 
     Labels = np.ndarray[Any, np.dtype[np.integer[Any]]]
 
@@ -83,7 +83,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def run(options: argparse.Namespace) -> None:
     """Check everything, then compute, then write."""
-    from fdref import claims  # noqa: PLC0415 - only where it is used
+    from fdref.paper import claims  # noqa: PLC0415 - only where it is used
 
     source = SHIPPED if options.model is None else Path(options.model)
     net = fdref.load(source)
@@ -227,8 +227,8 @@ def processor() -> str:
 def write(result: Reproduction, facts: Mapping[str, str], folder: Path) -> None:
     """Write everything into a folder."""
     os.environ["MPLBACKEND"] = "agg"  # with one that it does not know, matplotlib does not load
-    from fdref import figures, report  # noqa: PLC0415 - matplotlib takes its time
-    from fdref.page import save  # noqa: PLC0415
+    from fdref.paper import figures, report  # noqa: PLC0415 - matplotlib takes its time
+    from fdref.paper.page import save  # noqa: PLC0415
 
     pictures = {}
     for stem, arguments in result.drawings.items():

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fdref.composition_graph import named_and_strongest
-from fdref.page import (
+from fdref.paper.composition_graph import named_and_strongest
+from fdref.paper.page import (
     ACCENT,
     GREY,
     HEAD,
@@ -35,9 +35,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from fdref.arrays import Array
-    from fdref.composition_graph import Graph, Node
-    from fdref.page import Shades
-    from fdref.reproduction import Strip
+    from fdref.paper.composition_graph import Graph, Node
+    from fdref.paper.page import Shades
+    from fdref.paper.survey import Strip
 
     Line = tuple[str, int] | tuple[()]
     """Colour and width of a frame, or nothing for the plain one."""
@@ -299,7 +299,7 @@ def figure6(graph: Graph, banks: Mapping[int, Array], names: Mapping[int, Sequen
     Examples
     --------
     >>> import fdref
-    >>> from fdref.composition_graph import graph_of
+    >>> from fdref.paper.composition_graph import graph_of
     >>> from fdref.weights.handmade import NAMES, handmade
     >>> net = handmade()
     >>> figure = figure6(graph_of(net, 4, 0), fdref.decode_all(net), NAMES)
@@ -356,7 +356,7 @@ def figure7(graph: Graph, acts: Sequence[Array], names: Mapping[int, Sequence[st
     Examples
     --------
     >>> import fdref
-    >>> from fdref.composition_graph import graph_of
+    >>> from fdref.paper.composition_graph import graph_of
     >>> from fdref.weights.handmade import NAMES, handmade
     >>> net = handmade()
     >>> acts = fdref.forward(net, fdref.decode(net, 4, 0))

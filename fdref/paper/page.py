@@ -62,7 +62,7 @@ def save(figure: Figure, path: str | PathLike[str]) -> None:
     --------
     >>> import fdref, tempfile
     >>> from pathlib import Path
-    >>> from fdref.figures import figure5
+    >>> from fdref.paper.figures import figure5
     >>> from fdref.weights.handmade import handmade
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     save(figure5({"hand-made": fdref.decode_all(handmade())}), f"{folder}/figure5")

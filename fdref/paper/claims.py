@@ -10,16 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fdref.ceiling import ceiling
-from fdref.composition_graph import graph_of, named_and_strongest
-from fdref.decoding import decode, decode_all
+from fdref.decoding import decode
 from fdref.evaluation import Evaluation, respond
 from fdref.forward_pass import forward
 from fdref.layers import Conv, Pool
-from fdref.report import Claim, Section, Table
-from fdref.reproduction import AFTER_RELU, EQ3, PAPER, PER_FILTER, RAW_PIXELS, Strip, survey
-from fdref.resize import METHODS
-from fdref.weights.handmade import NAMES, handmade
+from fdref.paper import supplement, table1
+from fdref.paper.ceiling import ceiling
+from fdref.paper.report import Claim, Section
+from fdref.paper.survey import Strip, survey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -28,7 +26,7 @@ if TYPE_CHECKING:
 
     from fdref.arrays import Array
     from fdref.network import Network
-    from fdref.reproduction import Survey
+    from fdref.paper.survey import Survey
 
     Fold = tuple[slice, slice]
 
@@ -50,7 +48,7 @@ class Reproduction:
     ----------
     sections : list of Section
     drawings : {stem: arguments}
-        What the function of that name in `fdref.figures` is called with.
+        What the function of that name in `fdref.paper.figures` is called with.
     numbers : {name: array}
         The data behind the figures.
     table1 : list of dict
@@ -141,116 +139,13 @@ def reproduce(subject: Subject, progress: Callable[[int], object] | None = None)
         for layer in pooled
     }
     result = Reproduction()
-    table1(result, subject, found, best)
+    table1.add_to(result, subject, found, best)
     figure1(result, subject, found)
     figure2(result, subject)
     figure3(result, subject, found)
     figure4(result, subject, found)
-    handmade_figures(result, subject)
+    supplement.add_to(result, subject)
     return result
-
-
-def table1(
-    result: Reproduction, subject: Subject, found: Survey, best: dict[int, Evaluation]
-) -> None:
-    """Show eq. 3 for each layer and unpooling, beside the paper's figures and the ceiling."""
-    lenet = is_lenet(subject.net)
-    rows = []
-    for (reading, layer, method), cell in sorted(found.table.items(), key=lambda item: item[0][1:]):
-        if reading != EQ3:
-            continue
-        paper = PAPER.get((layer, method)) if lenet else None
-        top = best.get(layer)
-        result.numbers[f"table1/layer{layer}/{method}"] = np.stack([cell.errors, cell.correlations])
-        result.table1.append(
-            {
-                "layer": layer,
-                "unpool": method,
-                "n": cell.n,
-                "mean": cell.mean,
-                "std": cell.std,
-                "correlation": cell.correlation,
-                "paper_mean": paper[0] if paper else None,
-                "paper_std": paper[1] if paper else None,
-                "ceiling": top.mean if top else None,
-                "ceiling_correlation": top.correlation if top else None,
-            }
-        )
-        rows.append(
-            (
-                str(layer),
-                method if layer in best else "none to undo",
-                plus_minus(paper) if paper else "",
-                plus_minus((cell.mean, cell.std)),
-                f"{cell.correlation:.3f}",
-                f"{top.mean:.4f}" if top else "",
-                f"{top.correlation:.3f}" if top else "",
-            )
-        )
-    header = (
-        "layer", "unpooling", "paper", "here", "correlation",
-        "linear filter", "its correlation",
-    )  # fmt: skip
-    fitted = sum(len(subject.images[fit]) for fit, _ in subject.folds) // len(subject.folds)
-    note = (
-        "Mean +/- standard deviation over the images. Linear filter: the least-squares filter over "
-        f"the receptive field, fitted on {fitted:,} images and evaluated on others; no filter can "
-        "beat it by much where the images are many more than its weights."
-    )
-    result.sections.append(
-        Section(
-            "Table 1",
-            "Eq. 3: how far a layer's responses, before any ReLU, are from the correlation of the "
-            "image with its decoded filters, each mapped to [0, 1] over the whole layer.",
-            table1_claims(subject, found, lenet=lenet),
-            (Table("Eq. 3", header, tuple(rows), note), other_readings(found)),
-        )
-    )
-
-
-def table1_claims(subject: Subject, found: Survey, *, lenet: bool) -> tuple[Claim, ...]:
-    """Hold the table against the paper's."""
-    layers = [layer for layer in subject.net.decodable if (EQ3, layer, "nearest") in found.table]
-    means = [found.table[EQ3, layer, "bicubic"].mean for layer in layers]
-    deeper = Claim(
-        "The error grows with depth.",
-        ", ".join(f"layer {n}: {m:.4f}" for n, m in zip(layers, means, strict=True)) + " (bicubic)",
-        bool(np.all(np.diff(means) > 0)) if len(means) > 1 else None,
-    )
-    worst = [max(METHODS, key=lambda m: found.table[EQ3, n, m].mean) for n in layers]
-    bilinear = Claim(
-        "Bilinear unpooling is the worst of the three.",
-        ", ".join(f"layer {n}: {m}" for n, m in zip(layers, worst, strict=True)),
-        all(method == "bilinear" for method in worst) if layers else None,
-    )
-    if not lenet:
-        why = "the paper's figures are those of a LeNet on MNIST"
-        return Claim("The figures are the paper's.", why, None), deeper, bilinear
-    off = {
-        cell: abs(found.table[EQ3, *cell].mean - mean) / std for cell, (mean, std) in PAPER.items()
-    }
-    layer, method = max(off, key=lambda cell: off[cell])
-    text = "The means are the paper's, within a standard deviation over the images."
-    seen = (
-        f"the farthest, layer {layer} {method}, is {off[layer, method]:.2f} standard deviations off"
-    )
-    return Claim(text, seen, off[layer, method] <= 1), deeper, bilinear
-
-
-def other_readings(found: Survey) -> Table:
-    """Other ways to read eq. 3, because implementers ask."""
-    readings = (EQ3, PER_FILTER, RAW_PIXELS, AFTER_RELU)
-    layers = sorted({layer for _, layer, _ in found.table})
-    rows = []
-    for layer in layers:
-        cells = [found.table.get((reading, layer, "bicubic")) for reading in readings]
-        rows.append((str(layer), *(plus_minus((c.mean, c.std)) if c else "" for c in cells)))
-    note = (
-        "Bicubic unpooling. Each filter by itself: every map is mapped to [0, 1] by its own "
-        "extremes (undefined for maps of one pixel). Raw pixels: the decoded filters see the image "
-        "without the average subtracted. After the ReLU: both sides rectified, where one follows."
-    )
-    return Table("Appendix: other readings of eq. 3", ("layer", *readings), tuple(rows), note)
 
 
 def figure1(result: Reproduction, subject: Subject, found: Survey) -> None:
@@ -433,97 +328,8 @@ def figure4(result: Reproduction, subject: Subject, found: Survey) -> None:
     )
 
 
-def handmade_figures(result: Reproduction, subject: Subject) -> None:
-    """Figures 5, 6 and 7: the hand-made network of the supplement."""
-    net = handmade()
-    banks = decode_all(net)
-    top = net.decodable[-1]
-    graphs = {k: graph_of(net, top, k) for k in range(net.channels[top])}
-    c, d = (NAMES[top].index(name) for name in "CD")
-    acts = forward(net, banks[top])
-    answers = acts[top][:, :, 0, 0]
-    own = int((answers.argmax(axis=1) == np.arange(len(answers))).sum())
-    lookup = named_and_strongest(graphs[c], [a[c : c + 1] for a in acts])
-    agree = [named == strongest for named, strongest in lookup.values()]
-    shared = [
-        NAMES[part.node[0]][part.node[1]]
-        for part in graphs[c][top, c]
-        if part.node in [other.node for other in graphs[d][top, d]]
-    ]
-    result.drawings["figure5"] = ({"network": decode_all(subject.net), "hand-made": banks},)
-    result.drawings["figure6"] = graphs[c] | graphs[d], banks, NAMES
-    result.drawings["figure7"] = graphs[c], [a[c : c + 1] for a in acts], NAMES
-    result.numbers["figure6/answers"] = answers
-    for layer, bank in banks.items():
-        result.numbers[f"figure5/handmade/layer{layer}"] = bank
-    for number, maps in enumerate(acts):
-        result.numbers[f"figure7/layer{number}"] = maps[c]
-    result.sections += [
-        Section(
-            "Figure 5: all decoded filters",
-            "Every decoded filter of the network and of the hand-made one.",
-            picture="figure5",
-            alt="Sheets of decoded filters, layer by layer",
-        ),
-        Section(
-            "Figure 6: what a character is made of",
-            "The graph from two top filters of the hand-made network, C and D, to the filters that "
-            "make them, with the decoded picture at every node.",
-            (
-                Claim(
-                    "Every decoded character excites its own neuron most.",
-                    f"{own} of {len(answers)}",
-                    own == len(answers),
-                ),
-                Claim(
-                    "C uses four filters of the second layer.",
-                    f"it uses {len(graphs[c][top, c])}",
-                    len(graphs[c][top, c]) == 4,
-                ),
-                Claim(
-                    "C and D share a corner.",
-                    f"they share {', '.join(shared) or 'none'}",
-                    bool(shared),
-                ),
-            ),
-            picture="figure6",
-            alt="A graph of decoded filters",
-        ),
-        Section(
-            "Figure 7: activations for the decoded C",
-            "All activation maps of the hand-made network when the decoded C is the input.",
-            (
-                Claim(
-                    "The strongest maps of each layer are those that the graph of C names.",
-                    f"in {sum(agree)} of {len(agree)} layers",
-                    all(agree),
-                ),
-            ),
-            picture="figure7",
-            alt="All activation maps of the hand-made network",
-        ),
-    ]
-
-
-def is_lenet(net: Network) -> bool:
-    """Tell whether the paper's figures are about such a network."""
-    kinds = [layer.kind for layer in net]
-    shapes = {n: conv(net, n).filters.shape for n in net.decodable}
-    return kinds[:7] == ["conv", "pool", "conv", "pool", "conv", "relu", "conv"] and shapes == {
-        1: (20, 1, 5, 5),
-        3: (50, 20, 5, 5),
-        5: (500, 50, 4, 4),
-        7: (10, 500, 1, 1),
-    }
-
-
 def conv(net: Network, number: int) -> Conv:
     """Return a layer that is known to be a convolution."""
     layer = net[number]
     assert isinstance(layer, Conv)  # noqa: S101 - a promise to the type checker
     return layer
-
-
-def plus_minus(cell: tuple[float, float]) -> str:
-    """Write a mean and a standard deviation."""
-    return f"{cell[0]:.4f} ± {cell[1]:.4f}"
