@@ -28,6 +28,7 @@ import fdref.paper.page
 from fdref.commands import main
 from fdref.commands.reproduce import NAMES
 from fdref.paper.report import VERDICTS, Claim, Section, Table, page
+from fdref.paper.subject import Reproduction, Subject
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -282,7 +283,7 @@ def model(tmp_path_factory) -> Path:
 
 
 @pytest.fixture
-def stubbed(monkeypatch) -> list[fdref.paper.claims.Subject]:
+def stubbed(monkeypatch) -> list[Subject]:
     """The long work is left out; returns what would have been worked on."""
     subjects = []
 
@@ -290,9 +291,7 @@ def stubbed(monkeypatch) -> list[fdref.paper.claims.Subject]:
         subjects.append(subject)
         drawings = {"figure5": ({"net": fdref.decode_all(subject.net)},)}
         figure = Section("Figure 5", "Filters.", picture="figure5")
-        return fdref.paper.claims.Reproduction(
-            [SECTIONS[0], figure], drawings, {"figure5/a": np.arange(3)}, [CELL]
-        )
+        return Reproduction([SECTIONS[0], figure], drawings, {"figure5/a": np.arange(3)}, [CELL])
 
     monkeypatch.setattr(fdref.paper.claims, "reproduce", reproduce)
     return subjects

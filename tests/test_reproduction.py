@@ -8,7 +8,8 @@ import pytest
 import fdref
 from fdref import ArgumentError, Conv, Network, ReLU
 from fdref.paper.ceiling import ceiling, linear_filters
-from fdref.paper.claims import Subject, reproduce
+from fdref.paper.claims import reproduce
+from fdref.paper.subject import Subject
 from fdref.paper.survey import EQ3, PER_FILTER, survey
 from fdref.resize import METHODS
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from fdref.arrays import Array
     from fdref.network import Network
-    from fdref.paper.claims import Reproduction
+    from fdref.paper.subject import Reproduction
 
     Labels = np.ndarray[Any, np.dtype[np.integer[Any]]]
 
@@ -84,13 +84,14 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 def run(options: argparse.Namespace) -> None:
     """Check everything, then compute, then write."""
     from fdref.paper import claims  # noqa: PLC0415 - only where it is used
+    from fdref.paper.subject import Subject  # noqa: PLC0415
 
     source = SHIPPED if options.model is None else Path(options.model)
     net = fdref.load(source)
     with new_files(options.folder, NAMES) as folder:
         shown = shown_images(net, options)
         facts = describe(source, net, shown)
-        subject = claims.Subject(net, shown.images, shown.labels, shown.folds)
+        subject = Subject(net, shown.images, shown.labels, shown.folds)
         with progress_bar(subject.work) as advance:
             result = claims.reproduce(subject, advance)
         write(result, facts, folder)

@@ -5,8 +5,7 @@ No verdict is written down: each is computed from the numbers that stand beside 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -17,18 +16,15 @@ from fdref.layers import Conv, Pool
 from fdref.paper import supplement, table1
 from fdref.paper.ceiling import ceiling
 from fdref.paper.report import Claim, Section
+from fdref.paper.subject import Reproduction
 from fdref.paper.survey import Strip, survey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from numpy.typing import NDArray
-
-    from fdref.arrays import Array
     from fdref.network import Network
+    from fdref.paper.subject import Subject
     from fdref.paper.survey import Survey
-
-    Fold = tuple[slice, slice]
 
 CONTRAST = 128
 """A decoded filter shown as an image is scaled to this largest magnitude."""
@@ -38,70 +34,6 @@ CLASS = 3
 
 STRIP = 10
 """Filters of a layer that figure 4 shows."""
-
-
-@dataclass
-class Reproduction:
-    """What the report shows.
-
-    Attributes
-    ----------
-    sections : list of Section
-    drawings : {stem: arguments}
-        What the function of that name in `fdref.paper.figures` is called with.
-    numbers : {name: array}
-        The data behind the figures.
-    table1 : list of dict
-        One for each layer and unpooling.
-    """
-
-    sections: list[Section] = field(default_factory=list)
-    drawings: dict[str, tuple[Any, ...]] = field(default_factory=dict)
-    numbers: dict[str, NDArray[Any]] = field(default_factory=dict)
-    table1: list[dict[str, object]] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class Subject:
-    """A network and the images that it is shown.
-
-    Attributes
-    ----------
-    net : Network
-    images : (N, H, W) or (N, C, H, W) array
-        Pixels from 0 to 255.
-    labels : (N,) array of int from 0
-    folds : sequence of (slice, slice)
-        For the ceiling: images to fit linear filters on, and images to evaluate them on.
-    """
-
-    net: Network
-    images: Array
-    labels: NDArray[np.integer]
-    folds: Sequence[Fold]
-
-    @property
-    def last(self) -> int:
-        """The number of the last convolution."""
-        return self.net.decodable[-1]
-
-    @property
-    def classes(self) -> list[str]:
-        """The names of the last convolution's filters, if they are those of the labels' classes."""
-        count = self.net.channels[self.last]
-        if self.labels.max() >= count or self.net.channels[-1] != count:
-            return []
-        return (
-            list(self.net.classes)
-            if len(self.net.classes) == count
-            else list(map(str, range(count)))
-        )
-
-    @property
-    def work(self) -> int:
-        """How many images `reproduce` goes through, some of them more than once."""
-        sizes = [len(self.images[part]) for fold in self.folds for part in fold]
-        return len(self.images) + sum(sizes)
 
 
 def reproduce(subject: Subject, progress: Callable[[int], object] | None = None) -> Reproduction:

@@ -13,7 +13,7 @@ from fdref.paper.report import Claim, Section
 from fdref.weights.handmade import NAMES, handmade
 
 if TYPE_CHECKING:
-    from fdref.paper.claims import Reproduction, Subject
+    from fdref.paper.subject import Reproduction, Subject
 
 
 def add_to(result: Reproduction, subject: Subject) -> None:

@@ -15,7 +15,7 @@ from fdref.resize import METHODS
 if TYPE_CHECKING:
     from fdref.evaluation import Evaluation
     from fdref.network import Network
-    from fdref.paper.claims import Reproduction, Subject
+    from fdref.paper.subject import Reproduction, Subject
     from fdref.paper.survey import Survey
 
 
