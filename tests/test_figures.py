@@ -11,11 +11,23 @@ from xml.etree import ElementTree as ET
 import matplotlib as mpl
 import numpy as np
 import pytest
+from matplotlib.colors import to_rgba
 
 import fdref
 from fdref.paper.composition_graph import graph_of
-from fdref.paper.figures import figure5, figure6, figure7
-from fdref.paper.page import save
+from fdref.paper.figures import (
+    DECODED_FRAME,
+    NET_FRAME,
+    figure1,
+    figure2,
+    figure3,
+    figure4,
+    figure5,
+    figure6,
+    figure7,
+)
+from fdref.paper.page import ACCENT, save
+from fdref.paper.survey import Strip
 from fdref.pictures import shades_of
 from fdref.weights.handmade import NAMES, handmade
 
@@ -33,7 +45,23 @@ def draw(banks):
     graph, own = graph_of(NET, 4, 0), banks["hand-made"]
     acts = fdref.forward(NET, own[4][:1])
     numbers = {n: [str(k) for k in range(500)] for n in (1, 3, 5, 7)}
+    lenet, digits = fdref.load(), fdref.mnist().test
+    x = lenet.prepare(digits.images[:40])
+    classes, matrix = list(lenet.classes), 1000 * np.eye(10) - np.arange(100).reshape(10, 10)
+    stages = fdref.decode(lenet, 5, 0, steps=True, engine="reference")
+    titles = ["filter 0 of layer 5", "unpooled", "substituted", "unpooled", "substituted"]
+    maps = fdref.forward(lenet, x[:1])
+    sides = {n: (maps[n][0], -maps[n][0]) for n in (1, 3, 5)}
+    strips = [
+        Strip(f"layer {n}", classes, bank[:10], lenet[n].filters[:10] if n == 5 else None,
+              x.reshape(10, 4, 1, 28, 28), x[:10])
+        for n, bank in banks["LeNet"].items()
+    ]  # fmt: skip
     return {
+        "figure1": lambda: figure1(banks["LeNet"][7], x[:10], matrix, classes, classes),
+        "figure2": lambda: figure2(stages, titles),
+        "figure3": lambda: figure3(x[0], sides, {1: 5, 3: 10, 5: 25}),
+        "figure4": lambda: figure4(strips),
         "figure5": lambda: figure5(banks),
         "figure6": lambda: figure6(graph, own, NAMES),
         "figure6 of C and D": lambda: figure6(graph | graph_of(NET, 4, 1), own, NAMES),
@@ -44,7 +72,7 @@ def draw(banks):
     }
 
 
-FIGURES = ["figure5", "figure6", "figure6 of C and D", "figure6 of the LeNet", "figure7"]
+FIGURES = [*(f"figure{n}" for n in range(1, 8)), "figure6 of C and D", "figure6 of the LeNet"]
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -52,7 +80,7 @@ def test_it_fits_on_a_screen_and_its_texts_do_not_overlap(draw, name):
     figure = draw[name]()
     width, height = figure.get_size_inches() * 96
     assert width <= 1500
-    assert height <= 1000
+    assert height <= (3200 if name == "figure4" else 1000)  # seven rows for each of four layers
     figure.canvas.draw()
     boxes = [(text.get_text(), text.get_window_extent()) for text in figure.axes[0].texts]
     for text, box in boxes:
@@ -93,6 +121,33 @@ def test_it_is_the_same_bit_for_bit_whatever_the_users_settings(draw, name, tmp_
     )
     assert (tmp_path / "once.svg").stat().st_size < 3e6
     assert ET.parse(tmp_path / "once.svg").getroot().tag.endswith("svg")  # noqa: S314 - our own
+
+
+def test_figure1_frames_the_largest_value_of_each_column(draw):
+    page = draw["figure1"]().axes[0]
+    framed = [p for p in page.patches if p.get_edgecolor() == to_rgba(ACCENT)]
+    assert len(framed) == 10  # the diagonal of the matrix
+    assert len(page.images) == 30
+    corners = sorted((p.get_x(), p.get_y()) for p in framed)
+    assert corners == sorted(corners, key=lambda corner: corner[1])
+
+
+def test_figure2_shows_every_channel_of_every_stage(draw):
+    assert len(draw["figure2"]().axes[0].images) == 50 + 50 + 20 + 20 + 1
+
+
+def test_figure3_shows_both_sides_in_the_same_order(draw):
+    page = draw["figure3"]().axes[0]
+    left, right = (page.images[n].get_array().astype(int) for n in (1, 2))
+    assert abs(left + right - 255)[left != right].max() <= 1  # the right side was the negative
+    assert len(page.images) == 1 + 2 * 3
+
+
+def test_figure4_frames_the_first_images_in_red_and_yellow(draw):
+    page = draw["figure4"]().axes[0]
+    for color in (NET_FRAME, DECODED_FRAME):
+        assert sum(p.get_edgecolor() == to_rgba(color) for p in page.patches) == 4 * 10
+    assert len(page.images) == 4 * 10 * 7 + 10
 
 
 def test_figure5_has_one_picture_a_layer_that_shows_every_filter(draw, banks):

@@ -125,7 +125,9 @@ def figure2(stages: Sequence[Array], titles: Sequence[str]) -> Figure:
     >>> len(figure2(stages, ["filter", "unpooled", "substituted"]).axes[0].images)
     41
     """
-    page = new_page("Figure 2: the steps of decoding one filter", OWN_CONTRAST)
+    page = new_page(
+        "Figure 2: the steps of decoding one filter", "Each stage has one contrast; grey is zero."
+    )
     left, bottom = MARGIN, HEAD
     for stage, title in zip(stages, titles, strict=True):
         channels, height, width = stage.shape[1:]
