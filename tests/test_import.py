@@ -139,6 +139,18 @@ def test_a_disk_that_is_full_when_the_cache_is_saved(tmp_path):
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size]
 
 
+@pytest.mark.parametrize("suffix", ["nbi", "nbc"])
+def test_a_cache_that_was_cut_off_is_done_without(suffix, tmp_path):
+    """As a power cut leaves it: the index, or the machine code."""
+    assert python(POOL, NUMBA_CACHE_DIR=str(tmp_path), NUMBA_DISABLE_JIT=None).stdout == "right\n"
+    found = list(tmp_path.rglob(f"*.{suffix}"))
+    assert found
+    for path in found:
+        path.write_bytes(path.read_bytes()[:100])
+    done = python(POOL, NUMBA_CACHE_DIR=str(tmp_path), NUMBA_DISABLE_JIT=None)
+    assert (done.stdout, done.stderr) == ("right\n", "")
+
+
 def add_one(numbers: np.ndarray) -> None:
     for i in range(len(numbers)):
         numbers[i] += 1
