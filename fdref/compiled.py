@@ -28,6 +28,12 @@ if TYPE_CHECKING:
 BLOCK = 2**21
 """Numbers in the matrix of patches of one block of images: 8 MB in float32, within most caches."""
 
+COUNTED = 2**16
+"""Numbers among which zeros are counted."""
+
+STAMPS = 2**13
+"""Pixels whose stamps are made at a time: enough rows for a product at full speed."""
+
 
 def precision(weights: np.dtype[Any]) -> np.dtype[Any]:
     """Return the weights' own dtype."""
@@ -57,14 +63,24 @@ def correlate(
 
 
 def substitute(maps: Array, filters: Array, stride: Pair, dilate: Pair, groups: int) -> Array:
-    """Multiply the filters with the maps and scatter the products; few pixels, one by one."""
+    """Multiply the filters with the maps and add up the products; few pixels, one by one."""
     taps, size = filters.shape[2:], maps.shape[2:]
     channels = filters.shape[1] * groups
     enlarged = substituted_size(size, stride, extent(taps, dilate))
     pictures = np.zeros((len(maps), channels, *enlarged), maps.dtype)
     if _is_sparse(maps) and np.isfinite(filters).all():
         kernels.substitute(maps, filters, pictures, stride, dilate)
-        return pictures
+    elif taps[1] > size[1]:
+        _stamp(maps, filters, pictures, stride, dilate)
+    else:
+        _scatter(maps, filters, pictures, stride, dilate)
+    return pictures
+
+
+def _scatter(maps: Array, filters: Array, pictures: Array, stride: Pair, dilate: Pair) -> None:
+    """Multiply all taps with all pixels, then scatter; each run is a row of a map."""
+    taps, size = filters.shape[2:], maps.shape[2:]
+    channels = pictures.shape[1]
     rows = channels * taps[0] * taps[1]
     for block in _blocks(len(maps), rows * size[0] * size[1]):
         by_filter = np.ascontiguousarray(maps[block].swapaxes(0, 1)).reshape(len(filters), -1)
@@ -74,7 +90,41 @@ def substitute(maps: Array, filters: Array, stride: Pair, dilate: Pair, groups: 
             np.matmul(weights.T, by_filter[filter_set], out=columns[own])
         patches = columns.reshape(channels, *taps, -1, *size)
         kernels.scatter_patches(patches, pictures[block], stride, dilate)
-    return pictures
+
+
+def _stamp(maps: Array, filters: Array, pictures: Array, stride: Pair, dilate: Pair) -> None:
+    """Multiply all pixels with some rows of all filters, then add; each run is a filter's row.
+
+    So large filters on small maps, such as those that are composed from below, are added from the
+    cache that the product has left them in.
+    """
+    (count, _, *size), (height, width) = maps.shape, filters.shape[2:]
+    own = filters.shape[1]
+    per_group = len(filters) * own // pictures.shape[1]
+    pixels = np.ascontiguousarray(maps.transpose(0, 2, 3, 1))
+    if tuple(size) == (1, 1) and len(filters) == per_group and dilate == (1, 1):
+        # One pixel has no neighbour to overlap with: the product is the picture.
+        product = pictures.reshape(count, -1)
+        np.matmul(pixels.reshape(count, -1), filters.reshape(per_group, -1), out=product)
+        return
+    step = min(count, max(1, STAMPS // (size[0] * size[1])))
+    rows = min(height, max(1, BLOCK // (step * size[0] * size[1] * width)))
+    buffer = np.empty(step * size[0] * size[1] * rows * width, maps.dtype)
+    for first in range(0, count, step):
+        block = pixels[first : first + step].reshape(-1, len(filters))
+        for c in range(pictures.shape[1]):
+            group = slice(c // own * per_group, (c // own + 1) * per_group)
+            for top in range(0, height, rows):
+                weights = filters[group, c % own, top : top + rows].reshape(per_group, -1)
+                stamps = buffer[: len(block) * weights.shape[1]].reshape(len(block), -1)
+                np.matmul(block[:, group], weights, out=stamps)
+                kernels.add_stamps(
+                    stamps.reshape(-1, *size, weights.shape[1] // width, width),
+                    pictures[first : first + step, c],
+                    stride,
+                    dilate,
+                    top,
+                )
 
 
 def unpool(maps: Array, stride: Pair, window: Pair, method: Method) -> Array:
@@ -174,10 +224,11 @@ def _is_sparse(maps: Array) -> bool:
     """Tell whether scattering pixel by pixel beats a product over all channels.
 
     Measured with 1 to 512 channels: a product takes as long as one pixel in every fourth position,
-    and one more for every 200 channels.
+    and one more for every 200 channels. The first maps speak for all: counting takes its time.
     """
-    positions = len(maps) * maps.shape[2] * maps.shape[3]
-    return bool(np.count_nonzero(maps) < positions * (0.25 + maps.shape[1] / 200))
+    some = maps[: max(1, COUNTED // maps[0].size)] if maps.size else maps
+    positions = len(some) * maps.shape[2] * maps.shape[3]
+    return bool(np.count_nonzero(some) < positions * (0.25 + maps.shape[1] / 200))
 
 
 @lru_cache(maxsize=256)

@@ -1,32 +1,32 @@
-"""Filter decoding with substitution, the paper's method, over the operations of an engine."""
+"""Filter decoding with substitution: from any layer to image space."""
 
 from __future__ import annotations
 
 from math import prod
 from operator import index
-from typing import TYPE_CHECKING, Literal, cast, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 
+from fdref.blocks import Decoder
 from fdref.engine import engine_named
 from fdref.errors import ArgumentError
-from fdref.geometry import substituted_size
-from fdref.layers import BatchNorm, Conv, Pool
+from fdref.from_above import one_layer_down, picture_shapes, top
+from fdref.planning import cheapest, from_above
 from fdref.resize import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from fdref.arrays import Array
+    from fdref.blocks import Wanted
     from fdref.engine import Engine
     from fdref.network import Network
+    from fdref.planning import Plan
     from fdref.resize import Method
 
 LARGEST = 2**31
 """Numbers that one filter's picture may hold: 8 GB in float32."""
-
-BLOCK = 2**24
-"""Numbers that the pictures of the filters decoded at once may hold on their way down."""
 
 
 @overload
@@ -37,6 +37,7 @@ def decode(
     unpool: Method = ...,
     engine: str = ...,
     progress: Callable[[int], object] | None = ...,
+    max_memory: int | None = ...,
     *,
     steps: Literal[False] = ...,
 ) -> Array: ...
@@ -50,6 +51,7 @@ def decode(
     unpool: Method = ...,
     engine: str = ...,
     progress: Callable[[int], object] | None = ...,
+    max_memory: int | None = ...,
     *,
     steps: Literal[True],
 ) -> list[Array]: ...
@@ -62,6 +64,7 @@ def decode(
     unpool: Method = "bicubic",
     engine: str = "compiled",
     progress: Callable[[int], object] | None = None,
+    max_memory: int | None = None,
     *,
     steps: bool = False,
 ) -> Array | list[Array]:
@@ -77,11 +80,14 @@ def decode(
     unpool : "bicubic", "nearest" or "bilinear"
         How a pooling layer is undone.
     engine : "compiled" or "reference"
-        Numba in the weights' own precision, or plain NumPy in float64.
+        Numba in the weights' own precision, by the way that takes the fewest operations; or plain
+        NumPy in float64, the paper's way.
     progress : callable, optional
         Called after each block of filters with their number.
+    max_memory : int, optional
+        Bytes that may be taken beside the result; half of what is free by default.
     steps : bool
-        Return every stage of the way down.
+        Go the paper's way, from above, and return every stage.
 
     Returns
     -------
@@ -105,35 +111,21 @@ def decode(
     [(2, 20, 5, 5), (2, 20, 10, 10), (2, 1, 14, 14)]
     """
     number = decodable_number(net, layer)
-    operations = engine_named(engine)
-    if unpool not in METHODS:
-        raise ArgumentError(f"unpool is {unpool!r}; expected one of {', '.join(METHODS)}")
+    check_method(unpool)
     indices = filter_indices(net, number, filters)
-    shapes = picture_shapes(net, number)
-    if max(map(prod, shapes)) > LARGEST:
-        channels, height, width = max(shapes, key=prod)
-        raise ArgumentError(
-            f"{net.describe(number)} cannot be decoded: on the way down its filters grow to "
-            f"{channels} x {height}x{width} pixels; expected at most {LARGEST}"
-        )
-    dtype = operations.precision(net.dtype)
-    stages = [np.empty((len(indices), *s), dtype) for s in (shapes if steps else shapes[-1:])]
-    count = max(1, BLOCK // max(map(prod, shapes)))
-    for start in range(0, len(indices), count):
-        block = indices[start : start + count]
-        pictures = top(net, number, block).astype(dtype)
-        for depth in range(number):
-            if depth > 0:
-                pictures = one_layer_down(net, number - depth, pictures, unpool, operations)
-            if steps or depth == number - 1:
-                stages[depth if steps else 0][start : start + count] = pictures
-        if progress is not None:
-            progress(len(block))
-    return stages if steps else stages[0]
+    if steps:
+        return _stages(net, number, indices, unpool, engine_named(engine))
+    wanted = {number: indices}
+    plan = plan_for(net, wanted, unpool, engine, max_memory)
+    return _collect(net, wanted, plan, unpool, engine, progress)[number]
 
 
 def decode_all(
-    net: Network, unpool: Method = "bicubic", engine: str = "compiled"
+    net: Network,
+    unpool: Method = "bicubic",
+    engine: str = "compiled",
+    progress: Callable[[int], object] | None = None,
+    max_memory: int | None = None,
 ) -> dict[int, Array]:
     """Decode every filter of every convolutional layer.
 
@@ -150,51 +142,78 @@ def decode_all(
     >>> {layer: bank.shape for layer, bank in fdref.decode_all(fdref.load()).items()}
     {1: (20, 1, 5, 5), 3: (50, 1, 14, 14), 5: (500, 1, 28, 28), 7: (10, 1, 28, 28)}
     """
-    return {layer: decode(net, layer, None, unpool, engine) for layer in net.decodable}
+    check_method(unpool)
+    wanted: Wanted = {layer: range(net.channels[layer]) for layer in net.decodable}
+    plan = plan_for(net, wanted, unpool, engine, max_memory)
+    return _collect(net, wanted, plan, unpool, engine, progress)
 
 
-def top(net: Network, number: int, indices: Sequence[int]) -> Array:
-    """Return filters as pictures over the map below them: (K, C, h, w).
+def plan_for(
+    net: Network, wanted: Wanted, unpool: Method, engine: str, max_memory: int | None = None
+) -> Plan:
+    """Choose the ways: the shortest, but for the reference the paper's.
 
-    A dilated filter has its zeros in between; a grouped one lies on its own channels, the others
-    are zero.
+    Raises
+    ------
+    ArgumentError
+        If pictures would be larger than any memory, or no way fits into the memory allowed.
     """
-    layer = cast("Conv", net[number])
-    count, own = layer.filters.shape[:2]
-    per_group = count // net.groups(number)
-    pictures = np.zeros((len(indices), net.channels[number - 1], *layer.window))
-    for picture, k in zip(pictures, indices, strict=True):
-        first = k // per_group * own
-        picture[first : first + own, :: layer.dilate[0], :: layer.dilate[1]] = layer.filters[k]
-    return pictures
+    for number in wanted:
+        shapes = picture_shapes(net, number)
+        if max(map(prod, shapes)) > LARGEST:
+            channels, height, width = max(shapes, key=prod)
+            raise ArgumentError(
+                f"{net.describe(number)} cannot be decoded: on the way down its filters grow to "
+                f"{channels} x {height}x{width} pixels; expected at most {LARGEST}"
+            )
+    counts = {number: len(indices) for number, indices in wanted.items()}
+    itemsize = engine_named(engine).precision(net.dtype).itemsize
+    if engine == "compiled":
+        return cheapest(net, counts, unpool, itemsize, max_memory)
+    return from_above(net, counts, unpool, itemsize)
 
 
-def one_layer_down(
-    net: Network, number: int, pictures: Array, unpool: Method, engine: Engine
-) -> Array:
-    """Express pictures over the output of a layer as pictures over its input."""
-    match net[number]:
-        case Conv(filters=filters, stride=stride, dilate=dilate):
-            bank = np.ascontiguousarray(filters, pictures.dtype)
-            return engine.substitute(pictures, bank, stride, dilate, net.groups(number))
-        case Pool(window=window, stride=stride):
-            return engine.unpool(pictures, stride, window, unpool)
-        case BatchNorm() as norm:
-            return pictures * norm.scale(pictures.dtype)
-        case _:
-            return pictures
+def _collect(
+    net: Network,
+    wanted: Wanted,
+    plan: Plan,
+    unpool: Method,
+    engine: str,
+    progress: Callable[[int], object] | None,
+) -> dict[int, Array]:
+    """Decode into memory."""
+    operations = engine_named(engine)
+    dtype = operations.precision(net.dtype)
+    banks: dict[int, Array] = {}
+    for block in Decoder(net, wanted, plan, unpool, operations):
+        count = len(wanted[block.layer])
+        if len(block.pictures) == count:
+            banks[block.layer] = block.pictures
+        else:
+            shape = count, *block.pictures.shape[1:]
+            bank = banks.setdefault(block.layer, np.empty(shape, dtype))
+            bank[block.first : block.first + len(block.pictures)] = block.pictures
+        if progress is not None:
+            progress(len(block.pictures))
+    for number in set(wanted) - set(banks):
+        banks[number] = np.empty((0, *picture_shapes(net, number)[-1]), dtype)
+    return {number: banks[number] for number in wanted}
 
 
-def picture_shapes(net: Network, number: int) -> list[tuple[int, int, int]]:
-    """Return the shape (C, h, w) of a layer's filter at each step on its way down to the input."""
-    size = cast("Conv", net[number]).window
-    shapes = [(net.channels[number - 1], *size)]
+def _stages(
+    net: Network, number: int, indices: Sequence[int], unpool: Method, engine: Engine
+) -> list[Array]:
+    """Decode from above and keep every picture on the way."""
+    stages = [top(net, number, indices).astype(engine.precision(net.dtype))]
     for below in range(number - 1, 0, -1):
-        match net[below]:
-            case Conv(window=window, stride=stride) | Pool(window=window, stride=stride):
-                size = substituted_size(size, stride, window)
-        shapes.append((net.channels[below - 1], *size))
-    return shapes
+        stages.append(one_layer_down(net, below, stages[-1], unpool, engine))
+    return stages
+
+
+def check_method(unpool: str) -> None:
+    """Raise ArgumentError unless there is such an unpooling."""
+    if unpool not in METHODS:
+        raise ArgumentError(f"unpool is {unpool!r}; expected one of {', '.join(METHODS)}")
 
 
 def decodable_number(net: Network, layer: int | str) -> int:

@@ -12,10 +12,11 @@ from fdref.kernels.pooling import (
     max_pool,
     max_pool_gradient,
 )
-from fdref.kernels.substitution import substitute
+from fdref.kernels.substitution import add_stamps, substitute
 from fdref.kernels.unpooling import enlarge
 
 __all__ = [
+    "add_stamps",
     "average_pool",
     "average_pool_gradient",
     "enlarge",

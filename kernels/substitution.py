@@ -1,4 +1,4 @@
-"""Substitution as the paper writes it: pixel by pixel, zeros skipped."""
+"""Substitution: pixel by pixel as the paper writes it, or of filters already multiplied."""
 
 from __future__ import annotations
 
@@ -39,3 +39,32 @@ def substitute(
                             weights = filters[j, c, u]
                             for v in range(kernel_width):
                                 row[x * stride[1] + v * dilate[1]] += value * weights[v]
+
+
+@compiled
+def add_stamps(
+    stamps: Array,
+    pictures: Array,
+    stride: tuple[int, int],
+    dilate: tuple[int, int],
+    top: int,
+) -> None:
+    """Add each pixel's stamp, its filter times its value, onto pictures (N, H, W).
+
+    Stamps (N, h, w, rows, kw): the rows of the filters from row `top` on.
+    """
+    count, height, width, rows, taps = stamps.shape
+    reach = (taps - 1) * dilate[1] + 1
+    for n in range(count):
+        for y in range(height):
+            for u in range(rows):
+                row = y * stride[0] + (top + u) * dilate[0]
+                for x in range(width):
+                    stamp = stamps[n, y, x, u]
+                    pixels = pictures[n, row, x * stride[1] : x * stride[1] + reach]
+                    if dilate[1] == 1:  # a loop that LLVM can vectorise
+                        for v in range(taps):
+                            pixels[v] += stamp[v]
+                    else:
+                        for v in range(taps):
+                            pixels[v * dilate[1]] += stamp[v]

@@ -239,7 +239,7 @@ class TestDecode:
             assert advance is None  # not a terminal
         monkeypatch.setattr("tqdm.tqdm", Bar)
         monkeypatch.setattr("sys.stderr", type("Terminal", (), {"isatty": lambda self: True})())
-        monkeypatch.setattr("fdref.decoding.BLOCK", 1)
+        monkeypatch.setattr("fdref.blocks.PICTURES", 1)
         with progress_bar(20) as advance:
             fdref.decode(fdref.load(), 1, progress=advance)
         assert counted == [20] + [1] * 20

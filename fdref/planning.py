@@ -1,0 +1,140 @@
+"""Which ways to decoded filters are the shortest, within the memory that may be taken."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
+
+from fdref.costs import Way, Ways
+from fdref.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from fdref.network import Network
+    from fdref.resize import Method
+
+UNASKED = 2**28
+"""Bytes that are taken without looking how many are free."""
+
+_PLANS: WeakKeyDictionary[Network, dict[object, Plan]] = WeakKeyDictionary()
+"""Plans made before; making one takes longer than decoding a filter of a small network."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Ways to all filters asked for."""
+
+    ways: tuple[Way, ...]
+    """those to be gone, by boundary: what is met rises with them"""
+    considered: tuple[Way, ...]
+    """all that there are to the filters asked for, layer by layer"""
+    memory: int
+    """bytes that may be taken beside the result"""
+
+    @property
+    def kept(self) -> frozenset[int]:
+        """Layers whose whole bank is kept for the layers above."""
+        return frozenset(way.bank for way in self.ways if way.bank)
+
+    @property
+    def seconds(self) -> float:
+        """The estimated time."""
+        return sum(way.seconds for way in self.ways)
+
+
+def cheapest(
+    net: Network,
+    wanted: Mapping[int, int],
+    unpool: Method,
+    itemsize: int,
+    max_memory: int | None = None,
+) -> Plan:
+    """Plan the shortest ways to so many filters of each layer.
+
+    Parameters
+    ----------
+    net : Network
+    wanted : mapping
+        ``{layer: how many of its filters}``
+    unpool : "bicubic", "nearest" or "bilinear"
+    itemsize : int
+        Bytes of a number.
+    max_memory : int, optional
+        Bytes that may be taken beside the result; half of what is free by default.
+
+    Raises
+    ------
+    ArgumentError
+        If no way is so narrow.
+    """
+    plans = _PLANS.setdefault(net, {})
+    key = tuple(sorted(wanted.items())), unpool, itemsize, max_memory
+    if key not in plans:
+        ways = Ways(net, unpool, itemsize)
+        plan = _within(ways, wanted, max_memory)
+        if max_memory is None and any(way.memory > UNASKED for way in plan.ways):
+            return _within(ways, wanted, max(UNASKED, free_memory() // 2))
+        plans[key] = plan
+    return plans[key]
+
+
+def from_above(net: Network, wanted: Mapping[int, int], unpool: Method, itemsize: int) -> Plan:
+    """Plan the paper's way to all filters."""
+    ways = Ways(net, unpool, itemsize)
+    taken = tuple(ways.from_above(layer, count) for layer, count in sorted(wanted.items()))
+    return Plan(taken, taken, UNASKED)
+
+
+def free_memory() -> int:
+    """Return how many bytes can be had without swapping."""
+    import psutil  # noqa: PLC0415 - seldom needed
+
+    return int(psutil.virtual_memory().available)
+
+
+def _within(ways: Ways, wanted: Mapping[int, int], limit: int | None) -> Plan:
+    """Try which banks to find as a whole; given them, take each layer's cheapest way."""
+    considered = {
+        (layer, count): tuple(ways.all_to(layer, count))
+        for layer in ways.net.decodable
+        if layer <= max(wanted)
+        for count in {wanted.get(layer, 0), ways.net.channels[layer]} - {0}
+    }
+    plans = []
+    for banks in _sets_of_banks(ways.net, wanted):
+        taken = []
+        for layer in sorted(banks | set(wanted)):
+            count = ways.net.channels[layer] if layer in banks else wanted[layer]
+            open_ways = [
+                way
+                for way in considered[layer, count]
+                if way.bank in {0, *banks} and (limit is None or way.memory <= limit)
+            ]
+            if not open_ways:
+                break
+            taken.append(min(open_ways, key=lambda way: way.seconds))
+        else:
+            plans.append(taken)
+    if not plans:
+        least = min(way.memory for way in considered[max(considered)])
+        raise ArgumentError(f"max_memory is {limit} bytes; expected at least {least}")
+    best = min(plans, key=lambda taken: sum(way.seconds for way in taken))
+    return Plan(
+        tuple(sorted(best, key=lambda way: (way.boundary, way.layer))),
+        tuple(way for layer, count in sorted(wanted.items()) for way in considered[layer, count]),
+        UNASKED if limit is None else limit,
+    )
+
+
+def _sets_of_banks(net: Network, wanted: Mapping[int, int]) -> Iterator[set[int]]:
+    """Propose which whole banks to find: those wanted, and others for them to stand on."""
+    whole = {layer for layer, count in wanted.items() if count == net.channels[layer]}
+    yield whole
+    below = [layer for layer in net.decodable if layer < max(wanted)]
+    for position, layer in enumerate(below):
+        if layer not in whole:
+            yield whole | {layer}
+        if not whole.issuperset(below[: position + 1]):
+            yield whole | set(below[: position + 1])

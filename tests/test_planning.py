@@ -1,0 +1,216 @@
+"""Ways to decoded filters: all lead to the same, and plans count what they cost."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import methods, networks, seeds
+
+import fdref
+from fdref import Conv, Network, Pool, ReLU, planning
+from fdref.blocks import Decoder
+from fdref.costs import Ways
+from fdref.engine import engine_named
+from fdref.planning import Plan
+from fdref.weights.handmade import handmade
+
+EVERY = {"lenet": fdref.load(), "handmade": handmade()}
+
+
+def go(net, way, unpool, engine="compiled", filters=None):
+    """Decode by one way; a bank that it needs comes from above."""
+    ways = [way]
+    if way.bank:
+        bank = Ways(net, unpool, 4).from_above(way.bank, net.channels[way.bank])
+        ways.insert(0, bank)
+    plan = Plan(tuple(ways), (), planning.UNASKED)
+    wanted = {way.layer: range(net.channels[way.layer]) if filters is None else filters}
+    found = list(Decoder(net, wanted, plan, unpool, engine_named(engine)))
+    assert {block.layer for block in found} == {way.layer}
+    return np.concatenate([block.pictures for block in found])
+
+
+def ways_to(net, layer, unpool):
+    return list(Ways(net, unpool, 4).all_to(layer, net.channels[layer]))
+
+
+@given(networks(), methods, st.sampled_from(["compiled", "reference"]))
+def test_all_ways_lead_to_the_same(net, unpool, engine):
+    number = len(net)
+    expected = fdref.decode(net, number, unpool=unpool, engine="reference")
+    eps = 1e-5 if net.dtype == np.float32 and engine == "compiled" else 1e-12
+    for way in ways_to(net, number, unpool):
+        found = go(net, way, unpool, engine)
+        assert found.shape == expected.shape, way
+        assert abs(found - expected).max() <= eps * abs(expected).max(), way
+
+
+@given(networks(integers=True))
+def test_with_integers_all_ways_lead_to_the_same_bits(net):
+    expected = fdref.decode(net, len(net), unpool="nearest", engine="reference")
+    for way in ways_to(net, len(net), "nearest"):
+        assert (go(net, way, "nearest") == expected).all(), way
+    assert (fdref.decode(net, len(net), unpool="nearest") == expected).all()
+
+
+@given(networks(), methods)
+def test_a_whole_network_at_once_is_its_layers_one_by_one(net, unpool):
+    banks = fdref.decode_all(net, unpool=unpool)
+    assert list(banks) == list(net.decodable)
+    for number, bank in banks.items():
+        alone = fdref.decode(net, number, unpool=unpool, engine="reference")
+        assert bank.dtype == net.dtype
+        assert (
+            abs(bank - alone).max()
+            <= (1e-5 if bank.dtype == np.float32 else 1e-12) * abs(alone).max()
+        )
+
+
+@pytest.mark.parametrize("unpool", ["bicubic", "nearest", "bilinear"])
+@pytest.mark.parametrize("name", EVERY)
+def test_all_ways_through_real_networks(name, unpool):
+    net = EVERY[name]
+    for number in net.decodable[1:]:
+        some = range(0, net.channels[number], 97) if name == "lenet" else None
+        expected = fdref.decode(net, number, some, unpool=unpool, engine="reference")
+        kinds = set()
+        for way in ways_to(net, number, unpool):
+            found = go(net, way, unpool, filters=some)
+            assert abs(found - expected).max() <= 1e-5 * abs(expected).max(), way
+            kinds.add(way.kind)
+        assert "from above" in kinds
+
+
+def test_what_the_lenet_is_decoded_by():
+    """From below where unpooling commutes with shifts, else through single pixels."""
+    net = fdref.load()
+    wanted = {layer: net.channels[layer] for layer in net.decodable}
+
+    def taken(unpool, wanted=wanted):
+        plan = planning.cheapest(net, wanted, unpool, 4)
+        return {way.layer: (way.kind, way.boundary) for way in plan.ways}
+
+    assert taken("nearest") == {
+        1: ("from above", 0),
+        3: ("atoms", 2),
+        5: ("atoms", 4),
+        7: ("atoms", 6),
+    }
+    assert taken("bicubic")[5] == ("pixels", 4)
+    assert taken("bicubic")[7] == ("atoms", 6)  # one pixel has no border
+    assert taken("bicubic", {7: 1}) == {7: ("from above", 0)}
+
+
+def test_few_filters_are_found_without_decoding_a_large_bank():
+    plan = planning.cheapest(fdref.load(), {7: 1}, "nearest", 4)
+    assert 5 not in plan.kept
+    assert plan.seconds < planning.from_above(fdref.load(), {7: 1}, "nearest", 4).seconds
+
+
+def test_the_reference_goes_the_papers_way():
+    plan = fdref.decoding.plan_for(fdref.load(), {7: range(10)}, "nearest", "reference")
+    assert [way.kind for way in plan.ways] == ["from above"]
+
+
+def test_counts_of_a_small_network():
+    """Conv 2@2x2, pool 2, conv 3@2x2, all counted by hand."""
+    net = Network([Conv(np.ones((2, 1, 2, 2))), Pool(2, 2), Conv(np.ones((3, 2, 2, 2)))])
+    above, atoms_1, atoms_2, _ = ways_to(net, 3, "nearest")
+    assert (above.kind, atoms_1.boundary, atoms_2.boundary) == ("from above", 1, 2)
+    # Pictures of 2 x 2x2, enlarged to 2 x 4x4, each pixel replaced by 1 x 2x2.
+    assert above.cost.multiplied == 3 * 2 * 16 * 4
+    assert above.cost.short == 3 * (2 * 16 + 16 * 4)
+    assert above.largest == 2 * 16
+    # Each of 4 pixels replaced by an atom of 3x3, for each of 2 channels.
+    assert atoms_2.cost.multiplied == 3 * 2 * 4 * 9
+    assert atoms_2.cost.long == 3 * 4 * 9
+    assert atoms_2.bank == 1
+
+
+@given(seeds)
+def test_filters_are_handed_out_as_asked(seed):
+    net = fdref.load()
+    random = np.random.default_rng(seed)
+    filters = random.integers(0, 50, 9).tolist()  # in any order, twice too
+    found = fdref.decode(net, 3, filters, unpool="nearest")
+    bank = fdref.decode(net, 3, unpool="nearest")
+    assert abs(found - bank[filters]).max() <= 1e-6 * abs(bank).max()
+
+
+def test_a_memory_limit_is_kept_to_and_does_not_change_the_result():
+    net = fdref.load()
+    free = fdref.decode_all(net, unpool="bicubic")
+    narrow = fdref.decode_all(net, unpool="bicubic", max_memory=2_000_000)
+    plan = planning.cheapest(net, {5: 500}, "bicubic", 4, 2_000_000)
+    assert all(way.memory <= 2_000_000 for way in plan.ways)
+    assert {way.kind for way in plan.ways} == {"from above"}
+    for number, bank in free.items():
+        assert abs(narrow[number] - bank).max() <= 1e-5 * abs(bank).max()
+
+
+def test_no_way_is_narrower_than_one_filter():
+    with pytest.raises(fdref.ArgumentError, match=r"max_memory is 1000 bytes; expected at least "):
+        fdref.decode(fdref.load(), 5, max_memory=1000)
+
+
+def test_what_is_found_already_is_not_decoded_again():
+    net = fdref.load()
+    wanted = {layer: range(net.channels[layer]) for layer in net.decodable}
+    plan = fdref.decoding.plan_for(net, wanted, "nearest", "compiled")
+    banks = fdref.decode_all(net, unpool="nearest")
+    found = {1: (20, banks[1]), 3: (50, banks[3]), 5: (499, banks[5] * 2)}
+    rest = list(Decoder(net, wanted, plan, "nearest", engine_named("compiled"), found=found))
+    assert [(block.layer, block.first, len(block.pictures)) for block in rest] == [
+        (5, 499, 1),
+        (7, 0, 10),
+    ]
+    assert abs(rest[0].pictures - banks[5][499:]).max() <= 1e-6
+    # Layer 7 stands on what was found, right or not.
+    assert abs(rest[1].pictures - 2 * banks[7]).max() <= 0.05 * abs(banks[7]).max()
+
+
+def test_blocks_are_as_small_as_asked():
+    net = fdref.load()
+    wanted = {5: range(100)}
+    plan = fdref.decoding.plan_for(net, wanted, "nearest", "compiled")
+    found = list(Decoder(net, wanted, plan, "nearest", engine_named("compiled"), largest=7 * 784))
+    assert [len(block.pictures) for block in found] == [7] * 14 + [2]
+
+
+def test_memory_is_looked_at_only_where_much_is_needed(monkeypatch):
+    asked = []
+    monkeypatch.setattr(planning, "free_memory", lambda: asked.append(1) or 2**20)
+    planning.cheapest(EVERY["handmade"], {4: 8}, "bilinear", 4)
+    assert not asked
+    monkeypatch.setattr(planning, "UNASKED", 1)
+    planning.cheapest(EVERY["handmade"], {4: 8}, "nearest", 8)
+    assert asked
+
+
+def test_large_strides_and_overlapping_pools_compose():
+    random = np.random.default_rng(3)
+
+    def conv(*shape, **parameters):
+        return Conv(random.standard_normal(shape), **parameters)
+
+    net = Network(
+        [
+            conv(4, 3, 5, 3, stride=(2, 3)),
+            ReLU(),
+            Pool((3, 4), 2),
+            conv(6, 2, 3, 3, dilate=2),
+            Pool(3, 3, method="avg"),
+            conv(5, 6, 2, 2, stride=2),
+            conv(4, 5, 3, 1),
+        ],
+        input_channels=3,
+    )
+    for unpool in ("nearest", "bilinear", "bicubic"):
+        expected = fdref.decode_all(net, unpool=unpool, engine="reference")
+        for number, bank in fdref.decode_all(net, unpool=unpool).items():
+            assert abs(bank - expected[number]).max() <= 1e-12 * abs(expected[number]).max()
+        for way in ways_to(net, 7, unpool):
+            found = go(net, way, unpool)
+            assert abs(found - expected[7]).max() <= 1e-12 * abs(expected[7]).max(), way
