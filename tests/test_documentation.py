@@ -12,13 +12,25 @@ import pytest
 
 import fdref
 import fdref.commands
+import fdref.conformance
+import fdref.conformance.cases
+import fdref.conformance.mistakes
 import fdref.kernels
 import fdref.paper
 
 README = Path(__file__).parents[1] / "README.md"
 MODULES = [
     f"{package.__name__}.{module.name}"
-    for package in (fdref, fdref.commands, fdref.kernels, fdref.paper, fdref.weights)
+    for package in (
+        fdref,
+        fdref.commands,
+        fdref.conformance,
+        fdref.conformance.cases,
+        fdref.conformance.mistakes,
+        fdref.kernels,
+        fdref.paper,
+        fdref.weights,
+    )
     for module in pkgutil.iter_modules(package.__path__[:1])
     if module.name != "__main__"
 ]

@@ -1,4 +1,4 @@
-"""The command line: `fdref info`, `fdref decode`, `fdref reproduce`, `fdref train`."""
+"""The command line: `fdref info`, `fdref decode`, `fdref reproduce`, `fdref check`, ..."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from fdref import __version__
-from fdref.commands import decode, info, reproduce, train
+from fdref.commands import check, decode, info, kit, reproduce, train
 from fdref.commands.table import printable
 from fdref.errors import FdrefError
 
@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"fdref {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (info, decode, train, reproduce):
+    for command in (info, decode, train, reproduce, kit, check):
         command.add_to(commands)
     return parser
 

@@ -8,70 +8,15 @@ from dataclasses import dataclass
 from html import escape
 from typing import TYPE_CHECKING
 
+from fdref import web_page
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
 STYLE = """
-:root {
-  --ink: #1c1c1a; --soft: #5c5c57; --rule: #d9d8d2; --paper: #fff; --link: #1f4e8c;
-  --yes: #1b6b3a; --no: #b3261e; --moot: #6b6455;
-  color-scheme: light dark;
-}
-@media (prefers-color-scheme: dark) {
-  :root {
-    --ink: #e6e5e0; --soft: #a5a49d; --rule: #3d3d3a; --paper: #191918; --link: #8db8f0;
-    --yes: #7ccf97; --no: #ff9087; --moot: #b9b2a2;
-  }
-}
-* { box-sizing: border-box; }
-html { -webkit-text-size-adjust: 100%; text-size-adjust: 100%; }
-body {
-  margin: 0 auto; padding: 3rem 1.25rem 5rem; max-width: 62rem;
-  background: var(--paper); color: var(--ink); overflow-wrap: break-word;
-  font: 1.0625rem/1.55 Charter, "Bitstream Charter", "Iowan Old Style", "Palatino Linotype",
-    Palatino, Georgia, "DejaVu Serif", serif;
-}
-h1, h2, strong, table, dt, dd, figcaption, .note {
-  font-family: system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial,
-    "DejaVu Sans", sans-serif;
-}
-h1 { margin: 0 0 1rem; font-size: 1.9rem; line-height: 1.2; letter-spacing: -.015em; }
-h2 { margin: 0 0 1rem; font-size: 1.3rem; line-height: 1.3; letter-spacing: -.01em; }
-p { margin: 0 0 .75rem; max-width: 44rem; }
-a { color: var(--link); text-decoration-thickness: 1px; text-underline-offset: .15em; }
-section { margin-top: 3rem; padding-top: 2rem; border-top: 1px solid var(--rule); }
-.yes { color: var(--yes); } .no { color: var(--no); } .moot { color: var(--moot); }
-.sum { font-size: 1.2rem; }
-.sum span { font-weight: bold; }
-
-.wide { margin: 1.5rem 0 .75rem; overflow-x: auto; }
-table {
-  border-collapse: collapse; font-size: .875rem; line-height: 1.4;
-  font-variant-numeric: tabular-nums lining-nums;
-}
-caption { padding-bottom: .5rem; font-weight: 600; text-align: left; }
-th, td { padding: .35rem 1.5rem .35rem 0; text-align: left; vertical-align: baseline; }
-td { white-space: nowrap; }
-th { font-weight: 400; }
-thead th { color: var(--soft); border-bottom: 1px solid var(--ink); vertical-align: bottom; }
-tbody tr + tr > * { border-top: 1px solid var(--rule); }
-tr > :last-child { padding-right: 0; }
 .summary { width: 100%; max-width: 44rem; }
 .summary td, .summary thead th + th { width: 6rem; padding: 0 0 0 .75rem; text-align: right; }
 .summary td a { display: block; padding: .35rem 0; font-weight: 600; text-decoration: none; }
-.note { font-size: .8125rem; line-height: 1.5; color: var(--soft); }
-
-.facts { margin: 1.75rem 0 0; font-size: .8125rem; line-height: 1.5; }
-.facts div { display: flex; gap: 1rem; padding: .1rem 0; }
-.facts dt { flex: 0 0 6rem; color: var(--soft); }
-.facts dd { margin: 0; min-width: 0; overflow-wrap: anywhere; }
-
-figure { margin: 0 0 1.5rem; }
-img { display: block; max-width: 100%; height: auto; background: #fff; color: #000; }
-figcaption {
-  margin-top: .75rem; max-width: 50rem; font-size: .875rem; line-height: 1.5;
-  color: var(--soft);
-}
 
 .claims { margin: 0; padding: 0; list-style: none; max-width: 50rem; }
 .claims li { display: flex; gap: 1.25rem; padding: .6rem 0; scroll-margin-top: 1rem; }
@@ -82,32 +27,12 @@ figcaption {
 .claims .moot::before { content: "\\25CB"; }
 .claims p { margin: 0; }
 .claims .found { color: var(--soft); }
-:target { background: color-mix(in srgb, var(--link) 9%, transparent); }
-
 @media (max-width: 36rem) {
-  body { padding-top: 1.5rem; font-size: 1rem; }
-  h1 { font-size: 1.5rem; }
   .claims li { display: block; }
   .summary thead th + th, .summary td { width: 4.25rem; font-size: .75rem; }
   .summary tbody th { padding-right: 0; }
-  .facts div { display: block; padding: .25rem 0; }
 }
-@media print {
-  @page { margin: 18mm 16mm; }
-  :root {
-    --ink: #000; --soft: #333; --rule: #bbb; --paper: #fff; --link: #000;
-    --yes: #0d4a24; --no: #8c1710; --moot: #444; color-scheme: light;
-  }
-  body { max-width: none; padding: 0; font-size: 10.5pt; }
-  section { margin-top: 1.5rem; padding-top: 1rem; }
-  h1, h2 { break-after: avoid; }
-  figure, .claims li, tr, dl div { break-inside: avoid; }
-  img { max-height: 185mm; max-width: 100%; width: auto; height: auto; }
-  .wide { overflow: visible; }
-  table { font-size: 8.5pt; }
-  a { text-decoration: none; }
-  :target { background: none; }
-}
+@media print { .claims li { break-inside: avoid; } }
 """
 
 VERDICTS: dict[bool | None, str] = {True: "holds", False: "does not hold", None: "does not apply"}
@@ -205,7 +130,7 @@ def page(
     body = [
         f"<header>\n<h1>{escape(title)}</h1>",
         *_summary(sections),
-        *_facts(facts),
+        *web_page.facts(facts),
         "</header>\n<main>",
         *(
             line
@@ -214,18 +139,7 @@ def page(
         ),
         "</main>",
     ]
-    return "\n".join(
-        [
-            '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">',
-            '<meta name="viewport" content="width=device-width, initial-scale=1">',
-            '<meta name="color-scheme" content="light dark">',
-            '<link rel="icon" href="data:,">',  # or browsers ask a server for one
-            f"<title>{escape(title)}</title>",
-            f"<style>{STYLE}</style>\n</head>\n<body>",
-            *body,
-            "</body>\n</html>\n",
-        ]
-    )
+    return web_page.document(title, body, STYLE)
 
 
 def _summary(sections: Sequence[Section]) -> Iterator[str]:
@@ -253,13 +167,6 @@ def _count(number: int, section: Section, verdict: bool | None) -> str:  # noqa:
         return "<td></td>"
     link = f'<a class="{COLOURS[verdict]}" href="#claim{number}.{places[0]}">{len(places)}</a>'
     return f"<td>{link}</td>"
-
-
-def _facts(facts: Mapping[str, str]) -> Iterator[str]:
-    yield '<dl class="facts">'
-    for name, value in facts.items():
-        yield f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>"
-    yield "</dl>"
 
 
 def _section(number: int, section: Section, pictures: Mapping[str, bytes]) -> Iterator[str]:

@@ -1,0 +1,121 @@
+"""`fdref check`: is an implementation right, and if not, what does it do."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fdref.commands.progress import progress_bar
+from fdref.commands.table import printable
+from fdref.errors import ArgumentError
+
+if TYPE_CHECKING:
+    import argparse
+
+    from fdref.conformance.case import Case
+    from fdref.conformance.comparison import Answer
+    from fdref.conformance.examination import Report
+    from fdref.conformance.kit import Kit
+
+DIFFERS = 1
+"""The exit status where a case failed or is missing."""
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "check",
+        help="judge an implementation by its results for a conformance kit",
+        description="Compare RESULTS with what a conformance kit expects, and name the mistakes "
+        "behind what is wrong. Exit status 0: all cases pass; 1: one failed or is missing; 2: bad "
+        "usage or bad input.",
+    )
+    add = parser.add_argument
+    add("kit", metavar="KIT", type=Path, help="the folder that `fdref kit` wrote")
+    add(
+        "results",
+        metavar="RESULTS",
+        type=Path,
+        nargs="?",
+        help="a folder with ID.npz, ID.h5 or ID.mat for each case",
+    )
+    add("--engine", choices=("compiled", "reference"), help="judge fdref itself, without RESULTS")
+    add("--json", metavar="FILE", type=Path, help="write the report for programs")
+    add("--html", metavar="FILE", type=Path, help="write the report as a page with pictures")
+    add("--xfail", metavar="FILE", type=Path, help="IDs of cases that may fail, one a line  # why")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Judge, write the files that were asked for, then tell."""
+    if (options.results is None) == (options.engine is None):
+        raise ArgumentError("expected either RESULTS or --engine (see fdref check --help)")
+    # What follows is imported only where it is used, so that --help is quick.
+    from fdref.conformance.kit import read_kit  # noqa: PLC0415
+    from fdref.conformance.report import text  # noqa: PLC0415
+
+    report = examination(read_kit(options.kit), options)
+    write(report, options)
+    print("\n".join(printable(line) for line in text(report).splitlines()))
+    if not report.conforms:
+        sys.exit(DIFFERS)
+
+
+def examination(kit: Kit, options: argparse.Namespace) -> Report:
+    """Judge results or one of our own engines."""
+    from fdref.conformance.examination import examine  # noqa: PLC0415
+    from fdref.conformance.expectations import read_excuses  # noqa: PLC0415
+    from fdref.conformance.results import Results, read_results  # noqa: PLC0415
+
+    excuses = {}
+    if options.xfail is not None:
+        excuses = read_excuses(options.xfail, [case.id for case in kit.cases])
+    results = Results({})
+    if options.engine is None:
+        results = read_results(options.results, kit)
+
+    def answer(case: Case) -> Answer:
+        if options.engine is None:
+            return results.answers.get(case.id)
+        return own(case, options.engine, options.kit)
+
+    subject = options.engine and f"fdref's {options.engine} engine"
+    with progress_bar(len(kit.cases), "cases") as advance:
+        return examine(
+            subject or f"the results in {options.results}",
+            kit.version,
+            kit.cases,
+            answer,
+            options.kit,
+            excuses,
+            results.strays,
+            advance,
+        )
+
+
+def own(case: Case, engine: str, folder: Path) -> Answer:
+    """Compute a case ourselves."""
+    from fdref.conformance.comparison import Problem  # noqa: PLC0415
+    from fdref.conformance.compute import compute  # noqa: PLC0415
+
+    try:
+        return compute(case, engine, folder)
+    except Exception as error:  # noqa: BLE001 - an engine that is broken is what this looks for
+        return Problem(f"raised {type(error).__name__}: {error}")
+
+
+def write(report: Report, options: argparse.Namespace) -> None:
+    """Write the files that were asked for, each wholly or not at all."""
+    from fdref.weights.files import replace_file  # noqa: PLC0415
+
+    if options.json is not None:
+        from fdref.conformance.report import as_json  # noqa: PLC0415
+
+        data = json.dumps(as_json(report), indent=1, allow_nan=False)
+        replace_file(options.json, f"{data}\n".encode())
+    if options.html is not None:
+        from fdref.conformance.html import page  # noqa: PLC0415
+
+        replace_file(options.html, page(report).encode())

@@ -1,0 +1,37 @@
+"""`fdref kit`: cases that another implementation can be checked with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fdref.commands.table import printable
+
+if TYPE_CHECKING:
+    import argparse
+
+
+def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add the command to the parser."""
+    parser = commands.add_parser(
+        "kit",
+        help="write the conformance kit",
+        description="Write the conformance kit: cases with inputs, parameters and the results to "
+        "expect, to check another implementation with. DIR/README.md tells how.",
+    )
+    parser.add_argument("folder", metavar="DIR", type=Path, help="a folder that is new or empty")
+    parser.add_argument(
+        "--format",
+        choices=("npz", "h5"),
+        default="npz",
+        help="of the arrays: NumPy's or HDF5 (npz)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Write the kit, whole or not at all."""
+    from fdref.conformance.kit import write_kit  # noqa: PLC0415 - the cases take a moment
+
+    count = write_kit(options.folder, options.format)
+    print(f"wrote {count} cases to {printable(str(options.folder))}; begin with its README.md")

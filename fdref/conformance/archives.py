@@ -1,0 +1,93 @@
+"""Named arrays as the bytes of a file, .npz or HDF5: the same arrays, the same bytes."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from fdref.weights.files import refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from numpy.typing import NDArray
+
+    from fdref.conformance.case import Arrays
+
+Format = Literal["npz", "h5"]
+FORMATS: tuple[Format, ...] = ("npz", "h5")
+EPOCH = (1980, 1, 1, 0, 0, 0)
+"""The earliest time that a zip file can hold."""
+
+
+def packed(arrays: Arrays, parameters: str, form: Format) -> bytes:
+    """Return a file of arrays; `parameters`, where there are some, are JSON."""
+    return _npz(arrays, parameters) if form == "npz" else _hdf5(arrays, parameters)
+
+
+def unpacked(data: bytes, form: Format, what: str) -> tuple[dict[str, NDArray[Any]], str]:
+    """Read the arrays of a file, and the parameters.
+
+    Raises
+    ------
+    FileError
+        If it is none of ours.
+    """
+    try:
+        found, parameters = _from_npz(data) if form == "npz" else _from_hdf5(data)
+    except (ValueError, KeyError, OSError, RuntimeError, zipfile.BadZipFile) as error:
+        raise refusal(what, f"cannot be read, write the kit again: {error}") from None
+    for name, array in found.items():
+        if array.dtype.kind not in "fiub":
+            raise refusal(what, f"holds {name!r} of type {array.dtype}, expected numbers")
+    return found, parameters
+
+
+def _npz(arrays: Arrays, parameters: str) -> bytes:
+    """Write what np.savez writes, but without the time, and not compressed: zlibs differ."""
+    members: Mapping[str, NDArray[Any]] = {**arrays}
+    if parameters:
+        members = {**arrays, "parameters": np.array(parameters)}
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in sorted(members):
+            entry = zipfile.ZipInfo(f"{name}.npy", EPOCH)
+            entry.create_system = 3  # whatever the system is
+            npy = io.BytesIO()
+            np.lib.format.write_array(npy, _plain(members[name]), version=(1, 0))
+            archive.writestr(entry, npy.getvalue())
+    return buffer.getvalue()
+
+
+def _from_npz(data: bytes) -> tuple[dict[str, NDArray[Any]], str]:
+    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+        found = dict(archive)
+    return found, str(found.pop("parameters", ""))
+
+
+def _hdf5(arrays: Arrays, parameters: str) -> bytes:
+    import h5py  # noqa: PLC0415 - only where it is used, so that --help is quick
+
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w", libver=("earliest", "v108"), track_order=False) as file:
+        for name in sorted(arrays):
+            file.create_dataset(name, data=_plain(arrays[name]), track_times=False)
+        if parameters:
+            file.attrs["parameters"] = parameters
+    return buffer.getvalue()
+
+
+def _from_hdf5(data: bytes) -> tuple[dict[str, NDArray[Any]], str]:
+    import h5py  # noqa: PLC0415
+
+    with h5py.File(io.BytesIO(data), "r") as file:
+        found = {name: np.asarray(file[name][()]) for name in file}
+        return found, str(file.attrs.get("parameters", ""))
+
+
+def _plain(array: NDArray[Any]) -> NDArray[Any]:
+    """Return an array as it lies on every machine: little-endian, row by row."""
+    return np.asarray(array, array.dtype.newbyteorder("<"), order="C")

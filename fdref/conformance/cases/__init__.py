@@ -1,0 +1,28 @@
+"""What a kit asks: the cases, each operation of SPECIFICATION.md with its awkward ones."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import TYPE_CHECKING
+
+from fdref.conformance.case import OPERATIONS
+from fdref.conformance.cases import decoding, layers, lenet, networks, refusals
+
+if TYPE_CHECKING:
+    from fdref.conformance.case import Case
+
+
+def cases() -> list[Case]:
+    """Return all cases, the same each time, in the order of `OPERATIONS`."""
+    return list(_cases())
+
+
+@cache
+def _cases() -> tuple[Case, ...]:
+    found = [
+        case for part in (layers, decoding, networks, lenet, refusals) for case in part.cases()
+    ]
+    for case in found:
+        for array in (*case.inputs.values(), *case.expected.values()):
+            array.flags.writeable = False
+    return tuple(sorted(found, key=lambda case: OPERATIONS.index(case.operation)))

@@ -1,0 +1,309 @@
+"""Cases with small networks: forward, decode, receptive_field, respond, evaluate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fdref.conformance.cases.layers import BEYOND
+from fdref.conformance.cases.making import (
+    SIZES,
+    bnorm,
+    conv,
+    exact,
+    normalize,
+    pool,
+    relu,
+    rounded,
+)
+from fdref.conformance.cases.numbers import integers, reals
+from fdref.layers import Conv
+from fdref.weights.handmade import handmade
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from fdref.conformance.case import Case
+
+    Named = dict[str, NDArray[Any]]
+
+
+def cases() -> list[Case]:
+    """Return them all."""
+    return [*fields(), *responses(), *forwards(), *decodings(), *evaluations()]
+
+
+def fields() -> list[Case]:
+    """Cases of 5.1."""
+    one, none = [1, 1], [0, 0, 0, 0]
+    lenet_like = [
+        {"window": [5, 5], "stride": one, "pad": none},
+        {"window": [2, 2], "stride": [2, 2], "pad": none},
+        {"window": [5, 5], "stride": one, "pad": none},
+    ]
+    padded = [
+        {"window": [7, 5], "stride": [2, 1], "pad": [3, 2, 2, 1]},
+        {"window": [3, 3], "stride": [2, 3], "pad": [0, 1, 1, 2]},
+        {"window": [3, 5], "stride": [1, 2], "pad": [1, 1, 0, 2]},
+        {"window": [2, 1], "stride": [3, 1], "pad": none},
+    ]
+    gaps = [
+        {"window": [1, 2], "stride": [3, 3], "pad": none},
+        {"window": [3, 1], "stride": [1, 2], "pad": [0, 0, 0, 0]},
+    ]
+    about = {
+        "one": ("one window", [{"window": [3, 4], "stride": [2, 3], "pad": [1, 0, 2, 3]}]),
+        "lenet": ("LeNet's third layer sees 14x14 pixels", lenet_like),
+        "pad": ("strides and paddings that differ by axis and side", padded),
+        "gaps": ("windows smaller than the stride", gaps),
+    }
+    return [
+        exact(f"receptive-field-{name}", "receptive_field", text, {}, SIZES, network=network)
+        for name, (text, network) in about.items()
+    ]
+
+
+def responses() -> list[Case]:
+    """Cases of 5.2."""
+    images, bank = integers(201, (2, 2, 9, 11)), integers(202, (3, 2, 4, 3))
+    small = {"images": images, "bank": bank}
+    return [
+        exact(
+            "respond-inside",
+            "respond",
+            "jumps of 2 and 3, every field inside the images",
+            small,
+            stride=[2, 3],
+            offset=[0, 0],
+            output=[3, 3],
+        ),
+        exact(
+            "respond-padded",
+            "respond",
+            "fields reach beyond the images on all sides",
+            small,
+            stride=[2, 3],
+            offset=[-2, -1],
+            output=[5, 4],
+        ),
+        exact(
+            "respond-part",
+            "respond",
+            "the layer's map ends before the images do",
+            small,
+            stride=[1, 2],
+            offset=[-1, 0],
+            output=[2, 3],
+        ),
+        rounded(
+            "respond-real",
+            "respond",
+            "real numbers",
+            {"images": reals(203, (1, 3, 10, 8)), "bank": reals(204, (2, 3, 5, 4))},
+            stride=[2, 2],
+            offset=[-3, -2],
+            output=[6, 5],
+        ),
+    ]
+
+
+def small_net() -> tuple[Named, list[dict[str, Any]]]:
+    """Return a net of integers whose layers are as unlike LeNet's as they can be."""
+    arrays = {
+        "filters1": integers(211, (4, 2, 3, 2), -2, 2),
+        "bias1": integers(212, (4,), 1, 4),
+        "filters3": integers(213, (6, 2, 2, 3), -2, 2),
+        "bias3": integers(214, (6,), 1, 4),
+        "filters5": integers(215, (3, 6, 2, 1), -2, 2),
+        "bias5": integers(216, (3,), -4, 4),
+    }
+    layers = [
+        conv("filters1", "bias1", stride=(1, 2), pad=(1, 0, 2, 1)),
+        pool((3, 2), (2, 2)),
+        conv("filters3", "bias3", groups=2, pad=(0, 2, 1, 0)),
+        relu(),
+        conv("filters5", "bias5", dilate=(2, 1)),
+    ]
+    return arrays, layers
+
+
+def normalized_net() -> tuple[Named, list[dict[str, Any]]]:
+    """Return a net of real numbers with the layers that have some."""
+    arrays = {
+        "filters1": reals(221, (4, 3, 3, 2)),
+        "gain": reals(222, (4,), 0.5, 2),
+        "shift": reals(223, (4,)),
+        "moments": np.stack([reals(224, (4,)), reals(225, (4,), 0.02, 0.4)], axis=1),
+        "filters6": reals(226, (5, 4, 2, 3)),
+        "bias6": reals(227, (5,)),
+    }
+    layers = [
+        conv("filters1", pad=(1, 0, 0, 2)),
+        bnorm("gain", "shift", "moments"),
+        relu(0.125),
+        normalize(4, 1, 0.5, 0.75),
+        pool((4, 3), (2, 2), (1, 0, 0, 1), method="avg"),
+        conv("filters6", "bias6"),
+        {"type": "softmax"},
+    ]
+    return arrays, layers
+
+
+def negative_net() -> tuple[Named, list[dict[str, Any]]]:
+    """Return a net whose maps are negative where it pads."""
+    arrays = {
+        "filters1": -integers(228, (2, 1, 2, 2), 1, 4),
+        "bias1": np.array([-1, -2], np.float32),
+        "filters4": integers(229, (2, 2, 1, 2)),
+    }
+    layers = [
+        conv("filters1", "bias1"),
+        pool((2, 2), (2, 2), (1, 1, 1, 0)),
+        pool((2, 3), (2, 2)),
+        conv("filters4"),
+    ]
+    return arrays, layers
+
+
+def double_net() -> tuple[Named, list[dict[str, Any]]]:
+    """Return a net whose weights need float64."""
+    arrays = {
+        "filters1": np.array([[[[1.0, 0.0]]], [[[0.0, 2.0]]]]),
+        "filters2": np.array([[[[BEYOND + 1.0]], [[1.0]]], [[[3.0]], [[BEYOND + 5.0]]]]),
+    }
+    return arrays, [conv("filters1"), conv("filters2")]
+
+
+def forwards() -> list[Case]:
+    """Cases of 2.6."""
+    arrays, network = small_net()
+    images = {"images": integers(231, (2, 2, 9, 12))}
+    real, layers = normalized_net()
+    deep, double = double_net()
+    negative, pools = negative_net()
+    return [
+        exact(
+            "forward-integers", "forward",
+            "strides, paddings, groups and dilation, a pool that overlaps, a ReLU",
+            {**images, **arrays}, network=network,
+        ),
+        exact(
+            "forward-pools", "forward",
+            "all maps are negative under padding; strides that do not divide",
+            {"images": integers(232, (1, 1, 8, 12), 1, 4), **negative}, network=pools,
+        ),
+        exact(
+            "forward-double", "forward", "float64: 2^24 + 1 is a number",
+            {"images": integers(234, (1, 1, 2, 3), 1, 4, np.float64), **deep}, network=double,
+        ),
+        rounded(
+            "forward-real", "forward",
+            "bnorm, a leaky ReLU, normalize, averages under padding, softmax over channels",
+            {"images": reals(235, (2, 3, 8, 9)), **real}, network=layers,
+        ),
+    ]  # fmt: skip
+
+
+def decodings() -> list[Case]:
+    """Cases of 3.2."""
+    arrays, network = small_net()
+    real, layers = normalized_net()
+    deep, double = double_net()
+    drawn = handmade()
+    ink = {
+        f"filters{number}": layer.filters
+        for number, layer in enumerate(drawn, 1)
+        if isinstance(layer, Conv)
+    }
+    characters = [conv("filters1"), conv("filters2"), pool((2, 2), (2, 2)), conv("filters4")]
+    gaps = {"filters1": integers(241, (2, 1, 2, 3)), "filters3": integers(242, (2, 2, 3, 2))}
+    narrow = [conv("filters1", dilate=(1, 2)), pool((1, 2), (2, 3)), conv("filters3")]
+    found = [
+        exact(
+            "decode-first", "decode", "the first layer's filters are decoded as they are",
+            gaps, network=narrow, layer=1, filters=[1, 0], unpool="nearest",
+        ),
+        exact(
+            "decode-narrow-pool", "decode", "a pool whose window is smaller than its stride",
+            gaps, network=narrow, layer=3, filters=[0, 1], unpool="nearest",
+        ),
+        exact(
+            "decode-group", "decode", "the top's filters lie on the channels of their groups",
+            arrays, network=network, layer=3, filters=[1, 4], unpool="nearest",
+        ),
+        exact(
+            "decode-integers", "decode",
+            "a dilated top, then a ReLU, groups, a pool that overlaps, a stride; biases and "
+            "paddings play no part",
+            arrays, network=network, layer=5, filters=[0, 1, 2], unpool="nearest",
+        ),
+        exact(
+            "decode-double", "decode", "float64: 2^24 + 1 is a number",
+            deep, network=double, layer=2, filters=[0, 1], unpool="nearest",
+        ),
+        exact(
+            "decode-handmade", "decode",
+            "a net drawn by hand, whose 8 top filters are C D H K T X Y Z",
+            ink, network=characters, layer=4, filters=[*range(8)], unpool="nearest",
+        ),
+        rounded(
+            "decode-handmade-bicubic", "decode", "the X of the hand-made net",
+            ink, network=characters, layer=4, filters=[5], unpool="bicubic",
+        ),
+    ]  # fmt: skip
+    for method in ("bilinear", "bicubic"):
+        found.append(
+            rounded(
+                f"decode-{method}", "decode",
+                f"down through groups, an overlapping pool ({method}) and a stride",
+                arrays, network=network, layer=5, filters=[1], unpool=method,
+            )
+        )  # fmt: skip
+        found.append(
+            rounded(
+                f"decode-real-{method}", "decode",
+                f"down through averages ({method}), normalize, a ReLU and bnorm",
+                real, network=layers, layer=6, filters=[0, 4], unpool=method,
+            )
+        )  # fmt: skip
+    return found
+
+
+def evaluations() -> list[Case]:
+    """Cases of section 6."""
+    arrays, network = small_net()
+    real, layers = normalized_net()
+    negative, pools = negative_net()
+    linear = {
+        "filters1": integers(251, (2, 1, 3, 2)),
+        "filters2": integers(252, (3, 2, 2, 2)),
+    }
+    correlations = [conv("filters1", stride=(1, 2)), conv("filters2")]
+    images = {"images": integers(253, (3, 2, 9, 12))}
+    return [
+        rounded(
+            "evaluate-linear", "evaluate",
+            "correlations alone: the decoded filters predict the responses",
+            {"images": integers(254, (2, 1, 7, 9)), **linear},
+            network=correlations, layer=2, unpool="nearest",
+        ),
+        rounded(
+            "evaluate-integers", "evaluate", "a layer that a ReLU follows: its response is before",
+            {**images, **arrays}, network=network, layer=3, unpool="nearest",
+        ),
+        rounded(
+            "evaluate-top", "evaluate", "a dilated layer above a ReLU, groups and a pool",
+            {**images, **arrays}, network=network, layer=5, unpool="bicubic",
+        ),
+        rounded(
+            "evaluate-negative", "evaluate", "maxima of negative maps under padding",
+            {"images": integers(256, (2, 1, 9, 12), 1, 4), **negative},
+            network=pools, layer=4, unpool="nearest",
+        ),
+        rounded(
+            "evaluate-real", "evaluate", "real numbers, layers of every type",
+            {"images": reals(255, (3, 3, 8, 9)), **real},
+            network=layers, layer=6, unpool="bilinear",
+        ),
+    ]  # fmt: skip

@@ -1,0 +1,67 @@
+"""Diagnosis: which mistake gives exactly this wrong result."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fdref.conformance.equality import equal
+from fdref.conformance.mistakes import MISTAKES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from fdref.conformance.case import Arrays, Case
+    from fdref.conformance.mistakes import Mistake
+
+    Explanation = tuple[Mistake, list[str], list[str]]
+
+
+def diagnose(case: Case, got: Arrays, folder: Path | None = None) -> list[Mistake]:
+    """Return the mistakes whose outputs equal a wrong result.
+
+    Parameters
+    ----------
+    case : Case
+    got : dict
+        The outputs of an implementation that are not what is expected.
+    folder : path, optional
+        The kit's.
+    """
+    found: list[Mistake] = []
+    if equal(case, case.expected, got):
+        return found
+    for mistake in MISTAKES:
+        wrong = mistake.compute(case, folder)
+        if wrong is not None and equal(case, wrong, got):
+            found.append(mistake)
+    return found
+
+
+def summary(findings: Iterable[tuple[Case, Sequence[Mistake]]]) -> list[Explanation]:
+    """Say how much each mistake explains.
+
+    Parameters
+    ----------
+    findings : iterable of (case, mistakes)
+        The cases that failed, and what `diagnose` found in each.
+
+    Returns
+    -------
+    list of (mistake, ids, ids)
+        The cases that a mistake explains, and the failed cases of the same operations that it does
+        not. First the mistake that explains most and leaves least.
+    """
+    failed = [(case, tuple(mistakes)) for case, mistakes in findings]
+    explanations: list[Explanation] = []
+    for mistake in MISTAKES:
+        explained = [case for case, mistakes in failed if mistake in mistakes]
+        operations = {case.operation for case in explained}
+        left = [
+            case.id
+            for case, mistakes in failed
+            if case.operation in operations and mistake not in mistakes
+        ]
+        if explained:
+            explanations.append((mistake, [case.id for case in explained], left))
+    return sorted(explanations, key=lambda one: (-len(one[1]), len(one[2])))

@@ -1,0 +1,150 @@
+"""All answers judged, and the mistakes behind those that are wrong."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+from fdref.conformance.case import OPERATIONS
+from fdref.conformance.comparison import Outcome, excused, judge
+from fdref.conformance.diagnosis import diagnose, summary
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from pathlib import Path
+
+    from fdref.conformance.case import Case
+    from fdref.conformance.comparison import Answer, Verdict
+    from fdref.conformance.mistakes import Mistake
+
+
+class Explanation(NamedTuple):
+    """A mistake, the IDs of the failed cases that it explains, and of those that it does not."""
+
+    mistake: Mistake
+    explains: tuple[str, ...]
+    leaves: tuple[str, ...]
+
+
+class Coverage(NamedTuple):
+    """What became of the cases of one operation."""
+
+    operation: str
+    sections: tuple[str, ...]
+    verdicts: tuple[Verdict, ...]
+
+    def count(self, outcome: Outcome) -> int:
+        """Return how many cases had an outcome."""
+        return sum(verdict.outcome is outcome for verdict in self.verdicts)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What there is to say about an implementation.
+
+    Attributes
+    ----------
+    subject : str
+        What was examined.
+    kit : str
+        The version of fdref that wrote the cases.
+    verdicts : tuple of Verdict
+        On every case, in the order of the kit.
+    mistakes : dict
+        By the ID of a case that failed, the mistakes that give exactly its answer.
+    explanations : tuple of Explanation
+        The mistakes found; first the one that explains most.
+    strays : tuple of str
+        Sentences about files that belong to no case.
+    """
+
+    subject: str
+    kit: str
+    verdicts: tuple[Verdict, ...]
+    mistakes: Mapping[str, tuple[Mistake, ...]]
+    explanations: tuple[Explanation, ...]
+    strays: tuple[str, ...] = ()
+
+    @property
+    def conforms(self) -> bool:
+        """Whether nothing failed, nothing passed unexpectedly, and nothing required is missing."""
+        return all(verdict.good for verdict in self.verdicts)
+
+    def count(self, outcome: Outcome) -> int:
+        """Return how many cases had an outcome."""
+        return sum(verdict.outcome is outcome for verdict in self.verdicts)
+
+    def causes(self) -> list[Explanation]:
+        """Return the mistakes worth telling: none that explains but a part of what another does.
+
+        Cases that one does not explain are left to it only if no other explains them.
+        """
+        unexplained = set(self.unexplained())
+        return [
+            one._replace(leaves=tuple(name for name in one.leaves if name in unexplained))
+            for one in self.explanations
+            if not any(set(one.explains) < set(other.explains) for other in self.explanations)
+        ]
+
+    def unexplained(self) -> list[str]:
+        """Return the IDs of cases whose outputs are wrong in a way that no mistake gives."""
+        return [
+            one.case.id
+            for one in self.verdicts
+            if one.diagnosable and not self.mistakes[one.case.id]
+        ]
+
+    def coverage(self) -> list[Coverage]:
+        """Sort the verdicts by operation."""
+        found = []
+        for operation in OPERATIONS:
+            own = tuple(one for one in self.verdicts if one.case.operation == operation)
+            sections = tuple(dict.fromkeys(one.case.section for one in own))
+            if own:
+                found.append(Coverage(operation, sections, own))
+        return found
+
+
+def examine(
+    subject: str,
+    kit: str,
+    cases: Sequence[Case],
+    answer: Callable[[Case], Answer],
+    folder: Path | None = None,
+    excuses: Mapping[str, str] | None = None,
+    strays: Iterable[str] = (),
+    progress: Callable[[int], object] | None = None,
+) -> Report:
+    """Judge the answer to every case, and look for the mistakes behind the wrong ones.
+
+    Parameters
+    ----------
+    subject : str
+        What is examined, for the report.
+    kit : str
+        The version of fdref that wrote the cases.
+    cases : sequence of Case
+    answer : callable
+        Takes a case and gives its outputs, a `Problem`, or None where it was not attempted.
+    folder : Path, optional
+        Where the kit's LeNet lies.
+    excuses : dict, optional
+        Cases that may fail, and why: {id: reason}.
+    strays : iterable of str
+        Sentences about files that belong to no case.
+    progress : callable, optional
+        Called after each case with 1.
+    """
+    verdicts, found = [], {}
+    for case in cases:
+        verdict = judge(case, answer(case))
+        if excuses is not None and case.id in excuses:
+            verdict = excused(verdict, excuses[case.id])
+        if verdict.diagnosable:
+            found[case.id] = tuple(diagnose(case, verdict.got, folder))
+        verdicts.append(verdict)
+        if progress is not None:
+            progress(1)
+    failed = [(one.case, found.get(one.case.id, ())) for one in verdicts if one.failed]
+    explanations = tuple(Explanation(m, tuple(a), tuple(b)) for m, a, b in summary(failed))
+    return Report(subject, kit, tuple(verdicts), found, explanations, tuple(strays))

@@ -1,0 +1,240 @@
+"""A kit: a folder of cases that anyone's implementation can be put to, with the answers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import fdref
+from fdref.conformance.archives import FORMATS, Format, packed, unpacked
+from fdref.conformance.case import OPERATIONS, Case, Tolerance
+from fdref.conformance.cases import cases
+from fdref.errors import ArgumentError, FileError
+from fdref.weights import SHIPPED
+from fdref.weights.files import refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from fdref.conformance.case import Arrays
+
+SCHEMA = 1
+"""Of manifest.json; one more whenever a reader of the old would go wrong."""
+
+PAGES = ("README.md", "SPECIFICATION.md")
+IDENTIFIER = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+
+
+@dataclass(frozen=True)
+class Kit:
+    """A kit that was read."""
+
+    folder: Path
+    """Where the files of networks lie."""
+    version: str
+    """Of the fdref that wrote it."""
+    schema: int
+    cases: list[Case]
+
+
+def write_kit(folder: Path, form: Format = "npz") -> int:
+    """Write a kit; the same version of fdref writes the same bytes.
+
+    Parameters
+    ----------
+    folder : path
+        One that does not exist, or is empty.
+    form : "npz" or "h5"
+        Of the arrays.
+
+    Returns
+    -------
+    int
+        How many cases there are.
+
+    Raises
+    ------
+    FileError
+        If the folder is not empty or cannot be written; nothing is left behind.
+    ArgumentError
+        For an unknown format.
+    """
+    if form not in FORMATS:
+        raise ArgumentError(f"format is {form!r}; expected one of {', '.join(FORMATS)}")
+    folder = Path(folder)
+    try:
+        _refuse_taken(folder)
+        _write_whole(folder, contents(form))
+    except OSError as error:
+        reason = os.strerror(error.errno) if error.errno else str(error)
+        problem = f"cannot be written, choose another folder: {reason}"
+        raise refusal(str(folder), problem) from None
+    return len(cases())
+
+
+def contents(form: Format) -> dict[str, bytes]:
+    """Return the files of a kit by their paths, manifest.json last."""
+    files = {page: Path(__file__).with_name(page).read_bytes() for page in PAGES}
+    files["lenet.mat"] = SHIPPED.read_bytes()
+    entries = []
+    for case in cases():
+        parameters = json.dumps(case.parameters, allow_nan=False)
+        question, answer = f"cases/{case.id}.{form}", f"expected/{case.id}.{form}"
+        files[question] = packed(case.inputs, parameters, form)
+        files[answer] = packed(case.expected, "", form)
+        hashes = {path: sha256(files[path]) for path in (question, answer)}
+        entries.append(entry_of(case, hashes))
+    manifest = {
+        "schema": SCHEMA,
+        "fdref": fdref.__version__,
+        "format": form,
+        "files": {"lenet.mat": sha256(files["lenet.mat"])},
+        "cases": entries,
+    }
+    files["manifest.json"] = (json.dumps(manifest, indent=1, allow_nan=False) + "\n").encode()
+    return files
+
+
+def entry_of(case: Case, hashes: Mapping[str, str]) -> dict[str, Any]:
+    """Describe a case as the manifest does."""
+    return {
+        "id": case.id,
+        "operation": case.operation,
+        "section": case.section,
+        "about": case.about,
+        "inputs": described(case.inputs),
+        "outputs": described(case.expected),
+        "parameters": case.parameters,
+        "tolerance": {
+            "rtol": case.tolerance.rtol,
+            "atol": case.tolerance.atol,
+            "reason": case.tolerance.reason,
+            "outputs": case.tolerance.outputs,
+        },
+        "refused": case.refused,
+        "sha256": hashes,
+    }
+
+
+def described(arrays: Arrays) -> list[dict[str, Any]]:
+    """List names, shapes and types; the order of outputs is that of the stages."""
+    return [
+        {"name": name, "shape": list(array.shape), "dtype": array.dtype.name}
+        for name, array in arrays.items()
+    ]
+
+
+def sha256(data: bytes) -> str:
+    """Return the hash of a file."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def read_kit(folder: Path) -> Kit:
+    """Read a kit and check that it is whole.
+
+    Raises
+    ------
+    FileError
+        If it is none, is of another schema, or a file is not the one that was written.
+    """
+    folder = Path(folder)
+    manifest_path = folder / "manifest.json"
+    try:
+        manifest = json.loads(_read(manifest_path))
+    except ValueError as error:
+        raise refusal(str(manifest_path), f"is no JSON: {error}") from None
+    if not isinstance(manifest, dict) or "schema" not in manifest:
+        raise refusal(str(manifest_path), "is no manifest of a kit; write one with fdref kit")
+    if manifest["schema"] != SCHEMA:
+        problem = f"has schema {manifest['schema']!r}, expected {SCHEMA}; write the kit again"
+        raise refusal(str(manifest_path), problem)
+    try:
+        form = manifest["format"]
+        if form not in FORMATS:
+            raise refusal(str(manifest_path), f"names the format {form!r}, expected npz or h5")
+        _check(folder / "lenet.mat", manifest["files"]["lenet.mat"])
+        found = [_case(folder, entry, form) for entry in manifest["cases"]]
+        version = str(manifest["fdref"])
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        problem = f"is damaged, write the kit again: {type(error).__name__} {error}"
+        raise refusal(str(manifest_path), problem) from None
+    return Kit(folder, version, SCHEMA, found)
+
+
+def _case(folder: Path, entry: Mapping[str, Any], form: Format) -> Case:
+    name = entry["id"]
+    if not IDENTIFIER.fullmatch(name) or entry["operation"] not in OPERATIONS:
+        raise ValueError(f"in {name!r}")
+    arrays = []
+    for kind, listed in (("cases", "inputs"), ("expected", "outputs")):
+        path = f"{kind}/{name}.{form}"
+        data = _check(folder / path, entry["sha256"][path])
+        found, parameters = unpacked(data, form, str(folder / path))
+        if parameters and json.loads(parameters) != entry["parameters"]:
+            raise ValueError(f"in the parameters of {name!r}")
+        arrays.append({own["name"]: found[own["name"]] for own in entry[listed]})
+    about = {field: str(entry[field]) for field in ("id", "operation", "section", "about")}
+    tolerance = Tolerance(**entry["tolerance"])
+    refused = bool(entry["refused"])
+    return Case(
+        **about,
+        inputs=arrays[0],
+        parameters=dict(entry["parameters"]),
+        expected=arrays[1],
+        tolerance=tolerance,
+        refused=refused,
+    )
+
+
+def _check(path: Path, digest: str) -> bytes:
+    data = _read(path)
+    if sha256(data) != digest:
+        raise refusal(str(path), "is not the file that fdref wrote; write the kit again")
+    return data
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise refusal(str(path), f"cannot be read, expected a file of a kit: {reason}") from None
+
+
+def _refuse_taken(folder: Path) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise FileError(f"{folder} is a file; choose a folder")
+    if folder.is_dir() and any(folder.iterdir()):
+        raise FileError(f"{folder} is not empty; delete it or choose another folder")
+
+
+def _write_whole(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write beside, then rename; a folder that exists may be the root of a file system."""
+    there = folder.is_dir()
+    beside = (folder if there else folder.absolute().parent) / f".{secrets.token_hex(8)}.part"
+    moved: list[Path] = []
+    try:
+        beside.mkdir()
+        for name, data in files.items():
+            path = beside / name
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(data)
+        if not there:
+            beside.rename(folder)
+            return
+        for part in sorted(beside.iterdir()):
+            moved.append(folder / part.name)
+            part.rename(moved[-1])
+    except BaseException:
+        for path in moved:
+            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+        raise
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)

@@ -1,0 +1,210 @@
+"""Mistakes in the other layers of the forward pass."""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fdref import reference
+from fdref.conformance.implementation import Wrong
+from fdref.forward_pass import relu
+from fdref.layers import BatchNorm, Normalize, Pool, ReLU
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from fdref.arrays import Array
+    from fdref.geometry import Margins
+    from fdref.layers import Layer
+
+NETWORKS = ("forward", "decode", "evaluate")
+
+
+class AverageCountsPadding(Wrong):
+    name = "average-counts-padding"
+    sentence = "averages divide by the whole window; they divide by its pixels on the map"
+    operations = ("pool", "forward", "evaluate")
+
+    def pool(self, x: Array, layer: Pool) -> Array:
+        if layer.method == "max":
+            return super().pool(x, layer)
+        return reference.pool(
+            _padded(x, layer.pad), layer.window, layer.stride, (0, 0, 0, 0), "avg"
+        )
+
+
+class PaddingWins(Wrong):
+    name = "padding-wins"
+    sentence = "the padding's zeros win over negative maxima; windows are clipped to the map"
+    operations = ("pool", "forward", "evaluate")
+
+    def pool(self, x: Array, layer: Pool) -> Array:
+        if layer.method == "avg":
+            return super().pool(x, layer)
+        return reference.pool(
+            _padded(x, layer.pad), layer.window, layer.stride, (0, 0, 0, 0), "max"
+        )
+
+
+class PoolRoundsUp(Wrong):
+    name = "pool-rounds-up"
+    sentence = (
+        "a pool has one more row or column where the stride does not divide the map; its size is "
+        "rounded down"
+    )
+    operations = ("pool", "forward")
+
+    def pool(self, x: Array, layer: Pool) -> Array:
+        pad = list(layer.pad)
+        for axis in range(2):
+            spare = x.shape[2 + axis] + sum(pad[2 * axis : 2 * axis + 2]) - layer.window[axis]
+            pad[2 * axis + 1] += ceil(spare / layer.stride[axis]) * layer.stride[axis] - spare
+        top, bottom, left, right = pad
+        return reference.pool(
+            x, layer.window, layer.stride, (top, bottom, left, right), layer.method
+        )
+
+
+class NaNLost(Wrong):
+    name = "nan-lost"
+    sentence = "a comparison with NaN loses it; NaN in, NaN out"
+    operations = ("pool", "relu")
+
+    def pool(self, x: Array, layer: Pool) -> Array:
+        lowest = np.where(np.isnan(x), -np.inf, x) if layer.method == "max" else x
+        return super().pool(lowest, layer)
+
+    def relu(self, x: Array, layer: ReLU) -> Array:
+        return relu(np.where(np.isnan(x), 0, x), layer.leak)
+
+
+class LeakIgnored(Wrong):
+    name = "leak-ignored"
+    sentence = "negative values become 0; they become leak times themselves"
+    operations = ("relu", "forward", "evaluate")
+
+    def relu(self, x: Array, layer: ReLU) -> Array:  # noqa: ARG002
+        return relu(x)
+
+
+class AlphaDivided(Wrong):
+    name = "alpha-divided"
+    sentence = "alpha is divided by the number of channels, as in Caffe and PyTorch; it is not"
+    operations = ("normalize", "forward", "evaluate")
+
+    def normalize(self, x: Array, layer: Normalize) -> Array:
+        divided = Normalize(layer.size, layer.kappa, layer.alpha / layer.size, layer.beta)
+        return super().normalize(x, divided)
+
+
+class WindowBefore(Wrong):
+    name = "odd-channel-before"
+    sentence = (
+        "of an even number of channels the odd one lies below the channel; it lies above: "
+        "from k - floor((N-1)/2) to k + ceil((N-1)/2)"
+    )
+    operations = ("normalize", "forward", "evaluate")
+
+    def normalize(self, x: Array, layer: Normalize) -> Array:
+        return super().normalize(x[:, ::-1], layer)[:, ::-1]
+
+
+class BothNormalizations(Wrong):
+    name = "pytorch-normalize"
+    sentence = (
+        "PyTorch's local_response_norm: alpha is divided by the number of channels, and the odd "
+        "channel of an even number lies below; alpha is not divided, and the odd one lies above"
+    )
+    operations = ("normalize", "forward", "evaluate")
+
+    def normalize(self, x: Array, layer: Normalize) -> Array:
+        divided = Normalize(layer.size, layer.kappa, layer.alpha / layer.size, layer.beta)
+        return super().normalize(x[:, ::-1], divided)[:, ::-1]
+
+
+class Renormed(Wrong):
+    """Takes another standard deviation than it was given."""
+
+    operations = ("bnorm", *NETWORKS)
+
+    def deviation(self, given: Array) -> Array:
+        raise NotImplementedError
+
+    def read(self, layer: Layer) -> Layer:
+        if isinstance(layer, BatchNorm):
+            deviation = self.deviation(layer.deviation)
+            return BatchNorm(layer.gain, layer.bias, layer.mean, deviation)
+        return layer
+
+
+class DeviationAsVariance(Renormed):
+    name = "deviation-as-variance"
+    sentence = "the second moment is taken for a variance, and its root divides; it is the root"
+
+    def deviation(self, given: Array) -> Array:
+        return np.asarray(np.sqrt(given))
+
+
+class DeviationAsVarianceEpsilon(Renormed):
+    name = "deviation-as-variance-epsilon"
+    sentence = (
+        "the second moment is taken for a variance, and the root of it and an epsilon of 1e-5 "
+        "divides, as PyTorch's batch_norm does it; it is the standard deviation and divides itself"
+    )
+
+    def deviation(self, given: Array) -> Array:
+        return np.asarray(np.sqrt(given + 1e-5))
+
+
+class EpsilonAdded(Renormed):
+    name = "epsilon-added"
+    sentence = (
+        "an epsilon of 1e-5 is added to the variance once more; the standard deviation has it in"
+    )
+
+    def deviation(self, given: Array) -> Array:
+        return np.asarray(np.sqrt(given**2 + 1e-5))
+
+
+class SoftmaxOverPixels(Wrong):
+    name = "softmax-over-pixels"
+    sentence = (
+        "probabilities are over the pixels of a channel; they are over the channels of a pixel"
+    )
+    operations = ("forward",)
+
+    def softmax(self, x: Array) -> Array:
+        rows = x.reshape(*x.shape[:2], -1, 1).swapaxes(1, 2)
+        return super().softmax(rows).swapaxes(1, 2).reshape(x.shape)
+
+
+class LayersShifted(Wrong):
+    name = "layers-shifted"
+    sentence = "`layer1` is the input; it is what the first layer gives"
+    operations = ("forward",)
+
+    def forward(self, layers: Iterable[Layer], x: Array) -> list[Array]:
+        return [x, *super().forward(layers, x)[:-1]]
+
+
+def _padded(x: Array, pad: Margins) -> Array:
+    return np.pad(x, ((0, 0), (0, 0), pad[:2], pad[2:]))
+
+
+ALL: tuple[type[Wrong], ...] = (
+    AverageCountsPadding,
+    PaddingWins,
+    PoolRoundsUp,
+    NaNLost,
+    LeakIgnored,
+    AlphaDivided,
+    WindowBefore,
+    BothNormalizations,
+    DeviationAsVariance,
+    DeviationAsVarianceEpsilon,
+    EpsilonAdded,
+    SoftmaxOverPixels,
+    LayersShifted,
+)

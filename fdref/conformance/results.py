@@ -1,0 +1,175 @@
+"""An implementation's answers, read from files that anybody may have written."""
+
+from __future__ import annotations
+
+import warnings
+import zipfile
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from fdref.conformance.comparison import REAL, Problem
+from fdref.errors import FileError
+from fdref.weights import matlab
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from fdref.conformance.case import Arrays, Case
+    from fdref.conformance.comparison import Answer
+    from fdref.conformance.kit import Kit
+
+ENDINGS = (".npz", ".h5", ".mat")
+LARGEST = 2**30
+"""Bytes that the arrays of one file may take; the largest case needs a few hundred thousand."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """Answers by the ID of their case, and sentences about files that belong to none."""
+
+    answers: Mapping[str, Answer]
+    strays: tuple[str, ...] = ()
+
+
+def read_results(folder: Path, kit: Kit) -> Results:
+    """Read what an implementation wrote: ``ID.npz``, ``ID.h5`` or ``ID.mat``, outputs by name.
+
+    A file that cannot be read fails its case; one that is absent is no answer.
+
+    Raises
+    ------
+    FileError
+        If the folder cannot be read, or SciPy is needed and not installed.
+    """
+    cases = {case.id: case for case in kit.cases}
+    files: dict[str, list[Path]] = {}
+    strays = []
+    for path in _listed(folder):
+        name, ending = path.name[: -len(path.suffix) or None], path.suffix.lower()
+        if ending in ENDINGS and name in cases:
+            files.setdefault(name, []).append(path)
+        elif ending in ENDINGS or name in cases:
+            strays.append(_stray(path.name, name, ending, list(cases)))
+    answers = {name: _answer(paths, cases[name]) for name, paths in files.items()}
+    return Results(answers, tuple(strays))
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise FileError(
+            f"{folder} cannot be read: {error.strerror}; expected a folder of results, one file "
+            "for each case"
+        ) from None
+
+
+def _stray(file: str, name: str, ending: str, ids: Sequence[str]) -> str:
+    """Say what is wrong with the name of a file."""
+    if ending not in ENDINGS:
+        return f"{file} is not read; expected {name}.npz, .h5 or .mat"
+    near = get_close_matches(name, ids, n=1)
+    meant = f"; is {near[0]} meant?" if near else ""
+    return f"{file} belongs to no case{meant}"
+
+
+def _answer(paths: Sequence[Path], case: Case) -> Answer:
+    """Read the file of a case, or say why that cannot be."""
+    if len(paths) > 1:
+        return Problem(f"has several results: {', '.join(path.name for path in paths)}; keep one")
+    path = paths[0]
+    try:
+        return {".npz": _npz, ".h5": _hdf5, ".mat": _mat}[path.suffix.lower()](path, case)
+    except FileError as error:
+        if isinstance(error.__cause__, ImportError):
+            raise
+        return Problem(f"{path.name}: {str(error).removeprefix(str(path)).lstrip(': ')}")
+    except Exception as error:  # noqa: BLE001 - of damaged files no reader says what it may raise
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return Problem(f"{path.name} cannot be read: {' '.join(reason.split())}")
+
+
+def _npz(path: Path, case: Case) -> Arrays:  # noqa: ARG001 - as the other readers
+    """Read NumPy's archive; what would have to be unpickled is refused."""
+    with zipfile.ZipFile(path) as archive:
+        if sum(member.file_size for member in archive.infolist()) > LARGEST:
+            raise FileError(f"unpacks to more than {LARGEST} bytes")
+    with np.load(path, allow_pickle=False) as arrays:
+        return {name: _array(name, arrays[name]) for name in arrays.files}
+
+
+def _hdf5(path: Path, case: Case) -> Arrays:  # noqa: ARG001 - as the other readers
+    """Read HDF5 with the shapes of the specification."""
+    return {name: _array(name, value) for name, value in matlab.read(path).items()}
+
+
+def _mat(path: Path, case: Case) -> Arrays:
+    """Read a MATLAB file of any version from 5 on, and put its axes in our order."""
+    with path.open("rb") as file:
+        head = file.read(2056)
+    if head.startswith(b"MATLAB 5.0"):
+        values = _old_mat(path)
+    elif head.startswith(b"MATLAB 7.3") or matlab.SIGNATURE in head:
+        values = {name: _reversed(value) for name, value in matlab.read(path).items()}
+    else:
+        raise FileError("is no MATLAB file of version 5 to 7.3; save it with -v7 or -v7.3")
+    arrays = {name: _array(name, value) for name, value in values.items()}
+    return {
+        name: from_matlab(array, np.ndim(case.expected[name])) if name in case.expected else array
+        for name, array in arrays.items()
+    }
+
+
+def _old_mat(path: Path) -> dict[str, Any]:
+    """Read a MATLAB file of version 5 to 7."""
+    try:
+        from scipy.io import loadmat  # noqa: PLC0415 - not everybody has it
+    except ImportError as error:
+        raise FileError(
+            f"{path} is a MATLAB file of version 5 to 7, which SciPy reads: `pip install scipy`, "
+            "or save it with -v7.3"
+        ) from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        values = loadmat(path)
+    return {name: value for name, value in values.items() if not name.startswith("__")}
+
+
+def from_matlab(array: NDArray[Any], axes: int) -> NDArray[Any]:
+    """Turn H x W x C x N, without trailing axes of one element, into (N, C, H, W).
+
+    Examples
+    --------
+    >>> from_matlab(np.zeros((5, 4, 3)), axes=4).shape
+    (1, 3, 5, 4)
+    >>> from_matlab(np.zeros((1, 7)), axes=1).shape
+    (7,)
+    """
+    if axes < 2:
+        return array.ravel() if array.ndim == 2 and 1 in array.shape else array
+    whole = array.reshape(array.shape + (1,) * (axes - array.ndim))
+    return whole.T.swapaxes(-1, -2)
+
+
+def _reversed(value: Any) -> Any:
+    """Give an array the order of axes that MATLAB shows."""
+    return value.T if isinstance(value, np.ndarray) else value
+
+
+def _array(name: str, value: Any) -> NDArray[Any]:
+    """Refuse whatever is no array of numbers; shapes are judged later."""
+    if isinstance(value, np.ndarray) and value.dtype.kind in REAL:
+        return value
+    kinds: dict[type, str] = {dict: "a struct or group", list: "a cell", str: "text"}
+    found = kinds.get(type(value), "no array")
+    if isinstance(value, matlab.Unsupported):
+        found = value.kind
+    elif isinstance(value, np.ndarray):
+        found = f"of dtype {value.dtype}"
+    raise FileError(f"`{name}` is {found}; expected an array of real numbers")

@@ -1,0 +1,146 @@
+"""For implementers who test in Python: the conformance kit without files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import deepcopy
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+import fdref
+from fdref.conformance.case import OPERATIONS
+from fdref.conformance.comparison import Problem
+from fdref.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from os import PathLike
+
+    from fdref.conformance.case import Case
+    from fdref.conformance.comparison import Answer
+
+SEVERAL = ("forward", "decode", "evaluate", "receptive_field")
+"""Operations with several outputs, which a function may return as a list."""
+
+
+def assert_conforms(
+    function: Callable[..., Any],
+    operation: str,
+    *,
+    kit: str | PathLike[str] | None = None,
+    xfail: Iterable[str] = (),
+) -> None:
+    """Run a function through the conformance kit's cases of one operation.
+
+    Parameters
+    ----------
+    function : callable
+        Called as ``function(**inputs, **parameters)``, with the names of SPECIFICATION.md: inputs
+        are NumPy arrays of its own to keep, parameters what JSON holds. It returns an array, or
+        where the operation has several outputs a dict of arrays by name or a list of arrays in the
+        specification's order. Anything that `numpy.asarray` takes counts as an array. Cases that
+        must be refused expect an exception. A network's ``{"file": ...}`` is an absolute path.
+    operation : str
+        Such as "unpool": a heading of SPECIFICATION.md.
+    kit : path, optional
+        A folder that ``fdref kit`` wrote; by default the cases of this version of fdref.
+    xfail : iterable of str
+        Cases that are known to fail: IDs, or patterns with ``*``, each with ``# a reason``.
+
+    Raises
+    ------
+    AssertionError
+        If a case fails, or one of `xfail` passes. The message is the report of ``fdref check``.
+    ArgumentError
+        If there is no such operation, or an entry of `xfail` matches none of its cases.
+    FileError
+        If the kit cannot be read.
+
+    Examples
+    --------
+    >>> from fdref.testing import assert_conforms
+    >>> def rectify(images, leak):
+    ...     return images * np.where(images < 0, images.dtype.type(leak), 1)
+    >>> assert_conforms(rectify, "relu")
+    >>> assert_conforms(lambda images, leak: np.abs(images), "relu")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+        ...
+    AssertionError: <lambda>, against the conformance kit of fdref ...
+    """
+    __tracebackhide__ = True  # pytest shows the caller's line
+    from fdref.conformance.examination import examine  # noqa: PLC0415 - a light import
+    from fdref.conformance.expectations import excuses  # noqa: PLC0415
+    from fdref.conformance.report import text  # noqa: PLC0415
+
+    if operation not in OPERATIONS:
+        raise ArgumentError(f"operation is {operation!r}; expected one of {', '.join(OPERATIONS)}")
+    folder = None if kit is None else Path(kit)
+    version, everything = _cases(folder)
+    cases = [case for case in everything if case.operation == operation]
+    known = excuses(xfail, [case.id for case in cases])
+    errors: list[Exception] = []
+
+    def answer(case: Case) -> Answer:
+        return _answer(function, case, folder, errors)
+
+    name = getattr(function, "__name__", repr(function))
+    report = examine(name, version, cases, answer, folder, known)
+    if not report.conforms:
+        raise AssertionError(text(report)) from (errors[0] if errors else None)
+
+
+def _cases(folder: Path | None) -> tuple[str, Sequence[Case]]:
+    """Return the cases of a kit, and the version of fdref that they are from."""
+    if folder is None:
+        from fdref.conformance.cases import cases  # noqa: PLC0415 - a light import
+
+        return fdref.__version__, cases()
+    from fdref.conformance.kit import read_kit  # noqa: PLC0415 - a light import
+
+    found = read_kit(folder)
+    return found.version, found.cases
+
+
+def _answer(
+    function: Callable[..., Any], case: Case, folder: Path | None, errors: list[Exception]
+) -> Answer:
+    """Ask a function; what it raises where it should not is added to `errors`."""
+    inputs = {name: np.array(values) for name, values in case.inputs.items()}
+    try:
+        result = function(**inputs, **_parameters(case, folder))
+        if case.refused:
+            return {"refused": np.array(0)}
+        return _outputs(case, result)
+    except Exception as error:  # noqa: BLE001 - a stranger's function may raise anything
+        if case.refused:
+            return {"refused": np.array(1)}
+        errors.append(error)
+        return Problem(f"raised {type(error).__name__}: {error}")
+
+
+def _parameters(case: Case, folder: Path | None) -> dict[str, Any]:
+    """Return the parameters of a case, a network's file with its path."""
+    from fdref.weights import SHIPPED  # noqa: PLC0415 - a light import
+
+    parameters = deepcopy(dict(case.parameters))
+    network = parameters.get("network")
+    if isinstance(network, dict):
+        path = SHIPPED if folder is None else folder / network["file"]
+        parameters["network"] = {"file": str(path.absolute())}
+    return parameters
+
+
+def _outputs(case: Case, result: Any) -> Answer:
+    """Give what a function returned the names of the outputs."""
+    if isinstance(result, Mapping):
+        return {str(name): np.asarray(values) for name, values in result.items()}
+    if case.operation not in SEVERAL:
+        return {name: np.asarray(result) for name in case.expected}
+    names = list(case.expected)
+    if not isinstance(result, list | tuple) or len(result) != len(names):
+        kind = "None" if result is None else f"a {type(result).__name__}"
+        what = f"{len(result)} outputs" if isinstance(result, list | tuple) else kind
+        return Problem(f"returned {what}; expected a list or dict of {', '.join(names)}")
+    return {name: np.asarray(values) for name, values in zip(names, result, strict=True)}

@@ -1,0 +1,97 @@
+"""Every mistake is built, and told apart from every other: a diagonal confusion matrix."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from fdref.conformance.cases import cases
+from fdref.conformance.compute import compute
+from fdref.conformance.diagnosis import diagnose, summary
+from fdref.conformance.equality import equal
+from fdref.conformance.mistakes import MISTAKES
+from fdref.conformance.mistakes.unpooling import Resized
+
+pytestmark = pytest.mark.large
+CASES = [case for case in cases() if not case.refused]
+OPERATIONS = [(mistake, own) for mistake in MISTAKES for own in mistake.operations]
+
+
+@pytest.fixture(scope="module")
+def wrong():
+    """Each mistake's outputs of each case where they are not what is expected."""
+    made = {}
+    for mistake in MISTAKES:
+        for case in CASES:
+            outputs = mistake.compute(case)
+            if outputs is not None:
+                made[mistake.name, case.id] = outputs
+    return made
+
+
+def named_by(wrong, case, got):
+    """What `diagnose` finds, from outputs that were computed once."""
+    return [
+        mistake
+        for mistake in MISTAKES
+        if (mistake.name, case.id) in wrong and equal(case, wrong[mistake.name, case.id], got)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("mistake", "operation"), OPERATIONS, ids=[f"{m.name}-{own}" for m, own in OPERATIONS]
+)
+def test_the_diagnosis_names_the_mistake_and_no_other(mistake, operation, wrong):
+    """Over all cases of an operation it explains every failure, and nothing else does."""
+    failed = [c for c in CASES if c.operation == operation and (mistake.name, c.id) in wrong]
+    assert failed, f"no case of {operation} shows it"
+    findings = [(case, named_by(wrong, case, wrong[mistake.name, case.id])) for case in failed]
+    first, *others = summary(findings)
+    assert first == (mistake, [case.id for case in failed], [])
+    assert all(len(explained) < len(failed) for _, explained, _ in others)
+
+
+def test_the_diagnosis_looks_at_all_mistakes(wrong):
+    """`diagnose` itself, on the first failure of each mistake."""
+    for mistake in MISTAKES:
+        case = next(case for case in CASES if (mistake.name, case.id) in wrong)
+        got = wrong[mistake.name, case.id]
+        assert diagnose(case, got) == named_by(wrong, case, got)
+        assert mistake in diagnose(case, got)
+
+
+def test_a_right_implementation_is_diagnosed_with_nothing(wrong, engine):
+    for case in CASES:
+        assert named_by(wrong, case, compute(case, engine)) == []
+
+
+def test_what_equals_no_mistake_is_not_given_a_name(wrong):
+    for case in CASES[::5]:
+        got = {name: values + 1 for name, values in compute(case, "reference").items()}
+        assert named_by(wrong, case, got) == []
+        assert diagnose(case, {}) == []
+
+
+def test_shapes_and_nan_are_compared():
+    case = next(case for case in CASES if case.id == "correlate-nan")
+    ((name, values),) = case.expected.items()
+    assert equal(case, case.expected, {name: values.copy()})
+    assert not equal(case, case.expected, {name: values[:, :1]})
+    assert not equal(case, case.expected, {name: np.nan_to_num(values)})
+
+
+def test_the_resizing_that_mistakes_are_made_of_is_right():
+    class Right(Resized):
+        name, sentence = "none", "nothing is wrong"
+
+    for case in CASES:
+        if case.operation in Right.operations:
+            assert equal(case, case.expected, Right().outputs(case))
+
+
+def test_names_and_sentences_are_fit_for_a_report():
+    names = [mistake.name for mistake in MISTAKES]
+    assert len(set(names)) == len(names)
+    for mistake in MISTAKES:
+        assert "; " in mistake.sentence or ", " in mistake.sentence
+        assert not mistake.sentence.endswith(".")

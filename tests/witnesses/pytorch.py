@@ -1,0 +1,248 @@
+"""All operations in PyTorch, as its users write them; comments tell where its conventions differ.
+
+Its bicubic is torch.nn.functional.interpolate's on purpose, which is another: pytorch.xfail lists
+the cases that it fails.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import torch
+from kit_files import answer
+from torch import Tensor
+from torch.nn import functional as F  # noqa: N812 - its name everywhere
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from kit_files import Array
+
+    Pair = Sequence[int]
+    Layer = Mapping[str, Any]
+
+
+def bordered(maps: Tensor, pad: Sequence[int], value: float = 0) -> Tensor:
+    """Pad, or crop where `pad` is negative."""
+    # The modules' own `padding` is the same on opposite sides; F.pad goes from the last axis up.
+    top, bottom, left, right = pad
+    return F.pad(maps, (left, right, top, bottom), value=value)
+
+
+def correlate(
+    images: Tensor,
+    filters: Tensor,
+    bias: Tensor | None = None,
+    *,
+    stride: Pair,
+    pad: Sequence[int],
+    dilate: Pair,
+    groups: int,
+) -> Tensor:
+    # What PyTorch calls a convolution is a correlation.
+    return F.conv2d(bordered(images, pad), filters, bias, stride, 0, dilate, groups)
+
+
+def pool(images: Tensor, *, window: Pair, stride: Pair, pad: Sequence[int], method: str) -> Tensor:
+    if max(pad[:2]) >= window[0] or max(pad[2:]) >= window[1]:
+        raise ValueError(f"windows of {window} in paddings of {pad} may see no pixel")
+    if method == "max":
+        # max_pool2d pads by at most half a window; nothing is less than -inf.
+        return F.max_pool2d(bordered(images, pad, -torch.inf), window, stride)
+    # count_include_pad=False knows only avg_pool2d's own padding: the pixels are counted here.
+    sums, pixels = (
+        F.avg_pool2d(bordered(maps, pad), window, stride, divisor_override=1)
+        for maps in (images, torch.ones_like(images))
+    )
+    return sums / pixels
+
+
+def relu(images: Tensor, *, leak: float) -> Tensor:
+    # leaky_relu multiplies -inf by a leak of 0, which is NaN.
+    return F.leaky_relu(images, leak) if leak else F.relu(images)
+
+
+def normalize(images: Tensor, *, size: int, kappa: float, alpha: float, beta: float) -> Tensor:
+    # local_response_norm divides alpha by the size, and an even window has its longer half on the
+    # side of the lower channels: the channels are turned round, and back.
+    turned = images.flip(1)
+    return F.local_response_norm(turned, size, alpha * size, beta, kappa).flip(1)
+
+
+def bnorm(images: Tensor, gain: Tensor, bias: Tensor, moments: Tensor) -> Tensor:
+    mean, deviation = moments.unbind(1)
+    # It takes a variance, and adds eps to it.
+    return F.batch_norm(images, mean, deviation**2, gain, bias, eps=0.0)
+
+
+def layer_output(layer: Layer, maps: Tensor) -> Tensor:
+    rest = {key: value for key, value in layer.items() if key != "type"}
+    operation = {
+        "conv": correlate,
+        "pool": pool,
+        "relu": relu,
+        "normalize": normalize,
+        "bnorm": bnorm,
+        "softmax": lambda maps: maps.softmax(1),
+    }[layer["type"]]
+    return operation(maps, **rest)
+
+
+def forward(images: Tensor, network: Sequence[Layer]) -> dict[str, Tensor]:
+    outputs = {}
+    for number, layer in enumerate(network, 1):
+        images = layer_output(layer, images)
+        outputs[f"layer{number}"] = images
+    return outputs
+
+
+def substitute(maps: Tensor, filters: Tensor, *, stride: Pair, dilate: Pair, groups: int) -> Tensor:
+    # Substitution is the transposed convolution, weights (in, out/groups, kh, kw) as they are.
+    return F.conv_transpose2d(maps, filters, None, stride, 0, 0, groups, dilate)
+
+
+def unpool(maps: Tensor, *, stride: Pair, window: Pair, method: str) -> Tensor:
+    height, width = maps.shape[2:]
+    size = (height * stride[0], width * stride[1])
+    if method == "nearest":
+        # "nearest" finds its pixel by a product in float32 that may round to the one before.
+        large = F.interpolate(maps, size, mode="nearest-exact")
+    else:
+        # At the border it repeats the last pixel where imresize mirrors: the same for bilinear,
+        # which reaches one pixel out. Its bicubic has a = -3/4 besides.
+        large = F.interpolate(maps, size, mode=method, align_corners=False)
+    extra = [w - s for w, s in zip(window, stride, strict=True)]
+    # The odd pixel comes or goes at the end.
+    halves = [part for e in extra for part in (int(e / 2), e - int(e / 2))]
+    return bordered(large, halves)
+
+
+def decode(
+    network: Sequence[Layer], layer: int, filters: Sequence[int], unpool: str
+) -> dict[str, Tensor]:
+    picture = as_pictures(network[layer - 1])[filters]
+    stages = {"stage1": picture}
+    for below in reversed(network[: layer - 1]):
+        picture = one_layer_down(below, picture, unpool)
+        stages[f"stage{len(stages) + 1}"] = picture
+    return stages
+
+
+def as_pictures(layer: Layer) -> Tensor:
+    """Return filters with the holes and the groups that they do not see as zeros."""
+    # Each filter is what a map of its own with one pixel of 1 is substituted by.
+    if layer["type"] != "conv":
+        raise ValueError(f"{layer['type']} has no filters")
+    filters = layer["filters"]
+    one = torch.eye(len(filters), dtype=filters.dtype)[:, :, None, None]
+    return substitute(one, filters, stride=(1, 1), dilate=layer["dilate"], groups=layer["groups"])
+
+
+def one_layer_down(layer: Layer, picture: Tensor, method: str) -> Tensor:
+    if layer["type"] == "conv":
+        steps = {key: layer[key] for key in ("stride", "dilate", "groups")}
+        return substitute(picture, layer["filters"], **steps)
+    if layer["type"] == "pool":
+        return unpool(picture, stride=layer["stride"], window=layer["window"], method=method)
+    if layer["type"] == "bnorm":
+        return picture * (layer["gain"] / layer["moments"][:, 1])[:, None, None]
+    return picture
+
+
+def receptive_field(network: Sequence[Layer]) -> dict[str, Tensor]:
+    size, stride, offset = torch.tensor([1, 1]), torch.tensor([1, 1]), torch.tensor([0, 0])
+    for layer in network:
+        window, step, pad = (torch.tensor(layer[key]) for key in ("window", "stride", "pad"))
+        size, offset = size + (window - 1) * stride, offset - pad[::2] * stride
+        stride = stride * step
+    return {"size": size, "stride": stride, "offset": offset}
+
+
+def respond(images: Tensor, bank: Tensor, *, stride: Pair, offset: Pair, output: Pair) -> Tensor:
+    top, left = (-start for start in offset)
+    bottom, right = (
+        start + step * (count - 1) + field - pixels
+        for start, step, count, field, pixels in zip(
+            offset, stride, output, bank.shape[2:], images.shape[2:], strict=True
+        )
+    )
+    return F.conv2d(bordered(images, (top, bottom, left, right)), bank, None, tuple(stride))
+
+
+def evaluate(
+    images: Tensor, network: Sequence[Layer], layer: int, unpool: str
+) -> dict[str, Tensor]:
+    bank = decode(network, layer, range(len(network[layer - 1]["filters"])), unpool)
+    response = forward(images, network[:layer])[f"layer{layer}"]
+    field = receptive_field([seen(below) for below in network[:layer] if "stride" in below])
+    steps = {key: field[key].tolist() for key in ("stride", "offset")}
+    predicted = respond(images, bank[f"stage{layer}"], **steps, output=response.shape[2:])
+    r, q = response.flatten(1), predicted.flatten(1)
+    errors = (unit(r) - unit(q)).square().mean(1)
+    return {
+        "response": response,
+        "predicted": predicted,
+        "errors": errors,
+        "correlations": torch.stack(
+            [torch.corrcoef(rows)[0, 1] for rows in torch.stack([r, q], 1)]
+        ),
+        "mean": errors.mean(),
+        "std": errors.std(correction=0),  # it divides by N - 1 unless told
+    }
+
+
+def seen(layer: Layer) -> Layer:
+    """Return a layer with the window that it looks through."""
+    if layer["type"] == "pool":
+        return layer
+    kernel = zip(layer["filters"].shape[2:], layer["dilate"], strict=True)
+    return {**layer, "window": [(k - 1) * d + 1 for k, d in kernel]}
+
+
+def unit(rows: Tensor) -> Tensor:
+    """Return each row on [0, 1]."""
+    low, high = rows.amin(1, keepdim=True), rows.amax(1, keepdim=True)
+    return (rows - low) / torch.where(high > low, high - low, 1)
+
+
+def on_tensors(operation: Callable[..., Any]) -> Callable[..., Any]:
+    """Let an operation on tensors take and return NumPy's arrays."""
+
+    def run(**given: Any) -> Array | dict[str, Array]:
+        with torch.inference_mode():
+            found = operation(**{name: tensors(value) for name, value in given.items()})
+        if isinstance(found, dict):
+            return {name: array.numpy() for name, array in found.items()}
+        return found.numpy()
+
+    return run
+
+
+def tensors(value: Any) -> Any:
+    """Return arrays as tensors, also those of a network's layers."""
+    if isinstance(value, list):
+        return [tensors(each) for each in value]
+    if isinstance(value, dict):
+        return {name: tensors(each) for name, each in value.items()}
+    return torch.tensor(value) if hasattr(value, "dtype") else value
+
+
+OPERATIONS = (
+    correlate,
+    pool,
+    relu,
+    normalize,
+    bnorm,
+    forward,
+    substitute,
+    decode,
+    unpool,
+    receptive_field,
+    respond,
+    evaluate,
+)
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    functions = {each.__name__: on_tensors(each) for each in OPERATIONS}
+    answer(functions, refusals=(RuntimeError, ValueError, IndexError))
