@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -79,8 +78,10 @@ class Decoder:
         every = range(self.net.channels[way.layer])
         kept = way.layer in self.plan.kept
         indices = every if kept else asked
-        done, pictures = self.found.get(way.layer, (0, None)) if indices == asked else (0, None)
-        parts = [] if not done else [np.asarray(pictures[:done])] if kept else []
+        done, parts = 0, []
+        if way.layer in self.found and indices == asked:
+            done, pictures = self.found[way.layer]
+            parts = [np.asarray(pictures[:done])] if kept and done else []
         for block in self._blocks(way, indices[done:], atoms):
             if indices == asked:
                 yield Block(way.layer, done, block)
@@ -96,15 +97,15 @@ class Decoder:
         """Take filters down to where they meet what is known, as many at once as memory allows."""
         if not indices:
             return
-        shapes = picture_shapes(self.net, way.layer)
         dtype = self.engine.precision(self.net.dtype)
         if way.kind == "pixels":
-            size = shapes[way.layer - 1 - way.boundary][1:]
-            pixels = every_pixel(self.net, way.boundary, size, self.unpool, dtype, self.engine)
+            met = picture_shapes(self.net, way.layer)[way.layer - 1 - way.boundary]
+            pixels = every_pixel(self.net, way.boundary, met[1:], self.unpool, dtype, self.engine)
         jump = receptive_field(self.net, way.boundary).stride if way.boundary else (1, 1)
-        step = max(1, min(self._at_once(way, dtype.itemsize), self.largest // prod(shapes[-1])))
+        step = max(1, min(self._at_once(way, dtype.itemsize), self.largest // way.result))
         for first in range(0, len(indices), step):
-            pictures = top(self.net, way.layer, indices[first : first + step]).astype(dtype)
+            pictures = top(self.net, way.layer, indices[first : first + step])
+            pictures = np.ascontiguousarray(pictures, dtype)
             for number in range(way.layer - 1, way.boundary, -1):
                 pictures = one_layer_down(self.net, number, pictures, self.unpool, self.engine)
             if way.kind == "atoms":
@@ -112,7 +113,8 @@ class Decoder:
                 pictures = contract(pictures, atoms, jump, self.engine)
             elif way.kind == "pixels":
                 pictures = contract_each(pictures, pixels, self.engine)
-            yield pictures
+            # What has met nothing on its way is still the layer's own.
+            yield pictures if pictures.flags.writeable else pictures.copy()
 
     def _at_once(self, way: Way, itemsize: int) -> int:
         """Return how many filters go down together."""

@@ -31,8 +31,9 @@ BLOCK = 2**21
 COUNTED = 2**16
 """Numbers among which zeros are counted."""
 
-STAMPS = 2**13
-"""Pixels whose stamps are made at a time: enough rows for a product at full speed."""
+STAMPS, PIXELS = 2**22, 2**11
+"""Numbers in the stamps made at a time, and of how many pixels they are at least: both sides of the
+product are long, and its result is still in the cache when it is added."""
 
 
 def precision(weights: np.dtype[Any]) -> np.dtype[Any]:
@@ -107,8 +108,9 @@ def _stamp(maps: Array, filters: Array, pictures: Array, stride: Pair, dilate: P
         product = pictures.reshape(count, -1)
         np.matmul(pixels.reshape(count, -1), filters.reshape(per_group, -1), out=product)
         return
-    step = min(count, max(1, STAMPS // (size[0] * size[1])))
-    rows = min(height, max(1, BLOCK // (step * size[0] * size[1] * width)))
+    at_once = max(PIXELS, STAMPS // (height * width))
+    step = min(count, max(1, at_once // (size[0] * size[1])))
+    rows = min(height, max(1, STAMPS // (step * size[0] * size[1] * width)))
     buffer = np.empty(step * size[0] * size[1] * rows * width, maps.dtype)
     for first in range(0, count, step):
         block = pixels[first : first + step].reshape(-1, len(filters))

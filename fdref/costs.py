@@ -32,7 +32,7 @@ LONG = 1.0e-9
 """to write a number of a product and add it where it belongs, in the long rows of atoms"""
 SHORT = 2.5e-9
 """the same in the short rows on the way down; also to enlarge a picture by a pixel"""
-CALL = 4e-5
+CALL = 5e-5
 """for an operation, however small"""
 
 
@@ -88,6 +88,8 @@ class Way:
     """bytes beside the result, if filters are decoded one by one"""
     largest: int
     """numbers of the largest picture of a filter on its way down"""
+    result: int
+    """numbers of a decoded filter"""
 
 
 class Ways:
@@ -128,7 +130,19 @@ class Ways:
         held = shape[0] * self.net.channels[0] * prod(field)
         if boundary > bank:
             held += self.net.channels[bank] * self.net.channels[0] * prod(self._size(bank))
-        return self._way(layer, count, "atoms", boundary, cost.times(count), held, largest, bank)
+        total = cost.times(count) + self._raise_atoms(bank, boundary)
+        return self._way(layer, count, "atoms", boundary, total, held, largest, bank)
+
+    def _raise_atoms(self, bank: int, boundary: int) -> Cost:
+        """Count what turns a bank into the atoms of a boundary above it."""
+        cost = Cost()
+        for number in range(bank + 1, boundary + 1):
+            layer = self.net[number]
+            if isinstance(layer, Pool):
+                pictures = self.net.channels[number] * self.net.channels[0]
+                numbers = pictures * prod(self._size(number - 1)) * prod(layer.window)
+                cost += Cost(numbers, short=numbers, calls=2)
+        return cost
 
     def _by_pixels(self, layer: int, count: int, boundary: int) -> Way:
         cost, largest = self._down(layer, boundary)
@@ -152,8 +166,9 @@ class Ways:
         bank: int = 0,
     ) -> Way:
         memory = (held + 4 * largest) * self.itemsize  # a picture, the next one, the products
-        seconds = cost.seconds(self.itemsize)
-        return Way(layer, count, kind, boundary, bank, cost, seconds, memory, largest)
+        seconds = cost.seconds(self.itemsize) + CALL  # to set out at all
+        result = self.net.channels[0] * prod(self._size(layer))
+        return Way(layer, count, kind, boundary, bank, cost, seconds, memory, largest, result)
 
     def _are_atoms(self, boundary: int, met: tuple[int, int, int]) -> bool:
         """Tell whether the pixels of a picture over a boundary are the atoms of a bank below.

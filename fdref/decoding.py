@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import prod
 from operator import index
 from typing import TYPE_CHECKING, Literal, overload
 
@@ -24,9 +23,6 @@ if TYPE_CHECKING:
     from fdref.network import Network
     from fdref.planning import Plan
     from fdref.resize import Method
-
-LARGEST = 2**31
-"""Numbers that one filter's picture may hold: 8 GB in float32."""
 
 
 @overload
@@ -158,14 +154,6 @@ def plan_for(
     ArgumentError
         If pictures would be larger than any memory, or no way fits into the memory allowed.
     """
-    for number in wanted:
-        shapes = picture_shapes(net, number)
-        if max(map(prod, shapes)) > LARGEST:
-            channels, height, width = max(shapes, key=prod)
-            raise ArgumentError(
-                f"{net.describe(number)} cannot be decoded: on the way down its filters grow to "
-                f"{channels} x {height}x{width} pixels; expected at most {LARGEST}"
-            )
     counts = {number: len(indices) for number, indices in wanted.items()}
     itemsize = engine_named(engine).precision(net.dtype).itemsize
     if engine == "compiled":

@@ -91,7 +91,8 @@ def every_pixel(
     across = weights @ columns.reshape(-1, columns.shape[2]).T
     down = rows.reshape(-1, rows.shape[2]) @ across
     every = down.reshape(*weights.shape[:2], height, below, width, right)
-    return every.transpose(0, 2, 4, 1, 3, 5).reshape(-1, weights.shape[1], below, right)
+    pictures: Array = every.transpose(0, 2, 4, 1, 3, 5).reshape(-1, weights.shape[1], below, right)
+    return pictures
 
 
 def _blocks(

@@ -23,7 +23,8 @@ def weights(values: ArrayLike, what: str, ndim: int) -> Array:
     array = real_array(values, what)
     if array.ndim != ndim or 0 in array.shape:
         raise NetworkError(f"{what} have shape {array.shape}; expected {ndim} axes, none empty")
-    array = array.astype(np.float32 if array.dtype in (np.float32, np.float16) else np.float64)
+    single = array.dtype in (np.float32, np.float16)
+    array = np.array(array, np.float32 if single else np.float64, order="C")
     if not np.isfinite(array).all():
         worst = tuple(map(int, np.argwhere(~np.isfinite(array))[0]))
         raise NetworkError(f"{what} hold {array[worst]} at {list(worst)}; expected finite numbers")

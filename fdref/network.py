@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -67,6 +68,9 @@ class Network:
         for number, layer in enumerate(self._layers, 1):
             if not isinstance(layer, Layer):
                 raise NetworkError(f"layer {number} is {layer!r}; expected one of fdref's layers")
+        self._decodable = tuple(
+            number for number, layer in enumerate(self._layers, 1) if isinstance(layer, Conv)
+        )
         self._average = None if average is None else _average(average)
         self._channels = self._chain_channels(input_channels)
         self._input_size = None if input_size is None else pair(input_size, "input_size")
@@ -129,7 +133,7 @@ class Network:
         """Channels of the input (at 0) and of each layer's output (at its number)."""
         return self._channels
 
-    @property
+    @cached_property
     def dtype(self) -> np.dtype[Any]:
         """float32 if all weights are float32, else float64."""
         found = [layer.filters.dtype for layer in self._layers if isinstance(layer, Conv)]
@@ -184,7 +188,7 @@ class Network:
     @property
     def decodable(self) -> tuple[int, ...]:
         """Numbers of the layers whose filters can be decoded: the convolutions."""
-        return tuple(n for n, layer in enumerate(self._layers, 1) if isinstance(layer, Conv))
+        return self._decodable
 
     def map_sizes(self, input_size: int | Sequence[int]) -> tuple[Pair, ...]:
         """Return height and width of the input (at 0) and of each layer's output.

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from fdref.costs import Way, Ways
 from fdref.errors import ArgumentError
+from fdref.from_above import picture_shapes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from fdref.network import Network
     from fdref.resize import Method
+
+LARGEST = 2**31
+"""Numbers that one filter's picture may hold: 8 GB in float32."""
 
 UNASKED = 2**28
 """Bytes that are taken without looking how many are free."""
@@ -67,11 +72,12 @@ def cheapest(
     Raises
     ------
     ArgumentError
-        If no way is so narrow.
+        If no way is so narrow, or pictures would be larger than any memory.
     """
     plans = _PLANS.setdefault(net, {})
     key = tuple(sorted(wanted.items())), unpool, itemsize, max_memory
     if key not in plans:
+        _check_sizes(net, wanted)
         ways = Ways(net, unpool, itemsize)
         plan = _within(ways, wanted, max_memory)
         if max_memory is None and any(way.memory > UNASKED for way in plan.ways):
@@ -82,9 +88,21 @@ def cheapest(
 
 def from_above(net: Network, wanted: Mapping[int, int], unpool: Method, itemsize: int) -> Plan:
     """Plan the paper's way to all filters."""
+    _check_sizes(net, wanted)
     ways = Ways(net, unpool, itemsize)
     taken = tuple(ways.from_above(layer, count) for layer, count in sorted(wanted.items()))
     return Plan(taken, taken, UNASKED)
+
+
+def _check_sizes(net: Network, wanted: Mapping[int, int]) -> None:
+    for number in wanted:
+        shapes = picture_shapes(net, number)
+        if max(map(prod, shapes)) > LARGEST:
+            channels, height, width = max(shapes, key=prod)
+            raise ArgumentError(
+                f"{net.describe(number)} cannot be decoded: on the way down its filters grow to "
+                f"{channels} x {height}x{width} pixels; expected at most {LARGEST}"
+            )
 
 
 def free_memory() -> int:

@@ -1,1 +1,1 @@
-"""The conformance kit: is another implementation right, and if not, what does it do?"""
+"""The conformance kit: whether another implementation is right, and if not, what it does."""
