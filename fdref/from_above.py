@@ -28,10 +28,9 @@ def top(net: Network, number: int, indices: Sequence[int]) -> Array:
     count, own = layer.filters.shape[:2]
     per_group = count // net.groups(number)
     if per_group == count and layer.dilate == (1, 1):
-        every = isinstance(indices, range) and indices.step == 1
-        return (
-            layer.filters[indices.start : indices.stop] if every else layer.filters[list(indices)]
-        )
+        if isinstance(indices, range) and indices.step == 1:
+            return layer.filters[indices.start : indices.stop]
+        return layer.filters[list(indices)]
     pictures = np.zeros((len(indices), net.channels[number - 1], *layer.window))
     for picture, k in zip(pictures, indices, strict=True):
         first = k // per_group * own

@@ -19,8 +19,9 @@ import pytest
 
 import fdref
 from fdref.commands import main
-from fdref.commands.decode import compact, progress_bar, ranges
+from fdref.commands.decode import compact, ranges
 from fdref.commands.output import SafeFile, new_files
+from fdref.commands.progress import progress_bar
 from fdref.commands.table import printable
 from fdref.errors import FileError
 
@@ -235,12 +236,12 @@ class TestDecode:
             def update(self, count):
                 counted.append(count)
 
-        with progress_bar(60) as advance:
+        with progress_bar(60, "filters") as advance:
             assert advance is None  # not a terminal
         monkeypatch.setattr("tqdm.tqdm", Bar)
         monkeypatch.setattr("sys.stderr", type("Terminal", (), {"isatty": lambda self: True})())
         monkeypatch.setattr("fdref.blocks.PICTURES", 1)
-        with progress_bar(20) as advance:
+        with progress_bar(20, "filters") as advance:
             fdref.decode(fdref.load(), 1, progress=advance)
         assert counted == [20] + [1] * 20
 
@@ -593,3 +594,33 @@ def test_many_threads_may_decode_at_once():
         thread.join()
     assert len(results) == 8
     assert all(np.array_equal(result, expected) for result in results)
+
+
+def test_the_plan_is_shown_and_nothing_is_written(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["decode", "--plan", "--unpool", "nearest"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    taken = [line.split() for line in lines if line.endswith("taken")]
+    assert [line[1] for line in taken] == ["1", "3", "5", "7"]
+    assert "meets layer 4" in next(line for line in lines if "conv3" in line and "taken" in line)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_plan_of_few_filters_shows_the_banks_they_stand_on(capsys):
+    assert (
+        main(["decode", "--plan", "--layers", "5", "--filters", "0-99", "--unpool", "nearest"]) == 0
+    )
+    taken = [line for line in capsys.readouterr().out.splitlines() if line.endswith("taken")]
+    assert ["conv1" in taken[0], "conv2" in taken[1], "conv3" in taken[2]] == [True] * 3
+
+
+def test_less_memory_gives_the_same_filters(tmp_path):
+    for name, limit in {"free": [], "narrow": ["--max-memory", "1M"]}.items():
+        command = ["decode", "--no-pictures", *limit, "-o", str(tmp_path / name)]
+        assert main(command) == 0
+    with (
+        h5py.File(tmp_path / "free" / "decoded.h5") as free,
+        h5py.File(tmp_path / "narrow" / "decoded.h5") as narrow,
+    ):
+        for name, bank in free.items():
+            assert abs(bank[()] - narrow[name][()]).max() <= 1e-5 * abs(bank[()]).max()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import sys
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -15,25 +13,34 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import fdref
+from fdref.blocks import Decoder
 from fdref.commands.info import by
 from fdref.commands.output import SafeFile, new_files
+from fdref.commands.progress import progress_bar
 from fdref.commands.table import LONGEST_NAME, print_table, printable
-from fdref.decoding import decodable_number, decode, filter_indices
+from fdref.decoding import decodable_number, filter_indices, plan_for
+from fdref.engine import engine_named
 from fdref.errors import ArgumentError, NetworkError
+from fdref.from_above import picture_shapes
 from fdref.resize import METHODS
 from fdref.weights import SHIPPED
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     import h5py
 
     from fdref.arrays import Array
+    from fdref.blocks import Wanted
     from fdref.network import Network
+    from fdref.planning import Plan
 
 METHOD = "filter decoding with substitution, arXiv 1511.05084"
 COLUMNS = ("layer", "filters", "pixels", "smallest", "largest", "seconds", "dataset", "picture")
+PLANNED = ("layer", "filters", "way", "multiply-adds", "memory", "seconds", "")
+BLOCK = 2**23
+"""Numbers that are written at a time."""
 NUMBERS = re.compile(r"\s*([0-9]{1,9})\s*(?:-\s*([0-9]{1,9})\s*)?")
 
 
@@ -55,6 +62,10 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         choices=("compiled", "reference"),
         default="compiled",
         help="Numba in the weights' precision, or plain NumPy in float64 (compiled)",
+    )
+    add("--plan", action="store_true", help="show the ways to decode and what they cost; no more")
+    add(
+        "--max-memory", metavar="2G", type=memory, help="bytes beside the result (half of the free)"
     )
     add("--no-pictures", action="store_true", help="write decoded.h5 alone")
     add("-o", dest="folder", metavar="DIR", type=Path, default=Path("decoded"), help="(decoded)")
@@ -79,7 +90,10 @@ def run(options: argparse.Namespace) -> None:
     """Decode and write; nothing is written before all that was asked for is found to exist."""
     source = SHIPPED if options.model is None else Path(options.model)
     net = fdref.load(source)
-    jobs = plan(net, options.layers, options.filters)
+    jobs = read_jobs(net, options.layers, options.filters)
+    if options.plan:
+        print_plan(net, jobs, options)
+        return
     shared = attributes(source, options)
     names = ["decoded.h5"]
     if not options.no_pictures:
@@ -91,7 +105,7 @@ def run(options: argparse.Namespace) -> None:
     print(f"wrote {printable(str(options.folder / 'decoded.h5'))}{pictures}")
 
 
-def plan(net: Network, layers: str | None, filters: str | None) -> list[Job]:
+def read_jobs(net: Network, layers: str | None, filters: str | None) -> list[Job]:
     """Read which filters of which layers are meant."""
     wanted: Sequence[str | int] = net.decodable
     if layers is not None:
@@ -150,41 +164,101 @@ def write(
     shared: dict[str, str],
     folder: Path,
 ) -> list[tuple[str, ...]]:
-    """Decode layer by layer into a folder; return what to tell about each layer."""
+    """Decode into a folder, block by block; return what to tell about each layer."""
     import h5py  # noqa: PLC0415 - only where it is used, so that --help is quick
 
     rows = []
     with (
-        progress_bar(sum(len(job.filters) for job in jobs)) as advance,
+        progress_bar(sum(len(job.filters) for job in jobs), "filters") as advance,
         SafeFile(folder / "decoded.h5", "w+") as disk,
     ):
         with h5py.File(disk, "w") as file:
             for job in jobs:
-                begin = perf_counter()
-                bank = finite_bank(net, job, options, advance)
-                seconds = perf_counter() - begin
-                store(file, job, bank, net, shared)
-                disk.check()
-                picture = "" if options.no_pictures else f"{job.stem}.png"
-                if picture:
+                create(file, job, net, options.engine, shared)
+            seconds = fill(file, net, jobs, options, advance)
+            disk.check()
+            for job in jobs:
+                bank, picture = file[job.stem][()], ""
+                if not options.no_pictures:
+                    picture = f"{job.stem}.png"
                     draw(folder / picture, job, bank, options.unpool)
-                rows.append(summary(job, bank, seconds, picture))
+                rows.append(summary(job, bank, seconds[job.number], picture))
         disk.check()
     return rows
 
 
-def finite_bank(
+def fill(
+    file: h5py.File,
     net: Network,
-    job: Job,
+    jobs: Sequence[Job],
     options: argparse.Namespace,
     advance: Callable[[int], object] | None,
-) -> Array:
-    """Decode the filters of a job; refuse weights so large that the result overflows."""
+) -> dict[int, float]:
+    """Write every layer's decoded filters as they are found; return each layer's seconds.
+
+    Weights so large that a result overflows are refused.
+    """
+    labels = {job.number: job.label for job in jobs}
+    seconds = dict.fromkeys(labels, 0.0)
+    wanted, plan = ways(net, jobs, options)
+    engine = engine_named(options.engine)
+    begin = perf_counter()
     with np.errstate(all="ignore"):
-        bank = decode(net, job.number, job.filters, options.unpool, options.engine, advance)
-    if not np.isfinite(bank).all():
-        raise NetworkError(f"{job.label} has decoded filters too large for {bank.dtype}")
-    return bank
+        for block in Decoder(net, wanted, plan, options.unpool, engine, largest=BLOCK):
+            if not np.isfinite(block.pictures).all():
+                raise NetworkError(
+                    f"{labels[block.layer]} has decoded filters too large for "
+                    f"{block.pictures.dtype}"
+                )
+            count = len(block.pictures)
+            file[f"layer{block.layer}"][block.first : block.first + count] = block.pictures
+            now = perf_counter()
+            seconds[block.layer] += now - begin
+            begin = now
+            if advance is not None:
+                advance(count)
+    return seconds
+
+
+def ways(net: Network, jobs: Sequence[Job], options: argparse.Namespace) -> tuple[Wanted, Plan]:
+    """Plan how to decode the filters of all jobs."""
+    wanted = {job.number: job.filters for job in jobs}
+    return wanted, plan_for(net, wanted, options.unpool, options.engine, options.max_memory)
+
+
+def print_plan(net: Network, jobs: Sequence[Job], options: argparse.Namespace) -> None:
+    """Show every way to each layer's filters, and which are taken."""
+    _, plan = ways(net, jobs, options)
+    others = [way for way in plan.ways if way not in plan.considered]
+    rows = []
+    for way in sorted([*plan.considered, *others], key=lambda way: way.layer):
+        met = f", meets layer {way.boundary}" if way.boundary else ""
+        rows.append(
+            (
+                printable(net.describe(way.layer), LONGEST_NAME),
+                str(way.filters),
+                f"{way.kind}{met}",
+                f"{way.cost.multiplied:.3g}",
+                f"{way.memory / 2**20:.1f} MiB",
+                f"{way.seconds:.4f}",
+                "taken" if way in plan.ways else "",
+            )
+        )
+    print_table(PLANNED, rows)
+    print(f"estimated for the compiled engine on two cores: {plan.seconds:.4f} s")
+
+
+def memory(text: str) -> int:
+    """Read a size in bytes, such as 500M or 2G.
+
+    >>> memory("2G")
+    2147483648
+    """
+    match = re.fullmatch(r"([0-9]{1,12})([KMGT]?)", text.strip().upper())
+    if match is None:
+        raise ValueError(text)
+    factor: int = 1024 ** " KMGT".index(match[2] or " ")
+    return int(match[1]) * factor
 
 
 def summary(job: Job, bank: Array, seconds: float, picture: str) -> tuple[str, ...]:
@@ -201,9 +275,10 @@ def summary(job: Job, bank: Array, seconds: float, picture: str) -> tuple[str, .
     )
 
 
-def store(file: h5py.File, job: Job, bank: Array, net: Network, shared: dict[str, str]) -> None:
-    """Write one layer's decoded filters, (K, C0, Rh, Rw), and what they are."""
-    dataset = file.create_dataset(job.stem, data=bank)
+def create(file: h5py.File, job: Job, net: Network, engine: str, shared: dict[str, str]) -> None:
+    """Make room for one layer's decoded filters, (K, C0, Rh, Rw), and say what they are."""
+    shape = (len(job.filters), *picture_shapes(net, job.number)[-1])
+    dataset = file.create_dataset(job.stem, shape, engine_named(engine).precision(net.dtype))
     field = fdref.receptive_field(net, job.number)
     dataset.attrs.update(shared)
     dataset.attrs["layer"] = job.number
@@ -238,15 +313,3 @@ def draw(path: Path, job: Job, bank: Array, unpool: str) -> None:
     filters = "filter" if len(bank) == 1 else "filters"
     title = f"{label}: {len(bank)} decoded {filters} of {by(bank.shape[2:])} pixels, {unpool}"
     save_filters(path, bank, title, [str(k) for k in job.filters])
-
-
-@contextmanager
-def progress_bar(total: int) -> Iterator[Callable[[int], object] | None]:
-    """Show on a terminal how far decoding is, once it has taken two seconds."""
-    if sys.stderr is None or not sys.stderr.isatty():
-        yield None
-        return
-    from tqdm import tqdm  # noqa: PLC0415
-
-    with tqdm(total=total, unit=" filters", delay=2, leave=False) as bar:
-        yield bar.update

@@ -10,7 +10,6 @@ import platform
 import sys
 import zipfile
 import zlib
-from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -19,6 +18,7 @@ import numpy as np
 
 import fdref
 from fdref.commands.output import SafeFile, new_files
+from fdref.commands.progress import progress_bar
 from fdref.commands.table import print_table, printable
 from fdref.errors import ArgumentError, FileError
 from fdref.layers import Softmax
@@ -26,7 +26,7 @@ from fdref.weights import SHIPPED
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Mapping
 
     from fdref.arrays import Array
     from fdref.network import Network
@@ -92,7 +92,7 @@ def run(options: argparse.Namespace) -> None:
         shown = shown_images(net, options)
         facts = describe(source, net, shown)
         subject = Subject(net, shown.images, shown.labels, shown.folds)
-        with progress_bar(subject.work) as advance:
+        with progress_bar(subject.work, "images") as advance:
             result = claims.reproduce(subject, advance)
         write(result, facts, folder)
     tell(result)
@@ -281,15 +281,3 @@ def tell(result: Reproduction) -> None:
 def on_a_terminal() -> bool:
     """Tell whether somebody sees a progress bar."""
     return sys.stderr is not None and sys.stderr.isatty()
-
-
-@contextmanager
-def progress_bar(total: int) -> Iterator[Callable[[int], object] | None]:
-    """Show on a terminal how many images are done and the time that the others take."""
-    if not on_a_terminal():
-        yield None
-        return
-    from tqdm import tqdm  # noqa: PLC0415
-
-    with tqdm(total=total, unit=" images", delay=2, leave=False) as bar:
-        yield bar.update
