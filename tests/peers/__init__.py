@@ -580,19 +580,20 @@ DECODE = [
     for unpool in ("nearest", "bilinear")
 ] + [
     Task(
-        f"decode: {label} of LeNet, nearest",
+        f"decode: {label} of LeNet, {unpool}",
         ours,
-        {"net": lenet, "unpool": "nearest", **parameters},
+        {"net": lenet, "unpool": unpool, **parameters},
         ("PyTorch",),
         roundings=50 * 25 + 20 * 25,
         why="25 pixels overlap, in each of 50 and then of 20 channels",
         timed=True,
         large=large,
     )
-    for label, ours, parameters, large in [
-        ("one filter", fdref.decode, {"layer": 7, "filters": [3]}, False),
-        ("500 filters", fdref.decode, {"layer": 5, "filters": range(500)}, True),
-        ("all 580 filters", decode_all, {}, True),
+    for label, ours, parameters, unpool, large in [
+        ("one filter", fdref.decode, {"layer": 7, "filters": [3]}, "nearest", False),
+        ("500 filters", fdref.decode, {"layer": 5, "filters": range(500)}, "nearest", True),
+        ("all 580 filters", decode_all, {}, "nearest", True),
+        ("all 580 filters", decode_all, {}, "bilinear", True),
     ]
 ]
 

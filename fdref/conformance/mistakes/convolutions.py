@@ -28,7 +28,8 @@ NETWORKS = ("forward", "decode", "evaluate")
 class FiltersFlipped(Wrong):
     name = "filters-flipped"
     sentence = (
-        "the filters are rotated by 180 degrees, a true convolution; the layer is a correlation"
+        "the filters are rotated by 180 degrees, a true convolution; "
+        "expected: the layer is a correlation"
     )
     operations = UP
 
@@ -40,7 +41,8 @@ class FiltersFlipped(Wrong):
 class FiltersTransposed(Wrong):
     name = "filters-transposed"
     sentence = (
-        "rows and columns of the filters are exchanged; MATLAB's arrays have columns first in "
+        "rows and columns of the filters are exchanged; "
+        "expected: MATLAB's arrays have columns first in "
         "HDF5, so that axes must be put right once"
     )
     operations = (*UP, "substitute", "decode")
@@ -72,7 +74,8 @@ class Repadded(Wrong):
 class PadHorizontalFirst(Repadded):
     name = "pad-left-right-top-bottom"
     sentence = (
-        "paddings are taken as [left, right, top, bottom]; they are [top, bottom, left, right]"
+        "paddings are taken as [left, right, top, bottom]; "
+        "expected: they are [top, bottom, left, right]"
     )
 
     def order(self, pad: Margins) -> Margins:
@@ -82,7 +85,8 @@ class PadHorizontalFirst(Repadded):
 class PadCorners(Repadded):
     name = "pad-top-left-bottom-right"
     sentence = (
-        "paddings are taken as [top, left, bottom, right]; they are [top, bottom, left, right]"
+        "paddings are taken as [top, left, bottom, right]; "
+        "expected: they are [top, bottom, left, right]"
     )
 
     def order(self, pad: Margins) -> Margins:
@@ -92,7 +96,8 @@ class PadCorners(Repadded):
 class StrideIgnored(Wrong):
     name = "stride-ignored"
     sentence = (
-        "convolutions go on by one pixel whatever their stride; they must go on by the stride"
+        "convolutions go on by one pixel whatever their stride; "
+        "expected: they must go on by the stride"
     )
     operations = (*UP, "substitute", "decode")
 
@@ -102,7 +107,7 @@ class StrideIgnored(Wrong):
 
 class DilationIgnored(Wrong):
     name = "dilation-ignored"
-    sentence = "taps of the filters are neighbours; they lie `dilate` pixels apart"
+    sentence = "taps of the filters are neighbours; expected: they lie `dilate` pixels apart"
     operations = ("correlate", "substitute", *NETWORKS)
 
     def read(self, layer: Layer) -> Layer:
@@ -112,7 +117,8 @@ class DilationIgnored(Wrong):
 class GroupsInterleaved(Wrong):
     name = "groups-interleaved"
     sentence = (
-        "filter k belongs to group k modulo the number of groups; each group has neighbouring "
+        "filter k belongs to group k modulo the number of groups; "
+        "expected: each group has neighbouring "
         "filters, k divided by their number"
     )
     operations = ("correlate", "substitute", *NETWORKS)
@@ -137,7 +143,7 @@ class GroupsInterleaved(Wrong):
 
 class Single(Wrong):
     name = "float32"
-    sentence = "results have the precision of float32; float64 inputs ask for float64"
+    sentence = "results have the precision of float32; expected: float64 inputs ask for float64"
     operations = (
         "correlate",
         "pool",

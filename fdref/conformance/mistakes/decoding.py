@@ -26,7 +26,7 @@ class SubstitutionFlipped(Wrong):
     name = "substitution-flipped"
     sentence = (
         "pixels are replaced by filters rotated by 180 degrees (a full correlation with the "
-        "filter); they are replaced by the filters as they are"
+        "filter); expected: they are replaced by the filters as they are"
     )
     operations = DOWN
 
@@ -38,7 +38,8 @@ class SubstitutionFlipped(Wrong):
 class CorrelationDown(Wrong):
     name = "correlation-for-substitution"
     sentence = (
-        "on the way down maps are correlated with the filters and keep their size; every pixel is "
+        "on the way down maps are correlated with the filters and keep their size; "
+        "expected: every pixel is "
         "replaced by its filter, and the picture grows"
     )
     operations = ("substitute", "decode")
@@ -54,7 +55,7 @@ class CorrelationDown(Wrong):
 
 class Overwritten(Wrong):
     name = "overlaps-overwritten"
-    sentence = "where filters overlap the last one stays; they add"
+    sentence = "where filters overlap the last one stays; expected: they add"
     operations = DOWN
 
     def substitute(self, maps: Array, layer: Conv, groups: int) -> Array:
@@ -75,7 +76,8 @@ class Overwritten(Wrong):
 class SummedTooEarly(Wrong):
     name = "channels-summed-too-early"
     sentence = (
-        "channels are summed before they are replaced, and so are the filters; every channel is "
+        "channels are summed before they are replaced, and so are the filters; "
+        "expected: every channel is "
         "replaced by its own filter, and the results are summed"
     )
     operations = DOWN
@@ -89,7 +91,9 @@ class SummedTooEarly(Wrong):
 
 class BiasAdded(Wrong):
     name = "bias-added-while-decoding"
-    sentence = "a layer's biases are added to the pixels that it replaces; they play no part"
+    sentence = (
+        "a layer's biases are added to the pixels that it replaces; expected: they play no part"
+    )
     operations = DECODE
 
     def down(self, layer: Layer, groups: int, pictures: Array, method: Method) -> Array:
@@ -101,7 +105,8 @@ class BiasAdded(Wrong):
 class PaddingCropped(Wrong):
     name = "padding-cropped"
     sentence = (
-        "what a layer pads is cropped from the picture, as transposed convolutions do it; a "
+        "what a layer pads is cropped from the picture, as transposed convolutions do it; "
+        "expected: a "
         "decoded filter has the whole size of its receptive field"
     )
     operations = ("decode",)
@@ -116,7 +121,9 @@ class PaddingCropped(Wrong):
 
 class Rectified(Wrong):
     name = "rectified-while-decoding"
-    sentence = "negative values are dropped at a ReLU, as a deconvnet does; it changes nothing"
+    sentence = (
+        "negative values are dropped at a ReLU, as a deconvnet does; expected: it changes nothing"
+    )
     operations = DECODE
 
     def down(self, layer: Layer, groups: int, pictures: Array, method: Method) -> Array:
@@ -127,7 +134,8 @@ class Rectified(Wrong):
 class NormIgnored(Wrong):
     name = "bnorm-ignored-while-decoding"
     sentence = (
-        "bnorm changes nothing on the way down; each channel is multiplied by gain / deviation"
+        "bnorm changes nothing on the way down; "
+        "expected: each channel is multiplied by gain / deviation"
     )
     operations = DECODE
 
@@ -140,7 +148,8 @@ class NormIgnored(Wrong):
 class GroupOnFirstChannels(Wrong):
     name = "group-on-first-channels"
     sentence = (
-        "a filter of the decoded layer lies on the first channels whatever its group; it lies on "
+        "a filter of the decoded layer lies on the first channels whatever its group; "
+        "expected: it lies on "
         "its group's channels"
     )
     operations = ("decode", "evaluate")
@@ -156,7 +165,8 @@ class GroupOnFirstChannels(Wrong):
 class StagesReversed(Wrong):
     name = "stages-reversed"
     sentence = (
-        "`stage1` is the decoded filter; it is the filter itself, and the decoded one is last"
+        "`stage1` is the decoded filter; "
+        "expected: it is the filter itself, and the decoded one is last"
     )
     operations = ("decode",)
 

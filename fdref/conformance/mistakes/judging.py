@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class JumpTooSoon(Wrong):
     name = "jump-too-soon"
     sentence = (
-        "a window grows the receptive field by its own stride times the layers' below; only the "
+        "a window grows the receptive field by its own stride times the layers' below; "
+        "expected: only the "
         "strides below count"
     )
     operations = ("receptive_field",)
@@ -40,7 +41,10 @@ class JumpTooSoon(Wrong):
 
 class OffsetInPixelsAbove(Wrong):
     name = "offset-not-scaled"
-    sentence = "paddings are added up as they are; a layer's counts in steps of the strides below"
+    sentence = (
+        "paddings are added up as they are; "
+        "expected: a layer's counts in steps of the strides below"
+    )
     operations = ("receptive_field", "evaluate")
 
     def field(self, layers: Sequence[Layer]) -> ReceptiveField:
@@ -53,7 +57,8 @@ class OffsetInPixelsAbove(Wrong):
 class OffsetIgnored(Wrong):
     name = "offset-ignored"
     sentence = (
-        "the first receptive field starts at pixel (0, 0) of the image; where the network pads it "
+        "the first receptive field starts at pixel (0, 0) of the image; "
+        "expected: where the network pads it "
         "starts outside"
     )
     operations = ("receptive_field", "respond", "evaluate")
@@ -74,7 +79,10 @@ class OffsetIgnored(Wrong):
 
 class PerFilter(Wrong):
     name = "normalised-per-filter"
-    sentence = "each filter's responses are mapped to [0, 1] by themselves; a layer's are together"
+    sentence = (
+        "each filter's responses are mapped to [0, 1] by themselves; "
+        "expected: a layer's are together"
+    )
     operations = ("evaluate",)
 
     def compare(self, response: Array, predicted: Array) -> tuple[Array, Array]:
@@ -88,7 +96,7 @@ class PerFilter(Wrong):
 
 class OverImages(Wrong):
     name = "normalised-over-images"
-    sentence = "all images are mapped to [0, 1] together; each is mapped by itself"
+    sentence = "all images are mapped to [0, 1] together; expected: each is mapped by itself"
     operations = ("evaluate",)
 
     def compare(self, response: Array, predicted: Array) -> tuple[Array, Array]:
@@ -99,7 +107,7 @@ class OverImages(Wrong):
 
 class NotNormalised(Wrong):
     name = "not-normalised"
-    sentence = "the responses are compared as they are; each is mapped to [0, 1] before"
+    sentence = "the responses are compared as they are; expected: each is mapped to [0, 1] before"
     operations = ("evaluate",)
 
     def compare(self, response: Array, predicted: Array) -> tuple[Array, Array]:
@@ -109,7 +117,7 @@ class NotNormalised(Wrong):
 
 class AfterReLU(Wrong):
     name = "response-after-relu"
-    sentence = "the response is taken after the ReLU; it is the convolution's, before"
+    sentence = "the response is taken after the ReLU; expected: it is the convolution's, before"
     operations = ("evaluate",)
 
     def evaluate(
@@ -122,7 +130,7 @@ class AfterReLU(Wrong):
 
 class DeviationOfSample(Wrong):
     name = "sample-deviation"
-    sentence = "the standard deviation divides by N - 1; it divides by N"
+    sentence = "the standard deviation divides by N - 1; expected: it divides by N"
     operations = ("evaluate",)
 
     def spread(self, errors: Array) -> Array:

@@ -24,7 +24,7 @@ NETWORKS = ("forward", "decode", "evaluate")
 
 class AverageCountsPadding(Wrong):
     name = "average-counts-padding"
-    sentence = "averages divide by the whole window; they divide by its pixels on the map"
+    sentence = "averages divide by the whole window; expected: they divide by its pixels on the map"
     operations = ("pool", "forward", "evaluate")
 
     def pool(self, x: Array, layer: Pool) -> Array:
@@ -37,7 +37,9 @@ class AverageCountsPadding(Wrong):
 
 class PaddingWins(Wrong):
     name = "padding-wins"
-    sentence = "the padding's zeros win over negative maxima; windows are clipped to the map"
+    sentence = (
+        "the padding's zeros win over negative maxima; expected: windows are clipped to the map"
+    )
     operations = ("pool", "forward", "evaluate")
 
     def pool(self, x: Array, layer: Pool) -> Array:
@@ -51,7 +53,8 @@ class PaddingWins(Wrong):
 class PoolRoundsUp(Wrong):
     name = "pool-rounds-up"
     sentence = (
-        "a pool has one more row or column where the stride does not divide the map; its size is "
+        "a pool has one more row or column where the stride does not divide the map; "
+        "expected: its size is "
         "rounded down"
     )
     operations = ("pool", "forward")
@@ -69,7 +72,7 @@ class PoolRoundsUp(Wrong):
 
 class NaNLost(Wrong):
     name = "nan-lost"
-    sentence = "a comparison with NaN loses it; NaN in, NaN out"
+    sentence = "a comparison with NaN loses it; expected: NaN in, NaN out"
     operations = ("pool", "relu")
 
     def pool(self, x: Array, layer: Pool) -> Array:
@@ -82,7 +85,7 @@ class NaNLost(Wrong):
 
 class LeakIgnored(Wrong):
     name = "leak-ignored"
-    sentence = "negative values become 0; they become leak times themselves"
+    sentence = "negative values become 0; expected: they become leak times themselves"
     operations = ("relu", "forward", "evaluate")
 
     def relu(self, x: Array, layer: ReLU) -> Array:  # noqa: ARG002
@@ -91,7 +94,9 @@ class LeakIgnored(Wrong):
 
 class AlphaDivided(Wrong):
     name = "alpha-divided"
-    sentence = "alpha is divided by the number of channels, as in Caffe and PyTorch; it is not"
+    sentence = (
+        "alpha is divided by the number of channels, as in Caffe and PyTorch; expected: it is not"
+    )
     operations = ("normalize", "forward", "evaluate")
 
     def normalize(self, x: Array, layer: Normalize) -> Array:
@@ -102,7 +107,8 @@ class AlphaDivided(Wrong):
 class WindowBefore(Wrong):
     name = "odd-channel-before"
     sentence = (
-        "of an even number of channels the odd one lies below the channel; it lies above: "
+        "of an even number of channels the odd one lies below the channel; "
+        "expected: it lies above: "
         "from k - floor((N-1)/2) to k + ceil((N-1)/2)"
     )
     operations = ("normalize", "forward", "evaluate")
@@ -115,7 +121,8 @@ class BothNormalizations(Wrong):
     name = "pytorch-normalize"
     sentence = (
         "PyTorch's local_response_norm: alpha is divided by the number of channels, and the odd "
-        "channel of an even number lies below; alpha is not divided, and the odd one lies above"
+        "channel of an even number lies below; "
+        "expected: alpha is not divided, and the odd one lies above"
     )
     operations = ("normalize", "forward", "evaluate")
 
@@ -141,7 +148,9 @@ class Renormed(Wrong):
 
 class DeviationAsVariance(Renormed):
     name = "deviation-as-variance"
-    sentence = "the second moment is taken for a variance, and its root divides; it is the root"
+    sentence = (
+        "the second moment is taken for a variance, and its root divides; expected: it is the root"
+    )
 
     def deviation(self, given: Array) -> Array:
         return np.asarray(np.sqrt(given))
@@ -151,7 +160,8 @@ class DeviationAsVarianceEpsilon(Renormed):
     name = "deviation-as-variance-epsilon"
     sentence = (
         "the second moment is taken for a variance, and the root of it and an epsilon of 1e-5 "
-        "divides, as PyTorch's batch_norm does it; it is the standard deviation and divides itself"
+        "divides, as PyTorch's batch_norm does it; "
+        "expected: it is the standard deviation and divides itself"
     )
 
     def deviation(self, given: Array) -> Array:
@@ -161,7 +171,8 @@ class DeviationAsVarianceEpsilon(Renormed):
 class EpsilonAdded(Renormed):
     name = "epsilon-added"
     sentence = (
-        "an epsilon of 1e-5 is added to the variance once more; the standard deviation has it in"
+        "an epsilon of 1e-5 is added to the variance once more; "
+        "expected: the standard deviation has it in"
     )
 
     def deviation(self, given: Array) -> Array:
@@ -171,7 +182,8 @@ class EpsilonAdded(Renormed):
 class SoftmaxOverPixels(Wrong):
     name = "softmax-over-pixels"
     sentence = (
-        "probabilities are over the pixels of a channel; they are over the channels of a pixel"
+        "probabilities are over the pixels of a channel; "
+        "expected: they are over the channels of a pixel"
     )
     operations = ("forward",)
 
@@ -182,7 +194,7 @@ class SoftmaxOverPixels(Wrong):
 
 class LayersShifted(Wrong):
     name = "layers-shifted"
-    sentence = "`layer1` is the input; it is what the first layer gives"
+    sentence = "`layer1` is the input; expected: it is what the first layer gives"
     operations = ("forward",)
 
     def forward(self, layers: Iterable[Layer], x: Array) -> list[Array]:

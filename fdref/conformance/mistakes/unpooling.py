@@ -81,13 +81,16 @@ class Resized(Wrong):
 
 class ThreeQuarters(Resized):
     name = "bicubic-three-quarters"
-    sentence = "bicubic's kernel has a = -3/4; it has a = -1/2"
+    sentence = "bicubic's kernel has a = -3/4; expected: it has a = -1/2"
     a = -0.75
 
 
 class Clamped(Resized):
     name = "border-clamped"
-    sentence = "pixels beyond the border repeat the last one; they are mirrored: -1 is 0, -2 is 1"
+    sentence = (
+        "pixels beyond the border repeat the last one; "
+        "expected: they are mirrored: -1 is 0, -2 is 1"
+    )
 
     def border(self, taps: NDArray[np.intp], size: int) -> NDArray[np.intp]:
         return np.asarray(np.clip(taps, 0, size - 1))
@@ -96,7 +99,8 @@ class Clamped(Resized):
 class PyTorchBicubic(Clamped):
     name = "pytorch-bicubic"
     sentence = (
-        "PyTorch's interpolate: bicubic's kernel has a = -3/4 and the border is clamped; it has "
+        "PyTorch's interpolate: bicubic's kernel has a = -3/4 and the border is clamped; "
+        "expected: it has "
         "a = -1/2 and the border is mirrored"
     )
     a = -0.75
@@ -105,7 +109,8 @@ class PyTorchBicubic(Clamped):
 class AlignedCorners(Resized):
     name = "aligned-corners"
     sentence = (
-        "the outer pixels of the small and the large picture coincide (align_corners); their "
+        "the outer pixels of the small and the large picture coincide (align_corners); "
+        "expected: their "
         "outer edges do"
     )
 
@@ -121,7 +126,8 @@ class AlignedCorners(Resized):
 class Stretched(Resized):
     name = "stretched-to-the-field"
     sentence = (
-        "maps are enlarged straight to their receptive field; they are enlarged by the stride, "
+        "maps are enlarged straight to their receptive field; "
+        "expected: they are enlarged by the stride, "
         "then centred in it"
     )
 
@@ -137,7 +143,9 @@ class Stretched(Resized):
 
 class OddBefore(Resized):
     name = "odd-pixel-before"
-    sentence = "of an odd number of zeros around a map one more is before it; one more is after"
+    sentence = (
+        "of an odd number of zeros around a map one more is before it; expected: one more is after"
+    )
 
     def framed(self, pictures: Array, maps: Array, layer: Pool) -> Array:
         turned = super().framed(pictures[:, :, ::-1, ::-1], maps, layer)
@@ -146,7 +154,7 @@ class OddBefore(Resized):
 
 class ZerosAfter(Resized):
     name = "not-centred"
-    sentence = "all zeros come after the enlarged map; it is centred"
+    sentence = "all zeros come after the enlarged map; expected: it is centred"
 
     def framed(self, pictures: Array, maps: Array, layer: Pool) -> Array:
         result = np.zeros_like(super().framed(pictures, maps, layer))
@@ -157,7 +165,9 @@ class ZerosAfter(Resized):
 
 class WindowIgnored(Resized):
     name = "window-ignored"
-    sentence = "maps grow by the stride alone; they lie in (n - 1) * stride + window pixels"
+    sentence = (
+        "maps grow by the stride alone; expected: they lie in (n - 1) * stride + window pixels"
+    )
     operations: ClassVar[tuple[str, ...]] = ("unpool", "decode")
 
     def framed(self, pictures: Array, maps: Array, layer: Pool) -> Array:  # noqa: ARG002
