@@ -154,7 +154,7 @@ def plan_for(
     ArgumentError
         If pictures would be larger than any memory, or no way fits into the memory allowed.
     """
-    counts = {number: len(indices) for number, indices in wanted.items()}
+    counts = {number: len(indices) for number, indices in wanted.items() if len(indices)}
     itemsize = engine_named(engine).precision(net.dtype).itemsize
     if engine == "compiled":
         return cheapest(net, counts, unpool, itemsize, max_memory)

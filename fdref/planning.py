@@ -74,6 +74,8 @@ def cheapest(
     ArgumentError
         If no way is so narrow, or pictures would be larger than any memory.
     """
+    if not wanted:
+        return Plan((), (), UNASKED)
     plans = _PLANS.setdefault(net, {})
     key = tuple(sorted(wanted.items())), unpool, itemsize, max_memory
     if key not in plans:
