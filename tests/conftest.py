@@ -1,16 +1,23 @@
-"""What tests share: the two engines, and what may be absent."""
+"""What tests share: the two engines, a kit, a MATLAB file, and what may be absent."""
 
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
 from absence import absent
 from hypothesis import settings
 
+from fdref.conformance.kit import write_kit
+from fdref.weights.matlab_write import write
+
 settings.register_profile("fdref", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile("fdref")
+
+# They assert, and shall say as much as the tests when it fails.
+pytest.register_assert_rewrite("html_checker", "kit_cases", "matlab_values", "report_schema")
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +33,35 @@ def shared() -> Path:
 def engine(request: pytest.FixtureRequest) -> str:
     """Run a test with each engine."""
     return str(request.param)
+
+
+@pytest.fixture(scope="session")
+def kit(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A conformance kit, which nobody changes."""
+    folder = tmp_path_factory.mktemp("kit") / "kit"
+    write_kit(folder)
+    return folder
+
+
+@pytest.fixture
+def results(kit: Path, tmp_path: Path) -> Path:
+    """A copy of the kit's answers, to be spoilt."""
+    folder = tmp_path / "results"
+    shutil.copytree(kit / "expected", folder)
+    return folder
+
+
+@pytest.fixture
+def no_mistakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look for no mistakes: it takes its time, and cases made here are none of the kit's."""
+    monkeypatch.setattr("fdref.conformance.examination.diagnose", lambda *case: [])
+
+
+@pytest.fixture
+def net_file(tmp_path: Path) -> Path:
+    """A small network as a MATLAB file, written by us."""
+    from matlab_values import NET  # after it has been registered above
+
+    path = tmp_path / "net.mat"
+    write(path, {"net": NET})
+    return path

@@ -1,4 +1,4 @@
-"""The conformance kit: are its answers right, and is it the same each time?"""
+"""The conformance kit's files: the same each time, read as written, refused where damaged."""
 
 from __future__ import annotations
 
@@ -9,290 +9,20 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
-from itertools import product
 from pathlib import Path
 
-import naive
 import numpy as np
 import pymatreader
 import pytest
 from absence import absent
+from kit_cases import ANSWERED, CASES, beyond
 
 import fdref
 import fdref.conformance
 from fdref.commands import main
-from fdref.conformance.case import EXACT, OPERATIONS
-from fdref.conformance.cases import cases
 from fdref.conformance.compute import compute
-from fdref.conformance.implementation import Implementation
 from fdref.conformance.kit import contents, read_kit, write_kit
-from fdref.conformance.networks import network_of
 from fdref.errors import ArgumentError, FdrefError, FileError
-
-CASES = cases()
-ANSWERED = [case for case in CASES if not case.refused]
-SMALL = [case for case in ANSWERED if "lenet" not in case.id]
-
-
-def named(chosen):
-    """Run a test with each case; those of LeNet are slow with the JIT off."""
-    return pytest.mark.parametrize(
-        "case",
-        [
-            pytest.param(case, id=case.id, marks=[pytest.mark.large] * ("lenet" in case.id))
-            for case in chosen
-        ],
-    )
-
-
-def beyond(case, got):
-    """The outputs that are not what the case expects; the manifest's rule, written out."""
-    assert list(got) == list(case.expected)
-    wrong = []
-    for name, expected in case.expected.items():
-        found, atol = got[name], case.tolerance.of(name).atol
-        assert found.shape == expected.shape
-        same = (found == expected) | (np.isnan(found) & np.isnan(expected))
-        with np.errstate(invalid="ignore"):
-            error = np.abs(found.astype(float) - expected)
-        if not (same | (error <= atol)).all():
-            wrong.append((name, error.max(), atol))
-    return wrong
-
-
-# The slow twins of what is not in naive.py: loops over single pixels.
-
-
-def slow_relu(images, leak):
-    values = [v if np.isnan(v) or v > 0 else leak * v for v in images.ravel().tolist()]
-    return np.array(values).reshape(images.shape)
-
-
-def slow_normalize(images, size, kappa, alpha, beta):
-    out = np.zeros(images.shape)
-    below, above = (size - 1) // 2, size - 1 - (size - 1) // 2
-    for n, k, y, x in np.ndindex(images.shape):
-        near = range(max(0, k - below), min(images.shape[1], k + above + 1))
-        total = sum(float(images[n, q, y, x]) ** 2 for q in near)
-        out[n, k, y, x] = float(images[n, k, y, x]) / (kappa + alpha * total) ** beta
-    return out
-
-
-def slow_bnorm(images, gain, bias, moments):
-    out = np.zeros(images.shape)
-    for n, k, y, x in np.ndindex(images.shape):
-        mean, deviation = map(float, moments[k])
-        value = (float(images[n, k, y, x]) - mean) / deviation
-        out[n, k, y, x] = float(gain[k]) * value + float(bias[k])
-    return out
-
-
-def slow_softmax(images):
-    out = np.zeros(images.shape)
-    for n, y, x in product(*(range(images.shape[axis]) for axis in (0, 2, 3))):
-        powers = [np.exp(float(v) - images[n, :, y, x].max()) for v in images[n, :, y, x]]
-        out[n, :, y, x] = [power / sum(powers) for power in powers]
-    return out
-
-
-def slow_respond(images, bank, stride, offset, output):
-    out = np.zeros((len(images), len(bank), *output))
-    for n, k, y, x in np.ndindex(out.shape):
-        for c, i, j in np.ndindex(bank.shape[1:]):
-            row, column = offset[0] + stride[0] * y + i, offset[1] + stride[1] * x + j
-            if 0 <= row < images.shape[2] and 0 <= column < images.shape[3]:
-                out[n, k, y, x] += float(images[n, c, row, column]) * float(bank[k, c, i, j])
-    return out
-
-
-def slow_field(network):
-    """Find what one pixel of the last map sees by walking down, row by row."""
-    found = {"size": [], "stride": [], "offset": []}
-    for axis in range(2):
-
-        def rows(pixel, axis=axis):
-            first = last = pixel
-            for layer in reversed(network):
-                step, pad = layer["stride"][axis], layer["pad"][2 * axis]
-                first = first * step - pad
-                last = last * step - pad + layer["window"][axis] - 1
-            return first, last
-
-        first, last = rows(0)
-        found["size"].append(last - first + 1)
-        found["stride"].append(rows(1)[0] - first)
-        found["offset"].append(first)
-    return {name: np.array(values) for name, values in found.items()}
-
-
-def slow_forward(net, x):
-    maps = []
-    for layer in net:
-        match layer.kind:
-            case "conv":
-                x = naive.correlate(
-                    x, layer.filters, layer.bias, layer.stride, layer.pad, layer.dilate
-                )
-            case "pool":
-                x = naive.pool(x, layer.window, layer.stride, layer.pad, layer.method)
-            case "relu":
-                x = slow_relu(x, layer.leak)
-            case "normalize":
-                x = slow_normalize(x, layer.size, layer.kappa, layer.alpha, layer.beta)
-            case "bnorm":
-                moments = np.stack([layer.mean, layer.deviation], axis=1)
-                x = slow_bnorm(x, layer.gain, layer.bias, moments)
-            case "softmax":
-                x = slow_softmax(x)
-        maps.append(x)
-    return maps
-
-
-def slow_decode(net, known):
-    return np.array(
-        [naive.decode_by_paths(net, known["layer"], k, known["unpool"]) for k in known["filters"]]
-    )
-
-
-def slow_evaluate(net, images, known):
-    response = slow_forward(net, images)[known["layer"] - 1]
-    every = {**known, "filters": range(response.shape[1])}
-    windows = [
-        {"window": layer.window, "stride": layer.stride, "pad": layer.pad}
-        for layer in net.layers[: known["layer"]]
-        if layer.kind in ("conv", "pool")
-    ]
-    field = slow_field(windows)
-    predicted = slow_respond(
-        images, slow_decode(net, every), field["stride"], field["offset"], response.shape[2:]
-    )
-    errors, correlations = [], []
-    for pair in zip(response, predicted, strict=True):
-        r, q = ((values - values.min()) / (values.max() - values.min()) for values in pair)
-        errors.append(((r - q) ** 2).mean())
-        correlations.append(np.corrcoef(pair[0].ravel(), pair[1].ravel())[0, 1])
-    return {
-        "response": response,
-        "predicted": predicted,
-        "errors": np.array(errors),
-        "correlations": np.array(correlations),
-        "mean": np.mean(errors),
-        "std": np.sqrt(np.mean((errors - np.mean(errors)) ** 2)),
-    }
-
-
-def slow(case):  # noqa: C901 - an operation is a branch
-    """What a case's outputs are, by loops that share nothing with the library."""
-    inputs, known = case.inputs, case.parameters
-    match case.operation:
-        case "correlate":
-            sizes = [known[name] for name in ("stride", "pad", "dilate")]
-            result = naive.correlate(
-                inputs["images"], inputs["filters"], inputs.get("bias"), *sizes
-            )
-        case "pool":
-            result = naive.pool(inputs["images"], **known)
-        case "substitute":
-            result = naive.substitute(inputs["maps"], inputs["filters"], **known)
-        case "unpool":
-            result = naive.unpool(inputs["maps"], **known)
-        case "relu":
-            result = slow_relu(inputs["images"], **known)
-        case "normalize":
-            result = slow_normalize(inputs["images"], **known)
-        case "bnorm":
-            result = slow_bnorm(**inputs)
-        case "respond":
-            result = slow_respond(**inputs, **known)
-        case "receptive_field":
-            return slow_field(known["network"])
-        case "forward":
-            maps = slow_forward(network_of(known, inputs, None), inputs["images"])
-            return {f"layer{number}": values for number, values in enumerate(maps, 1)}
-        case "decode":
-            last = list(case.expected)[-1]
-            return {last: slow_decode(network_of(known, inputs, None), known)}
-        case "evaluate":
-            return slow_evaluate(network_of(known, inputs, None), inputs["images"], known)
-    return {next(iter(case.expected)): result}
-
-
-@named([case for case in SMALL if case.id != "pool-max-nan"])
-@pytest.mark.large
-def test_what_is_expected_is_what_slow_loops_give(case):
-    """In float64, rounded once; integers bit for bit."""
-    for name, wanted in slow(case).items():
-        expected = case.expected[name]
-        rounded = np.asarray(wanted).astype(expected.dtype)
-        if case.tolerance is EXACT:
-            np.testing.assert_array_equal(expected, rounded)
-        else:
-            largest = np.abs(expected).max()
-            np.testing.assert_allclose(expected, rounded, 2e-7, 1e-7 * largest)
-
-
-def test_nan_wins_a_maximum():
-    case = next(case for case in CASES if case.id == "pool-max-nan")
-    seen = np.isnan(case.expected["pooled"][0, 0])
-    assert np.argwhere(seen).tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
-    clean = np.nan_to_num(case.inputs["images"], nan=0.0, neginf=-np.inf)
-    others = naive.pool(clean, **case.parameters)[0, 0]
-    np.testing.assert_array_equal(case.expected["pooled"][0, 0][~seen], others[~seen])
-
-
-def test_documented_values_are_in_it():
-    """The first rows that MATLAB's documentation of imresize and our specification show."""
-    expected = {case.id: case.expected for case in CASES}
-    rows = {
-        "bilinear": [1, 1.25, 1.75, 2],
-        "bicubic": [0.71875, 1.015625, 1.609375, 1.90625],
-        "nearest": [1, 1, 2, 2],
-    }
-    for method, row in rows.items():
-        assert expected[f"unpool-{method}-imresize"]["pictures"][0, 0, 0].tolist() == row
-    impulse = expected["correlate-impulse"]["response"][0, 0]
-    np.testing.assert_array_equal(impulse[1:3, 1:4], [[6, 5, 4], [3, 2, 1]])
-    replaced = expected["substitute-impulse"]["pictures"][0, 0]
-    np.testing.assert_array_equal(replaced[1:3, 2:5], [[1, 2, 3], [4, 5, 6]])
-
-
-@named(CASES)
-def test_both_engines_pass(case, engine):
-    assert beyond(case, compute(case, engine)) == []
-
-
-@named(ANSWERED)
-def test_the_implementation_that_mistakes_are_made_of_passes(case):
-    assert beyond(case, Implementation().outputs(case)) == []
-
-
-def test_lenets_digits_are_recognised():
-    case = next(case for case in CASES if case.id == "forward-lenet")
-    labels = fdref.mnist().test.labels[:2]
-    assert case.expected["layer8"].argmax(axis=1).ravel().tolist() == labels.tolist()
-
-
-def test_every_operation_has_exact_cases_rounded_cases_and_sections():
-    assert [case.operation for case in CASES] == sorted(
-        (case.operation for case in CASES), key=OPERATIONS.index
-    )
-    assert len({case.id for case in CASES}) == len(CASES)
-    text = Path(fdref.conformance.__file__).with_name("SPECIFICATION.md").read_text()
-    for case in CASES:
-        assert re.search(rf"^(## |\*\*){re.escape(case.section)}\.? ", text, re.MULTILINE), case
-        assert (case.section == "7") == case.refused
-    for operation in OPERATIONS:
-        own = [case for case in ANSWERED if case.operation == operation]
-        assert any(case.tolerance.atol == 0 for case in own) or operation == "evaluate"
-        assert any(case.tolerance.atol > 0 for case in own) or operation == "receptive_field"
-
-
-def test_integers_are_small_enough_for_every_order_of_adding():
-    for case in SMALL:
-        if case.tolerance is EXACT and case.operation in ("correlate", "substitute", "decode"):
-            for values in case.expected.values():
-                limit = 2**24 if values.dtype == np.float32 else 2**53
-                assert np.nan_to_num(np.abs(values)).max() < limit
 
 
 @pytest.mark.parametrize("form", ["npz", "h5"])
@@ -357,13 +87,6 @@ def test_another_machines_bytes_are_the_same():
         for more in ({}, {"OPENBLAS_CORETYPE": "Nehalem"})
     ]
     assert runs[0] == runs[1]
-
-
-@pytest.fixture(scope="module")
-def kit(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("kit") / "KIT"
-    write_kit(folder)
-    return folder
 
 
 @pytest.fixture

@@ -320,19 +320,9 @@ def widened(value: Any) -> tuple[Any, DTypeLike | None]:
 
 
 OPERATIONS = (
-    correlate,
-    pool,
-    relu,
-    normalize,
-    bnorm,
-    forward,
-    substitute,
-    decode,
-    unpool,
-    receptive_field,
-    respond,
-    evaluate,
-)
+    correlate, pool, relu, normalize, bnorm, forward,
+    substitute, decode, unpool, receptive_field, respond, evaluate,
+)  # fmt: skip
 
 if __name__ == "__main__":
     answer({each.__name__: in_float64(each) for each in OPERATIONS}, refusals=(ValueError,))

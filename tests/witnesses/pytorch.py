@@ -228,19 +228,9 @@ def tensors(value: Any) -> Any:
 
 
 OPERATIONS = (
-    correlate,
-    pool,
-    relu,
-    normalize,
-    bnorm,
-    forward,
-    substitute,
-    decode,
-    unpool,
-    receptive_field,
-    respond,
-    evaluate,
-)
+    correlate, pool, relu, normalize, bnorm, forward,
+    substitute, decode, unpool, receptive_field, respond, evaluate,
+)  # fmt: skip
 
 if __name__ == "__main__":
     torch.set_num_threads(1)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     from fdref.arrays import Array
     from fdref.conformance.case import Case
-    from fdref.geometry import Margins
     from fdref.layers import Layer
     from fdref.resize import Method
 
@@ -57,18 +56,17 @@ class Repadded(Wrong):
     """Has the paddings in another order."""
 
     operations = ("correlate", "pool", "receptive_field", "forward", "evaluate")
-
-    def order(self, pad: Margins) -> Margins:
-        raise NotImplementedError
+    order = (0, 1, 2, 3)
+    """Where the top, bottom, left and right ones are looked for; this is right."""
 
     def read(self, layer: Layer) -> Layer:
-        match layer:
-            case Conv(pad=pad):
-                return conv_like(layer, pad=self.order(pad))
-            case Pool(window=window, stride=stride, pad=pad, method=method):
-                return Pool(window, stride, self.order(pad), method)
-            case _:
-                return layer
+        if not isinstance(layer, Conv | Pool):
+            return layer
+        top, bottom, left, right = (layer.pad[place] for place in self.order)
+        pad = top, bottom, left, right
+        if isinstance(layer, Conv):
+            return conv_like(layer, pad=pad)
+        return Pool(layer.window, layer.stride, pad, layer.method)
 
 
 class PadHorizontalFirst(Repadded):
@@ -77,9 +75,7 @@ class PadHorizontalFirst(Repadded):
         "paddings are taken as [left, right, top, bottom]; "
         "expected: they are [top, bottom, left, right]"
     )
-
-    def order(self, pad: Margins) -> Margins:
-        return pad[2], pad[3], pad[0], pad[1]
+    order = (2, 3, 0, 1)
 
 
 class PadCorners(Repadded):
@@ -88,9 +84,7 @@ class PadCorners(Repadded):
         "paddings are taken as [top, left, bottom, right]; "
         "expected: they are [top, bottom, left, right]"
     )
-
-    def order(self, pad: Margins) -> Margins:
-        return pad[0], pad[2], pad[1], pad[3]
+    order = (0, 2, 1, 3)
 
 
 class StrideIgnored(Wrong):

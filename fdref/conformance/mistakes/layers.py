@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fdref import reference
-from fdref.conformance.implementation import Wrong
+from fdref.conformance.implementation import NO_PAD, Wrong
 from fdref.forward_pass import relu
 from fdref.layers import BatchNorm, Normalize, Pool, ReLU
 
@@ -16,38 +16,36 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from fdref.arrays import Array
-    from fdref.geometry import Margins
     from fdref.layers import Layer
 
 NETWORKS = ("forward", "decode", "evaluate")
 
 
-class AverageCountsPadding(Wrong):
-    name = "average-counts-padding"
-    sentence = "averages divide by the whole window; expected: they divide by its pixels on the map"
+class PaddingSeen(Wrong):
+    """Takes the padding for pixels of the map, in the pools of one method."""
+
     operations = ("pool", "forward", "evaluate")
+    method = ""
 
     def pool(self, x: Array, layer: Pool) -> Array:
-        if layer.method == "max":
+        if layer.method != self.method:
             return super().pool(x, layer)
-        return reference.pool(
-            _padded(x, layer.pad), layer.window, layer.stride, (0, 0, 0, 0), "avg"
-        )
+        padded = np.pad(x, ((0, 0), (0, 0), layer.pad[:2], layer.pad[2:]))
+        return reference.pool(padded, layer.window, layer.stride, NO_PAD, layer.method)
 
 
-class PaddingWins(Wrong):
+class AverageCountsPadding(PaddingSeen):
+    name = "average-counts-padding"
+    sentence = "averages divide by the whole window; expected: they divide by its pixels on the map"
+    method = "avg"
+
+
+class PaddingWins(PaddingSeen):
     name = "padding-wins"
     sentence = (
         "the padding's zeros win over negative maxima; expected: windows are clipped to the map"
     )
-    operations = ("pool", "forward", "evaluate")
-
-    def pool(self, x: Array, layer: Pool) -> Array:
-        if layer.method == "avg":
-            return super().pool(x, layer)
-        return reference.pool(
-            _padded(x, layer.pad), layer.window, layer.stride, (0, 0, 0, 0), "max"
-        )
+    method = "max"
 
 
 class PoolRoundsUp(Wrong):
@@ -117,32 +115,26 @@ class WindowBefore(Wrong):
         return super().normalize(x[:, ::-1], layer)[:, ::-1]
 
 
-class BothNormalizations(Wrong):
+class BothNormalizations(WindowBefore, AlphaDivided):  # one after the other
     name = "pytorch-normalize"
     sentence = (
         "PyTorch's local_response_norm: alpha is divided by the number of channels, and the odd "
         "channel of an even number lies below; "
         "expected: alpha is not divided, and the odd one lies above"
     )
-    operations = ("normalize", "forward", "evaluate")
-
-    def normalize(self, x: Array, layer: Normalize) -> Array:
-        divided = Normalize(layer.size, layer.kappa, layer.alpha / layer.size, layer.beta)
-        return super().normalize(x[:, ::-1], divided)[:, ::-1]
 
 
 class Renormed(Wrong):
-    """Takes another standard deviation than it was given."""
+    """Has another variance than the square of the standard deviation."""
 
     operations = ("bnorm", *NETWORKS)
-
-    def deviation(self, given: Array) -> Array:
-        raise NotImplementedError
+    power, epsilon = 2, 0.0
+    """Of the second moment, and what is added to that; these are right."""
 
     def read(self, layer: Layer) -> Layer:
         if isinstance(layer, BatchNorm):
-            deviation = self.deviation(layer.deviation)
-            return BatchNorm(layer.gain, layer.bias, layer.mean, deviation)
+            variance = layer.deviation**self.power + self.epsilon
+            return BatchNorm(layer.gain, layer.bias, layer.mean, np.sqrt(variance))
         return layer
 
 
@@ -151,9 +143,7 @@ class DeviationAsVariance(Renormed):
     sentence = (
         "the second moment is taken for a variance, and its root divides; expected: it is the root"
     )
-
-    def deviation(self, given: Array) -> Array:
-        return np.asarray(np.sqrt(given))
+    power = 1
 
 
 class DeviationAsVarianceEpsilon(Renormed):
@@ -163,9 +153,7 @@ class DeviationAsVarianceEpsilon(Renormed):
         "divides, as PyTorch's batch_norm does it; "
         "expected: it is the standard deviation and divides itself"
     )
-
-    def deviation(self, given: Array) -> Array:
-        return np.asarray(np.sqrt(given + 1e-5))
+    power, epsilon = 1, 1e-5
 
 
 class EpsilonAdded(Renormed):
@@ -174,9 +162,7 @@ class EpsilonAdded(Renormed):
         "an epsilon of 1e-5 is added to the variance once more; "
         "expected: the standard deviation has it in"
     )
-
-    def deviation(self, given: Array) -> Array:
-        return np.asarray(np.sqrt(given**2 + 1e-5))
+    epsilon = 1e-5
 
 
 class SoftmaxOverPixels(Wrong):
@@ -199,10 +185,6 @@ class LayersShifted(Wrong):
 
     def forward(self, layers: Iterable[Layer], x: Array) -> list[Array]:
         return [x, *super().forward(layers, x)[:-1]]
-
-
-def _padded(x: Array, pad: Margins) -> Array:
-    return np.pad(x, ((0, 0), (0, 0), pad[:2], pad[2:]))
 
 
 ALL: tuple[type[Wrong], ...] = (

@@ -1,0 +1,45 @@
+"""Sections of a report, with a claim of every kind and text that wants to be code."""
+
+from __future__ import annotations
+
+from io import BytesIO
+
+import matplotlib.image
+import numpy as np
+
+from fdref.paper.report import Claim, Section, Table
+
+NASTY = "<script>alert('&')</script> \"quoted\" & déjà vu"
+
+
+def png(height: int, width: int) -> bytes:
+    file = BytesIO()
+    shades = np.random.default_rng(0).random((height, width, 3))
+    matplotlib.image.imsave(file, shades, format="png", metadata={"Software": None})
+    return file.getvalue()
+
+
+SECTIONS = (
+    Section(
+        "Table 1",
+        "How far responses are from predictions.",
+        (
+            Claim("The figures are the paper's.", "0.1 standard deviations off", True),
+            Claim("Bilinear is the worst.", "layer 3: nearest", False),
+            Claim("The error grows.", "there is one layer only", None),
+        ),
+        (
+            Table(
+                "Eq. 3",
+                ("layer", *(f"a column with a long name, {i}" for i in range(9))),
+                tuple((str(n), *["0.0020 ± 0.0010"] * 9) for n in (1, 3, 5, 7)),
+                "Mean and deviation.",
+            ),
+        ),
+    ),
+    Section("Figure 1", "Filters.", picture="figure1", alt="Filters in a row"),
+    Section(NASTY, NASTY, (Claim(NASTY, NASTY, True),), (Table(NASTY, (NASTY,), ((NASTY,),)),)),
+    Section("Words only", "w" * 400, (Claim("w" * 400, "9" * 400, True),)),
+)
+FACTS = {"Model": "lenet.mat", "SHA-256": "0123456789abcdef" * 4, NASTY: NASTY}
+PICTURES = {"figure1": png(600, 2400)}

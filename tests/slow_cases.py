@@ -1,0 +1,164 @@
+"""The slow twins of a kit's operations that are not in naive.py: loops over single pixels."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import naive
+import numpy as np
+
+from fdref.conformance.networks import network_of
+
+
+def slow_relu(images, leak):
+    values = [v if np.isnan(v) or v > 0 else leak * v for v in images.ravel().tolist()]
+    return np.array(values).reshape(images.shape)
+
+
+def slow_normalize(images, size, kappa, alpha, beta):
+    out = np.zeros(images.shape)
+    below, above = (size - 1) // 2, size - 1 - (size - 1) // 2
+    for n, k, y, x in np.ndindex(images.shape):
+        near = range(max(0, k - below), min(images.shape[1], k + above + 1))
+        total = sum(float(images[n, q, y, x]) ** 2 for q in near)
+        out[n, k, y, x] = float(images[n, k, y, x]) / (kappa + alpha * total) ** beta
+    return out
+
+
+def slow_bnorm(images, gain, bias, moments):
+    out = np.zeros(images.shape)
+    for n, k, y, x in np.ndindex(images.shape):
+        mean, deviation = map(float, moments[k])
+        value = (float(images[n, k, y, x]) - mean) / deviation
+        out[n, k, y, x] = float(gain[k]) * value + float(bias[k])
+    return out
+
+
+def slow_softmax(images):
+    out = np.zeros(images.shape)
+    for n, y, x in product(*(range(images.shape[axis]) for axis in (0, 2, 3))):
+        powers = [np.exp(float(v) - images[n, :, y, x].max()) for v in images[n, :, y, x]]
+        out[n, :, y, x] = [power / sum(powers) for power in powers]
+    return out
+
+
+def slow_respond(images, bank, stride, offset, output):
+    out = np.zeros((len(images), len(bank), *output))
+    for n, k, y, x in np.ndindex(out.shape):
+        for c, i, j in np.ndindex(bank.shape[1:]):
+            row, column = offset[0] + stride[0] * y + i, offset[1] + stride[1] * x + j
+            if 0 <= row < images.shape[2] and 0 <= column < images.shape[3]:
+                out[n, k, y, x] += float(images[n, c, row, column]) * float(bank[k, c, i, j])
+    return out
+
+
+def slow_field(network):
+    """Find what one pixel of the last map sees by walking down, row by row."""
+    found = {"size": [], "stride": [], "offset": []}
+    for axis in range(2):
+
+        def rows(pixel, axis=axis):
+            first = last = pixel
+            for layer in reversed(network):
+                step, pad = layer["stride"][axis], layer["pad"][2 * axis]
+                first = first * step - pad
+                last = last * step - pad + layer["window"][axis] - 1
+            return first, last
+
+        first, last = rows(0)
+        found["size"].append(last - first + 1)
+        found["stride"].append(rows(1)[0] - first)
+        found["offset"].append(first)
+    return {name: np.array(values) for name, values in found.items()}
+
+
+def slow_forward(net, x):
+    maps = []
+    for layer in net:
+        match layer.kind:
+            case "conv":
+                x = naive.correlate(
+                    x, layer.filters, layer.bias, layer.stride, layer.pad, layer.dilate
+                )
+            case "pool":
+                x = naive.pool(x, layer.window, layer.stride, layer.pad, layer.method)
+            case "relu":
+                x = slow_relu(x, layer.leak)
+            case "normalize":
+                x = slow_normalize(x, layer.size, layer.kappa, layer.alpha, layer.beta)
+            case "bnorm":
+                moments = np.stack([layer.mean, layer.deviation], axis=1)
+                x = slow_bnorm(x, layer.gain, layer.bias, moments)
+            case "softmax":
+                x = slow_softmax(x)
+        maps.append(x)
+    return maps
+
+
+def slow_decode(net, known):
+    return np.array(
+        [naive.decode_by_paths(net, known["layer"], k, known["unpool"]) for k in known["filters"]]
+    )
+
+
+def slow_evaluate(net, images, known):
+    response = slow_forward(net, images)[known["layer"] - 1]
+    every = {**known, "filters": range(response.shape[1])}
+    windows = [
+        {"window": layer.window, "stride": layer.stride, "pad": layer.pad}
+        for layer in net.layers[: known["layer"]]
+        if layer.kind in ("conv", "pool")
+    ]
+    field = slow_field(windows)
+    predicted = slow_respond(
+        images, slow_decode(net, every), field["stride"], field["offset"], response.shape[2:]
+    )
+    errors, correlations = [], []
+    for pair in zip(response, predicted, strict=True):
+        r, q = ((values - values.min()) / (values.max() - values.min()) for values in pair)
+        errors.append(((r - q) ** 2).mean())
+        correlations.append(np.corrcoef(pair[0].ravel(), pair[1].ravel())[0, 1])
+    return {
+        "response": response,
+        "predicted": predicted,
+        "errors": np.array(errors),
+        "correlations": np.array(correlations),
+        "mean": np.mean(errors),
+        "std": np.sqrt(np.mean((errors - np.mean(errors)) ** 2)),
+    }
+
+
+def slow(case):  # noqa: C901 - an operation is a branch
+    """What a case's outputs are, by loops that share nothing with the library."""
+    inputs, known = case.inputs, case.parameters
+    match case.operation:
+        case "correlate":
+            sizes = [known[name] for name in ("stride", "pad", "dilate")]
+            result = naive.correlate(
+                inputs["images"], inputs["filters"], inputs.get("bias"), *sizes
+            )
+        case "pool":
+            result = naive.pool(inputs["images"], **known)
+        case "substitute":
+            result = naive.substitute(inputs["maps"], inputs["filters"], **known)
+        case "unpool":
+            result = naive.unpool(inputs["maps"], **known)
+        case "relu":
+            result = slow_relu(inputs["images"], **known)
+        case "normalize":
+            result = slow_normalize(inputs["images"], **known)
+        case "bnorm":
+            result = slow_bnorm(**inputs)
+        case "respond":
+            result = slow_respond(**inputs, **known)
+        case "receptive_field":
+            return slow_field(known["network"])
+        case "forward":
+            maps = slow_forward(network_of(known, inputs, None), inputs["images"])
+            return {f"layer{number}": values for number, values in enumerate(maps, 1)}
+        case "decode":
+            last = list(case.expected)[-1]
+            return {last: slow_decode(network_of(known, inputs, None), known)}
+        case "evaluate":
+            return slow_evaluate(network_of(known, inputs, None), inputs["images"], known)
+    return {next(iter(case.expected)): result}

@@ -1,0 +1,159 @@
+"""The judge's report as text, JSON and HTML: a verdict of every kind, and its pictures."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from html_checker import Checker
+from judging import question
+from report_schema import check_schema
+
+from fdref.conformance.comparison import Problem, judge
+from fdref.conformance.examination import examine
+from fdref.conformance.html import page
+from fdref.conformance.report import as_json, text
+from fdref.conformance.slices import HIGH, LOW, NOT_A_NUMBER, ZERO, pictures
+
+if TYPE_CHECKING:
+    from fdref.conformance.case import Case
+
+NASTY = "<script>alert('&')</script> \"quoted\""
+
+
+def report_of(*answers: tuple[Case, Any], excused: dict[str, str] | None = None):
+    given = {case.id: answer for case, answer in answers}
+    asked = [case for case, _ in answers]
+    return examine(NASTY, "9.9", asked, lambda case: given[case.id], None, excused, [NASTY])
+
+
+def picture_case(name: str, **more: Any) -> Case:
+    expected = np.arange(2 * 3 * 4 * 5, dtype=np.float32).reshape(2, 3, 4, 5)
+    return question(name=name, pictures=expected, **more)
+
+
+def every_verdict():
+    """Make a report in which there is one of everything, and nothing is finite or harmless."""
+    right, wrong, known, odd, open_, broken, staged, nan = (
+        picture_case(name)
+        for name in ("right", "wrong", "known", "odd", "open", "broken", "staged", "nan")
+    )
+    picture = right.expected["pictures"]
+    bad = picture.copy()
+    bad[1, 2, 0, 0] += 1
+    bad[1, 2, 3, 4] -= 2
+    holes = bad.copy()
+    holes[1, 2, 1, 1], holes[1, 2, 2, 2] = np.nan, -np.inf
+    staged = replace(staged, about=NASTY, expected={"stage1": picture, "stage2": picture})
+    return report_of(
+        (right, {"pictures": picture}),
+        (wrong, {"pictures": bad}),
+        (known, {"pictures": bad}),
+        (odd, {"pictures": picture}),
+        (open_, None),
+        (broken, Problem(NASTY)),
+        (staged, {"stage1": picture, "stage2": bad}),
+        (nan, {"pictures": holes}),
+        excused={"known": NASTY, "odd": NASTY},
+    )
+
+
+@pytest.mark.usefixtures("no_mistakes")
+class TestReports:
+    def test_json_of_everything(self):
+        data = as_json(every_verdict())
+        check_schema(data)
+        assert set(data["counts"].values()) == {1, 4}
+        again = json.loads(json.dumps(data, allow_nan=False))
+        assert again == data
+        assert data["cases"][-1]["differences"][0]["numbers"]["absolute"] == "inf"
+
+    def test_text_of_everything(self):
+        told = text(every_verdict())
+        for said in (
+            "wrong (unpool, section 4): A question.",
+            "pictures[1, 2, 3, 4] is 117; expected 119",
+            "2 of 120 values off, at most by 2 absolute, 0.0168 relative, 262144 ulp",
+            "first to differ: stage2, of stage1, stage2",
+            "NaN or infinite where the other is not",
+            "does not conform: of 8 cases, 1 pass, 4 fail, 1 not attempted, 1 expected failure",
+        ):
+            assert said in told
+
+    def test_numbers_that_look_the_same_are_written_out(self):
+        got = np.float64([1 + 1e-12])
+        told = text(report_of((question(a=[1.0]), {"a": got})))
+        assert "a[0] is 1.000000000001; expected 1.0" in told
+
+    def test_the_page_is_whole_and_asks_nobody(self):
+        told = page(every_verdict())
+        checker = Checker(told)
+        assert checker.open == []
+        assert not checker.all("script")
+        identifiers = [given["id"] for _, given in checker.seen if "id" in given]
+        assert len(identifiers) == len(set(identifiers))
+        links = {given["href"].removeprefix("#") for given in checker.all("a")}
+        assert links
+        assert links <= set(identifiers)
+        for tag, given in checker.seen:
+            for name in ("src", "href", "srcset", "data", "poster"):
+                if tag != "a" and given.get(name):
+                    assert given[name].startswith("data:")
+        assert not re.search(r"https?:|url\(|@import", re.sub(r'"data:[^"]*"', "", told))
+        assert told == page(every_verdict())
+        assert "prefers-color-scheme: dark" in told
+
+    def test_the_page_shows_every_case_and_every_failure(self):
+        checker = Checker(page(every_verdict()))
+        marks = [
+            given["class"].split()[1]
+            for _, given in checker.seen
+            if (given.get("class") or "").startswith("mark ") and "title" in given
+        ]
+        assert Counter(marks) == {"pass": 1, "fail": 4, "known": 1, "odd": 1, "open": 1}
+        assert len(checker.all("article")) == 5
+        images = checker.all("img")
+        assert len(images) == 4 * 3  # all but the broken one
+        assert images[0]["alt"] == "expected: pictures[1][2]"
+        assert (images[0]["width"], images[0]["height"]) == ("165", "132")
+
+    def test_a_page_where_all_is_well(self):
+        case = picture_case("right")
+        told = page(report_of((case, case.expected)))
+        assert Checker(told).open == []
+        assert "Diagnosis" not in told
+        assert "1 of 1 cases pass" in told
+
+    def test_pictures_show_the_worst_slice(self):
+        report = every_verdict()
+        verdict = report.verdicts[-1]
+        expected, got, difference = pictures(verdict, verdict.differences[0])
+        assert expected.colours.shape == (4, 5, 3)
+        assert expected.colours[0, 0].tolist() == [0, 0, 0]
+        assert expected.colours[3, 4].tolist() == [255] * 3
+        assert tuple(got.colours[1, 1]) == NOT_A_NUMBER
+        assert tuple(difference.colours[3, 4]) == LOW
+        assert tuple(difference.colours[0, 1]) == ZERO
+        assert np.abs(difference.colours[0, 0].astype(int) - HIGH).sum() < 300
+        assert "not finite" in difference.scale
+
+    def test_png_files_can_be_read(self, tmp_path):
+        from matplotlib.image import imread
+
+        verdict = every_verdict().verdicts[1]
+        for picture in pictures(verdict, verdict.differences[0]):
+            (tmp_path / "a.png").write_bytes(picture.png())
+            read = np.rint(imread(tmp_path / "a.png") * 255).astype(np.uint8)
+            np.testing.assert_array_equal(read, picture.colours)
+
+    def test_extreme_values_are_drawn(self):
+        largest = np.finfo(np.float64).max
+        for values in ([largest, -largest], [np.nan, np.inf], [0.0, 0.0]):
+            case = question(a=np.array([values]))
+            verdict = judge(case, {"a": np.array([[1.0, 5e-324]])})
+            assert len(pictures(verdict, verdict.differences[0])) == 3

@@ -1,0 +1,96 @@
+"""The conformance kit: are its answers right?"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import naive
+import numpy as np
+import pytest
+from kit_cases import ANSWERED, CASES, SMALL, beyond, named
+from slow_cases import slow
+
+import fdref
+import fdref.conformance
+from fdref.conformance.case import EXACT, OPERATIONS
+from fdref.conformance.compute import compute
+from fdref.conformance.implementation import Implementation
+
+
+@named([case for case in SMALL if case.id != "pool-max-nan"])
+@pytest.mark.large
+def test_what_is_expected_is_what_slow_loops_give(case):
+    """In float64, rounded once; integers bit for bit."""
+    for name, wanted in slow(case).items():
+        expected = case.expected[name]
+        rounded = np.asarray(wanted).astype(expected.dtype)
+        if case.tolerance is EXACT:
+            np.testing.assert_array_equal(expected, rounded)
+        else:
+            largest = np.abs(expected).max()
+            np.testing.assert_allclose(expected, rounded, 2e-7, 1e-7 * largest)
+
+
+def test_nan_wins_a_maximum():
+    case = next(case for case in CASES if case.id == "pool-max-nan")
+    seen = np.isnan(case.expected["pooled"][0, 0])
+    assert np.argwhere(seen).tolist() == [[0, 0], [0, 1], [1, 0], [1, 1]]
+    clean = np.nan_to_num(case.inputs["images"], nan=0.0, neginf=-np.inf)
+    others = naive.pool(clean, **case.parameters)[0, 0]
+    np.testing.assert_array_equal(case.expected["pooled"][0, 0][~seen], others[~seen])
+
+
+def test_documented_values_are_in_it():
+    """The first rows that MATLAB's documentation of imresize and our specification show."""
+    expected = {case.id: case.expected for case in CASES}
+    rows = {
+        "bilinear": [1, 1.25, 1.75, 2],
+        "bicubic": [0.71875, 1.015625, 1.609375, 1.90625],
+        "nearest": [1, 1, 2, 2],
+    }
+    for method, row in rows.items():
+        assert expected[f"unpool-{method}-imresize"]["pictures"][0, 0, 0].tolist() == row
+    impulse = expected["correlate-impulse"]["response"][0, 0]
+    np.testing.assert_array_equal(impulse[1:3, 1:4], [[6, 5, 4], [3, 2, 1]])
+    replaced = expected["substitute-impulse"]["pictures"][0, 0]
+    np.testing.assert_array_equal(replaced[1:3, 2:5], [[1, 2, 3], [4, 5, 6]])
+
+
+@named(CASES)
+def test_both_engines_pass(case, engine):
+    assert beyond(case, compute(case, engine)) == []
+
+
+@named(ANSWERED)
+def test_the_implementation_that_mistakes_are_made_of_passes(case):
+    assert beyond(case, Implementation().outputs(case)) == []
+
+
+def test_lenets_digits_are_recognised():
+    case = next(case for case in CASES if case.id == "forward-lenet")
+    labels = fdref.mnist().test.labels[:2]
+    assert case.expected["layer8"].argmax(axis=1).ravel().tolist() == labels.tolist()
+
+
+def test_every_operation_has_exact_cases_rounded_cases_and_sections():
+    assert [case.operation for case in CASES] == sorted(
+        (case.operation for case in CASES), key=OPERATIONS.index
+    )
+    assert len({case.id for case in CASES}) == len(CASES)
+    text = Path(fdref.conformance.__file__).with_name("SPECIFICATION.md").read_text()
+    for case in CASES:
+        assert re.search(rf"^(## |\*\*){re.escape(case.section)}\.? ", text, re.MULTILINE), case
+        assert (case.section == "7") == case.refused
+    for operation in OPERATIONS:
+        own = [case for case in ANSWERED if case.operation == operation]
+        assert any(case.tolerance.atol == 0 for case in own) or operation == "evaluate"
+        assert any(case.tolerance.atol > 0 for case in own) or operation == "receptive_field"
+
+
+def test_integers_are_small_enough_for_every_order_of_adding():
+    for case in SMALL:
+        if case.tolerance is EXACT and case.operation in ("correlate", "substitute", "decode"):
+            for values in case.expected.values():
+                limit = 2**24 if values.dtype == np.float32 else 2**53
+                assert np.nan_to_num(np.abs(values)).max() < limit
