@@ -1,13 +1,27 @@
-"""Pooling and its gradient, over windows that are clipped to the map."""
+"""Pooling and its gradient, over windows that are clipped to the map.
+
+First down, then across. A row of windows becomes one row of `cells`, which has room for what the
+windows reach beyond the map, and whose length is a number of strides: so the rows of a map lie one
+behind the other like a single row, and each tap of all its windows is one loop. With a stride of 2
+taps go in pairs, because LLVM vectorises loops over all of an array, not over every second number.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numba.extending import register_jitable
+
 from fdref.kernels.jit import compiled
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from fdref.arrays import Array
+
+NOWHERE = 2**31 - 1
+"""The place of what lies beside the map: behind all others."""
 
 
 @compiled
@@ -19,21 +33,59 @@ def max_pool(
     pad: tuple[int, int],
 ) -> None:
     """Take maxima of maps (M, H, W); NaN wins. Pad: (top, left)."""
-    height, width = maps.shape[1], maps.shape[2]
+    rows, columns = pooled.shape[1:]
+    pitch = _pitch(columns, window[1], stride[1])
+    reach = min(maps.shape[2], pitch * stride[1] - pad[1])
+    cells = np.full(rows * pitch * stride[1] + window[1], -np.inf, maps.dtype)
+    best = np.empty(rows * pitch, maps.dtype)
     for m in range(len(maps)):
-        for y in range(pooled.shape[1]):
-            top = max(y * stride[0] - pad[0], 0)
-            bottom = min(y * stride[0] - pad[0] + window[0], height)
-            for x in range(pooled.shape[2]):
-                left = max(x * stride[1] - pad[1], 0)
-                right = min(x * stride[1] - pad[1] + window[1], width)
-                best = maps[m, top, left]
-                for row in range(top, bottom):
-                    for column in range(left, right):
-                        value = maps[m, row, column]
-                        if value > best or value != value:  # noqa: PLR0124 - true of NaN alone
-                            best = value
-                pooled[m, y, x] = best
+        for y in range(rows):
+            first, last = _clip(y, window[0], stride[0], pad[0], maps.shape[1])
+            cell = cells[y * pitch * stride[1] + pad[1] :]
+            pixels, other = maps[m, first], maps[m, min(first + 1, last - 1)]
+            for x in range(reach):
+                cell[x] = _larger(other[x], pixels[x])
+            for row in range(first + 2, last):
+                pixels = maps[m, row]
+                for x in range(reach):
+                    cell[x] = _larger(pixels[x], cell[x])
+        if pitch == columns:
+            best = pooled[m].reshape(-1)
+        _highest(cells, window[1], stride[1], best)
+        if pitch > columns:
+            pooled[m] = best.reshape(rows, pitch)[:, :columns]
+
+
+@register_jitable
+def _highest(cells: Array, window: int, stride: int, best: Array) -> None:
+    best[:] = -np.inf
+    pairs = window // 2 * 2 if stride == 2 else 0
+    for v in range(0, pairs, 2):
+        taps = cells[v:]
+        for i in range(best.size):
+            best[i] = _larger(_larger(taps[i * 2 + 1], taps[i * 2]), best[i])
+    for v in range(pairs, window):
+        taps = cells[v:]
+        for i in range(best.size):
+            best[i] = _larger(taps[i * stride], best[i])
+
+
+@register_jitable
+def _larger(value: float, best: float) -> float:
+    return value if value > best or value != value else best  # noqa: PLR0124 - true of NaN alone
+
+
+@register_jitable
+def _pitch(count: int, window: int, stride: int) -> int:
+    """Return how many strides long a row of cells is."""
+    return count + (window - 1) // stride
+
+
+@register_jitable
+def _clip(place: int, window: int, stride: int, pad: int, size: int) -> tuple[int, int]:
+    """Return where a window begins and ends on the map."""
+    first = place * stride - pad
+    return max(first, 0), min(first + window, size)
 
 
 @compiled
@@ -46,20 +98,63 @@ def max_pool_gradient(
     pad: tuple[int, int],
 ) -> None:
     """Add each window's gradient at its first maximum, to a result that the caller has zeroed."""
-    height, width = maps.shape[1], maps.shape[2]
+    width = maps.shape[2]
+    rows, columns = gradient.shape[1:]
+    pitch = _pitch(columns, window[1], stride[1])
+    reach = min(width, pitch * stride[1] - pad[1])
+    cells = np.full(rows * pitch * stride[1] + window[1], -np.inf, maps.dtype)
+    places = np.full(cells.size, NOWHERE, np.int32)
+    best = np.empty(rows * pitch, maps.dtype)
+    found = np.empty(rows * pitch, np.int32)
     for m in range(len(maps)):
-        for y in range(gradient.shape[1]):
-            top = max(y * stride[0] - pad[0], 0)
-            bottom = min(y * stride[0] - pad[0] + window[0], height)
-            for x in range(gradient.shape[2]):
-                left = max(x * stride[1] - pad[1], 0)
-                right = min(x * stride[1] - pad[1] + window[1], width)
-                best, best_row, best_column = maps[m, top, left], top, left
-                for row in range(top, bottom):
-                    for column in range(left, right):
-                        if maps[m, row, column] > best:
-                            best, best_row, best_column = maps[m, row, column], row, column
-                result[m, best_row, best_column] += gradient[m, y, x]
+        for y in range(rows):
+            first, last = _clip(y, window[0], stride[0], pad[0], maps.shape[1])
+            start = y * pitch * stride[1] + pad[1]
+            cell, place, pixels = cells[start:], places[start:], maps[m, first]
+            for x in range(reach):
+                cell[x] = pixels[x]
+                place[x] = first * width + x
+            for row in range(first + 1, last):
+                pixels = maps[m, row]
+                for x in range(reach):
+                    cell[x], place[x] = _first(pixels[x], row * width + x, cell[x], place[x])
+        _first_highest(cells, places, window[1], stride[1], best, found)
+        flat = result[m].reshape(-1)
+        for y in range(rows):
+            for x in range(columns):
+                flat[found[y * pitch + x]] += gradient[m, y, x]
+
+
+@register_jitable
+def _first_highest(
+    cells: Array,
+    places: NDArray[np.int32],
+    window: int,
+    stride: int,
+    best: Array,
+    found: NDArray[np.int32],
+) -> None:
+    best[:] = -np.inf
+    found[:] = NOWHERE
+    pairs = window // 2 * 2 if stride == 2 else 0
+    for v in range(0, pairs, 2):
+        taps, at = cells[v:], places[v:]
+        for i in range(best.size):
+            one, place = _first(taps[i * 2], at[i * 2], best[i], found[i])
+            best[i], found[i] = _first(taps[i * 2 + 1], at[i * 2 + 1], one, place)
+    for v in range(pairs, window):
+        taps, at = cells[v:], places[v:]
+        for i in range(best.size):
+            best[i], found[i] = _first(taps[i * stride], at[i * stride], best[i], found[i])
+
+
+@register_jitable
+def _first(value: float, place: int, best: float, found: int) -> tuple[float, int]:
+    """Return the larger value and its place; of equal values the one that comes first."""
+    number, other = value == value, best == best  # noqa: PLR0124 - false of NaN alone
+    equal = (value == best) | (not number and not other)
+    nearer = (value > best) | (other and not number) | (equal & (place < found))
+    return value if nearer else best, place if nearer else found
 
 
 @compiled
@@ -71,20 +166,59 @@ def average_pool(
     pad: tuple[int, int],
 ) -> None:
     """Take averages of maps (M, H, W). Pad: (top, left)."""
-    height, width = maps.shape[1], maps.shape[2]
+    rows, columns = pooled.shape[1:]
+    pitch = _pitch(columns, window[1], stride[1])
+    reach = min(maps.shape[2], pitch * stride[1] - pad[1])
+    cells = np.zeros(rows * pitch * stride[1] + window[1], maps.dtype)
+    total = np.empty(rows * pitch, maps.dtype)
+    areas = _areas(pooled, maps, window, stride, pad)
     for m in range(len(maps)):
-        for y in range(pooled.shape[1]):
-            top = max(y * stride[0] - pad[0], 0)
-            bottom = min(y * stride[0] - pad[0] + window[0], height)
-            for x in range(pooled.shape[2]):
-                left = max(x * stride[1] - pad[1], 0)
-                right = min(x * stride[1] - pad[1] + window[1], width)
-                total = maps[m, top, left]
-                total -= total  # a zero in the maps' own precision
-                for row in range(top, bottom):
-                    for column in range(left, right):
-                        total += maps[m, row, column]
-                pooled[m, y, x] = total / ((bottom - top) * (right - left))
+        for y in range(rows):
+            first, last = _clip(y, window[0], stride[0], pad[0], maps.shape[1])
+            cell, pixels = cells[y * pitch * stride[1] + pad[1] :], maps[m, first]
+            for x in range(reach):
+                cell[x] = pixels[x]
+            for row in range(first + 1, last):
+                pixels = maps[m, row]
+                for x in range(reach):
+                    cell[x] += pixels[x]
+        _sum(cells, window[1], stride[1], total)
+        for i in range(total.size):
+            total[i] /= areas[i]
+        pooled[m] = total.reshape(rows, pitch)[:, :columns]
+
+
+@register_jitable
+def _sum(cells: Array, window: int, stride: int, total: Array) -> None:
+    total[:] = 0
+    pairs = window // 2 * 2 if stride == 2 else 0
+    for v in range(0, pairs, 2):
+        taps = cells[v:]
+        for i in range(total.size):
+            total[i] += taps[i * 2] + taps[i * 2 + 1]
+    for v in range(pairs, window):
+        taps = cells[v:]
+        for i in range(total.size):
+            total[i] += taps[i * stride]
+
+
+@register_jitable
+def _areas(
+    pooled: Array,
+    maps: Array,
+    window: tuple[int, int],
+    stride: tuple[int, int],
+    pad: tuple[int, int],
+) -> Array:
+    """Return how many pixels each window has, windows lying like `cells`."""
+    rows, columns = pooled.shape[1:]
+    areas = np.ones((rows, _pitch(columns, window[1], stride[1])), maps.dtype)
+    for y in range(rows):
+        top, bottom = _clip(y, window[0], stride[0], pad[0], maps.shape[1])
+        for x in range(columns):
+            left, right = _clip(x, window[1], stride[1], pad[1], maps.shape[2])
+            areas[y, x] = (bottom - top) * (right - left)
+    return areas.reshape(-1)
 
 
 @compiled
@@ -96,15 +230,34 @@ def average_pool_gradient(
     pad: tuple[int, int],
 ) -> None:
     """Add equal shares of each window's gradient, to a result that the caller has zeroed."""
-    height, width = result.shape[1], result.shape[2]
+    rows, columns = gradient.shape[1:]
+    pitch = _pitch(columns, window[1], stride[1])
+    reach = min(result.shape[2], pitch * stride[1] - pad[1])
+    cells = np.empty(rows * pitch * stride[1] + window[1], result.dtype)
+    shares = np.zeros((rows, pitch), result.dtype)
+    areas = _areas(gradient, result, window, stride, pad).reshape(rows, pitch)
     for m in range(len(result)):
-        for y in range(gradient.shape[1]):
-            top = max(y * stride[0] - pad[0], 0)
-            bottom = min(y * stride[0] - pad[0] + window[0], height)
-            for x in range(gradient.shape[2]):
-                left = max(x * stride[1] - pad[1], 0)
-                right = min(x * stride[1] - pad[1] + window[1], width)
-                share = gradient[m, y, x] / ((bottom - top) * (right - left))
-                for row in range(top, bottom):
-                    for column in range(left, right):
-                        result[m, row, column] += share
+        shares[:, :columns] = gradient[m] / areas[:, :columns]
+        _spread(shares.reshape(-1), window[1], stride[1], cells)
+        for y in range(rows):
+            first, last = _clip(y, window[0], stride[0], pad[0], result.shape[1])
+            cell = cells[y * pitch * stride[1] + pad[1] :]
+            for row in range(first, last):
+                pixels = result[m, row]
+                for x in range(reach):
+                    pixels[x] += cell[x]
+
+
+@register_jitable
+def _spread(shares: Array, window: int, stride: int, cells: Array) -> None:
+    cells[:] = 0
+    pairs = window // 2 * 2 if stride == 2 else 0
+    for v in range(0, pairs, 2):
+        taps = cells[v:]
+        for i in range(shares.size):
+            taps[i * 2] += shares[i]
+            taps[i * 2 + 1] += shares[i]
+    for v in range(pairs, window):
+        taps = cells[v:]
+        for i in range(shares.size):
+            taps[i * stride] += shares[i]
