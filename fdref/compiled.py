@@ -1,8 +1,9 @@
 """The compiled engine: BLAS products between Numba loops, in the weights' own precision.
 
-A correlation gathers the patches of a block of images into a matrix and multiplies the filters
-with it; a substitution multiplies first and scatters the products. This module checks nothing,
-allocates everything, and hands over to `fdref.kernels`.
+A correlation gathers the patches of some images into a matrix and multiplies the filters with it; a
+substitution multiplies first and scatters the products. Every operation is cut into parts that a
+core's cache can hold, which `fdref.parallel` computes. This module checks nothing, allocates
+everything, and hands over to `fdref.kernels`.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import numpy as np
 
 from fdref import kernels
 from fdref.geometry import extent, output_size, substituted_size
+from fdref.parallel import each
 from fdref.resize import matrix
 
 if TYPE_CHECKING:
@@ -25,8 +27,21 @@ if TYPE_CHECKING:
     from fdref.geometry import Margins, Pair
     from fdref.resize import Method
 
-BLOCK = 2**21
-"""Numbers in the matrix of patches of one block of images: 8 MB in float32, within most caches."""
+    Part = tuple[slice, slice]
+    """Some pictures of a batch, and of each some rows or some channels."""
+
+BLOCK, LARGEST_BLOCK = 2**18, 2**22
+"""Numbers in the matrix of patches of a part: 1 MB in float32, which a core's own cache holds. More
+where there are more in the filters, so that they are not read for little, up to 16 MB."""
+
+NARROW = 32
+"""Maps of fewer pixels are multiplied together, not each by itself."""
+
+MAPS = 2**17
+"""Numbers of the maps that are pooled or enlarged in one part."""
+
+SMALL = 2**14
+"""Numbers in a matrix that enlarges along both axes at once, up to which it does so sooner."""
 
 COUNTED = 2**16
 """Numbers among which zeros are counted."""
@@ -34,6 +49,9 @@ COUNTED = 2**16
 STAMPS, PIXELS = 2**22, 2**11
 """Numbers in the stamps made at a time, and of how many pixels they are at least: both sides of the
 product are long, and its result is still in the cache when it is added."""
+
+SUMS = 8
+"""Parts that a gradient is summed from."""
 
 
 def precision(weights: np.dtype[Any]) -> np.dtype[Any]:
@@ -52,14 +70,18 @@ def correlate(
     """Multiply the filters with the matrix of patches."""
     size = output_size(images.shape[2:], extent(filters.shape[2:], dilate), stride, pad)
     response = np.empty((len(images), len(filters), *size), images.dtype)
-    offsets = np.zeros(len(filters), images.dtype) if bias is None else bias
-    for block, columns in _patches(images, filters, size, stride, pad, dilate):
-        product = np.empty((len(filters), columns.shape[1]), images.dtype)
-        for own, filter_set in _groups(filters, columns):
+
+    def fill(part: Part) -> None:
+        block, rows = part
+        columns = _patches(images[block], filters, size[1], rows, stride, pad, dilate)
+        found = response[block][:, :, rows].reshape(columns.shape[1], len(filters), -1)
+        for own, filter_set in _groups(filters, len(columns)):
             weights = filters[filter_set].reshape(-1, own.stop - own.start)
-            np.matmul(weights, columns[own], out=product[filter_set])
-        by_filter = product.reshape(len(filters), -1, *size)
-        np.add(by_filter.swapaxes(0, 1), offsets[:, None, None], out=response[block])
+            _multiply(weights, columns[own].swapaxes(0, 1), found[:, filter_set])
+        if bias is not None:
+            found += bias[:, None]
+
+    each(fill, _parts_by_rows(images, filters, size, slice(0, len(images))))
     return response
 
 
@@ -71,6 +93,8 @@ def substitute(maps: Array, filters: Array, stride: Pair, dilate: Pair, groups: 
     pictures = np.zeros((len(maps), channels, *enlarged), maps.dtype)
     if _is_sparse(maps) and np.isfinite(filters).all():
         kernels.substitute(maps, filters, pictures, stride, dilate)
+    elif size == (1, 1) and dilate == (1, 1):
+        _weigh(maps, filters, pictures)
     elif taps[1] > size[1]:
         _stamp(maps, filters, pictures, stride, dilate)
     else:
@@ -81,16 +105,39 @@ def substitute(maps: Array, filters: Array, stride: Pair, dilate: Pair, groups: 
 def _scatter(maps: Array, filters: Array, pictures: Array, stride: Pair, dilate: Pair) -> None:
     """Multiply all taps with all pixels, then scatter; each run is a row of a map."""
     taps, size = filters.shape[2:], maps.shape[2:]
-    channels = pictures.shape[1]
-    rows = channels * taps[0] * taps[1]
-    for block in _blocks(len(maps), rows * size[0] * size[1]):
-        by_filter = np.ascontiguousarray(maps[block].swapaxes(0, 1)).reshape(len(filters), -1)
-        columns = np.empty((rows, by_filter.shape[1]), maps.dtype)
-        for own, filter_set in _groups(filters, columns):
-            weights = filters[filter_set].reshape(-1, own.stop - own.start)
-            np.matmul(weights.T, by_filter[filter_set], out=columns[own])
-        patches = columns.reshape(channels, *taps, -1, *size)
-        kernels.scatter_patches(patches, pictures[block], stride, dilate)
+    own = filters.shape[1]
+    share = len(filters) * own // pictures.shape[1]
+
+    def fill(part: Part) -> None:
+        block, channels = part
+        group, first = divmod(channels.start, own)
+        filter_set = slice(group * share, (group + 1) * share)
+        count = channels.stop - channels.start
+        weights = filters[filter_set, first : first + count].reshape(share, -1)
+        pixels = maps[block, filter_set].reshape(-1, share, size[0] * size[1])
+        columns = np.empty((count, *taps, len(pixels), *size), maps.dtype)
+        by_tap = columns.reshape(weights.shape[1], len(pixels), -1)
+        _multiply(weights.T, pixels, by_tap.swapaxes(0, 1))
+        kernels.scatter_patches(columns, pictures[block], stride, dilate, channels.start)
+
+    each(fill, _parts_by_channels(maps, filters, pictures.shape[1]))
+
+
+def _weigh(maps: Array, filters: Array, pictures: Array) -> None:
+    """Sum the filters, each times its pixel: where there is but one, nothing overlaps."""
+    own, one = filters.shape[1], filters[0].size
+    share = len(filters) * own // pictures.shape[1]
+
+    def fill(part: Part) -> None:
+        block, channels = part
+        filter_set = slice(channels.start // own * share, channels.stop // own * share)
+        values, weights = maps[block, filter_set, 0, 0], filters[filter_set].reshape(share, -1)
+        np.matmul(values, weights, out=pictures[block, channels].reshape(len(values), one))
+
+    step = max(1, BLOCK // one)
+    blocks = [slice(first, first + step) for first in range(0, len(maps), step)]
+    groups = [slice(c, c + own) for c in range(0, pictures.shape[1], own)]
+    each(fill, [(block, group) for block in blocks for group in groups])
 
 
 def _stamp(maps: Array, filters: Array, pictures: Array, stride: Pair, dilate: Pair) -> None:
@@ -99,45 +146,49 @@ def _stamp(maps: Array, filters: Array, pictures: Array, stride: Pair, dilate: P
     So large filters on small maps, such as those that are composed from below, are added from the
     cache that the product has left them in.
     """
-    (count, _, *size), (height, width) = maps.shape, filters.shape[2:]
-    own = filters.shape[1]
-    per_group = len(filters) * own // pictures.shape[1]
+    (count, _, *size), (_, own, height, width) = maps.shape, filters.shape
+    share = len(filters) * own // pictures.shape[1]
     pixels = np.ascontiguousarray(maps.transpose(0, 2, 3, 1))
-    if tuple(size) == (1, 1) and len(filters) == per_group and dilate == (1, 1):
-        # One pixel has no neighbour to overlap with: the product is the picture.
-        product = pictures.reshape(count, -1)
-        np.matmul(pixels.reshape(count, -1), filters.reshape(per_group, -1), out=product)
-        return
-    at_once = max(PIXELS, STAMPS // (height * width))
-    step = min(count, max(1, at_once // (size[0] * size[1])))
-    rows = min(height, max(1, STAMPS // (step * size[0] * size[1] * width)))
-    buffer = np.empty(step * size[0] * size[1] * rows * width, maps.dtype)
-    for first in range(0, count, step):
-        block = pixels[first : first + step].reshape(-1, len(filters))
-        for c in range(pictures.shape[1]):
-            group = slice(c // own * per_group, (c // own + 1) * per_group)
-            for top in range(0, height, rows):
-                weights = filters[group, c % own, top : top + rows].reshape(per_group, -1)
-                stamps = buffer[: len(block) * weights.shape[1]].reshape(len(block), -1)
-                np.matmul(block[:, group], weights, out=stamps)
-                kernels.add_stamps(
-                    stamps.reshape(-1, *size, weights.shape[1] // width, width),
-                    pictures[first : first + step, c],
-                    stride,
-                    dilate,
-                    top,
-                )
+    each_map = size[0] * size[1]
+    step = min(count, max(1, max(PIXELS, STAMPS // (height * width)) // each_map))
+    rows = min(height, max(1, STAMPS // (step * each_map * width)))
+
+    def fill(part: Part) -> None:
+        block, channels = part
+        group, c = divmod(channels.start, own)
+        filter_set = slice(group * share, (group + 1) * share)
+        values = pixels[block, :, :, filter_set].reshape(-1, share)
+        for top in range(0, height, rows):
+            weights = filters[filter_set, c, top : top + rows].reshape(share, -1)
+            stamps = (values @ weights).reshape(-1, *size, weights.shape[1] // width, width)
+            kernels.add_stamps(stamps, pictures[block], stride, dilate, channels.start, top)
+
+    blocks = [slice(first, min(first + step, count)) for first in range(0, count, step)]
+    each(fill, [(block, slice(c, c + 1)) for block in blocks for c in range(pictures.shape[1])])
 
 
 def unpool(maps: Array, stride: Pair, window: Pair, method: Method) -> Array:
     """Enlarge by the bands of the two small matrices, framed or cropped to the receptive field."""
-    height, width = maps.shape[2:]
-    rows = _band(height, stride[0], window[0], method, maps.dtype)
-    columns = _band(width, stride[1], window[1], method, maps.dtype)
-    origin = (max(window[0] - stride[0], 0) // 2, max(window[1] - stride[1], 0) // 2)
-    size = substituted_size((height, width), stride, window)
-    pictures = np.zeros((*maps.shape[:2], *size), maps.dtype)
-    kernels.enlarge(_maps(maps), *rows, *columns, origin, _maps(pictures))
+    size = maps.shape[2:]
+    field = substituted_size(size, stride, window)
+    pictures = np.zeros((*maps.shape[:2], *field), maps.dtype)
+    small, large = _maps(maps), _maps(pictures)
+    framed = window[0] > stride[0] or window[1] > stride[1]
+    if framed or size[0] * size[1] * field[0] * field[1] > SMALL:
+        rows, columns = (_band(size[a], stride[a], window[a], method, maps.dtype) for a in (0, 1))
+        origin = (max(window[0] - stride[0], 0) // 2, max(window[1] - stride[1], 0) // 2)
+
+        def fill(part: slice) -> None:
+            kernels.enlarge(small[part], *rows, *columns, origin, large[part])
+
+    else:
+        both = _both_axes(size, stride, window, method, maps.dtype)
+
+        def fill(part: slice) -> None:
+            below = large[part].reshape(-1, both.shape[1])
+            np.matmul(small[part].reshape(-1, len(both)), both, out=below)
+
+    each(fill, _slices(len(large), field))
     return pictures
 
 
@@ -146,7 +197,12 @@ def pool(images: Array, window: Pair, stride: Pair, pad: Margins, method: str) -
     size = output_size(images.shape[2:], window, stride, pad)
     pooled = np.empty((*images.shape[:2], *size), images.dtype)
     loop = kernels.max_pool if method == "max" else kernels.average_pool
-    loop(_maps(images), _maps(pooled), window, stride, (pad[0], pad[2]))
+    maps, results, windows = _maps(images), _maps(pooled), (window, stride, (pad[0], pad[2]))
+
+    def fill(part: slice) -> None:
+        loop(maps[part], results[part], *windows)
+
+    each(fill, _slices(len(maps), images.shape[2:]))
     return pooled
 
 
@@ -158,15 +214,23 @@ def filter_gradient(
     pad: Margins,
     dilate: Pair,
 ) -> Array:
-    """Multiply the gradient with the matrix of patches."""
+    """Multiply the gradient with the matrix of patches, and sum in an order of its own."""
     size = gradient.shape[2:]
-    result = np.zeros_like(filters)
-    for block, columns in _patches(images, filters, size, stride, pad, dilate):
-        by_filter = np.ascontiguousarray(gradient[block].swapaxes(0, 1)).reshape(len(filters), -1)
-        for own, filter_set in _groups(filters, columns):
-            pairs = by_filter[filter_set] @ columns[own].T
-            result[filter_set] += pairs.reshape(result[filter_set].shape)
-    return result
+    step = -(-len(images) // SUMS)
+    sums = np.zeros((SUMS, *filters.shape), filters.dtype)
+
+    def add(number: int) -> None:
+        several = slice(number * step, min((number + 1) * step, len(images)))
+        for block, rows in _parts_by_rows(images, filters, size, several):
+            columns = _patches(images[block], filters, size[1], rows, stride, pad, dilate)
+            columns = columns.reshape(len(columns), -1)
+            by_filter = gradient[block][:, :, rows].swapaxes(0, 1).reshape(len(filters), -1)
+            for own, filter_set in _groups(filters, len(columns)):
+                pairs = by_filter[filter_set] @ columns[own].T
+                sums[number, filter_set] += pairs.reshape(-1, *filters.shape[1:])
+
+    each(add, range(SUMS))
+    return np.add.reduce(sums)
 
 
 def pool_gradient(
@@ -179,44 +243,84 @@ def pool_gradient(
 ) -> Array:
     """Hand the gradient back through every channel of every image by itself."""
     result = np.zeros_like(images)
-    maps, windows = _maps(result), (window, stride, (pad[0], pad[2]))
-    if method == "max":
-        kernels.max_pool_gradient(_maps(images), _maps(gradient), maps, *windows)
-    else:
-        kernels.average_pool_gradient(_maps(gradient), maps, *windows)
+    maps, above, below = _maps(images), _maps(gradient), _maps(result)
+    windows = (window, stride, (pad[0], pad[2]))
+
+    def fill(part: slice) -> None:
+        if method == "max":
+            kernels.max_pool_gradient(maps[part], above[part], below[part], *windows)
+        else:
+            kernels.average_pool_gradient(above[part], below[part], *windows)
+
+    each(fill, _slices(len(maps), images.shape[2:]))
     return result
 
 
 def _patches(
     images: Array,
     filters: Array,
-    size: tuple[int, ...],
+    width: int,
+    rows: slice,
     stride: Pair,
     pad: Margins,
     dilate: Pair,
-) -> Iterator[tuple[slice, Array]]:
-    """For each block of images: which they are, and their patches (C*kh*kw, n*oh*ow)."""
-    rows = images.shape[1] * filters.shape[2] * filters.shape[3]
-    for block in _blocks(len(images), rows * size[0] * size[1]):
-        pixels = images[block]
-        if any(pad):
-            pixels = np.pad(pixels, ((0, 0), (0, 0), pad[:2], pad[2:]))
-        columns = np.empty((images.shape[1], *filters.shape[2:], len(pixels), *size), images.dtype)
-        kernels.gather_patches(pixels, columns, stride, dilate)
-        yield block, columns.reshape(rows, -1)
+) -> Array:
+    """Return the patches of images in some rows of positions of this width: (C*kh*kw, N, oh*ow)."""
+    channels, taps = images.shape[1], filters.shape[2:]
+    size = (rows.stop - rows.start, width)
+    columns = np.empty((channels, *taps, len(images), *size), images.dtype)
+    kernels.gather_patches(images, columns, stride, (pad[0], pad[2]), dilate, rows.start)
+    return columns.reshape(channels * taps[0] * taps[1], len(images), -1)
 
 
-def _blocks(count: int, numbers: int) -> Iterator[slice]:
-    """Cut a batch into blocks, given how many numbers one image takes."""
-    step = max(1, BLOCK // numbers)
-    for start in range(0, count, step):
-        yield slice(start, min(start + step, count))
+def _multiply(matrix: Array, stack: Array, products: Array) -> None:
+    """Multiply a matrix (m, r) with each of a stack (n, r, p) into products (n, m, p)."""
+    if stack.shape[2] >= NARROW:
+        np.matmul(matrix, stack, out=products)
+    else:
+        product = matrix @ stack.swapaxes(0, 1).reshape(matrix.shape[1], -1)
+        products[:] = product.reshape(len(matrix), len(stack), -1).swapaxes(0, 1)
 
 
-def _groups(filters: Array, columns: Array) -> Iterator[tuple[slice, slice]]:
-    """For each group of filters: the rows of the matrix of patches, and the filters."""
+def _parts_by_rows(images: Array, filters: Array, size: Pair, several: slice) -> Iterator[Part]:
+    """Cut several images into blocks, and images that are large by themselves by rows, too."""
+    row = images.shape[1] * filters.shape[2] * filters.shape[3] * size[1]
+    numbers = min(max(BLOCK, filters.size), LARGEST_BLOCK)
+    step, height = max(1, numbers // (row * size[0])), max(1, numbers // row)
+    for first in range(several.start, several.stop, step):
+        for top in range(0, size[0], height):
+            yield (
+                slice(first, min(first + step, several.stop)),
+                slice(top, min(top + height, size[0])),
+            )
+
+
+def _parts_by_channels(maps: Array, filters: Array, channels: int) -> Iterator[Part]:
+    """Cut pictures of so many channels into blocks, by groups, and where they are large further."""
+    own = filters.shape[1]
+    channel = filters.shape[2] * filters.shape[3] * maps.shape[2] * maps.shape[3]
+    numbers = min(max(BLOCK, filters.size), LARGEST_BLOCK)
+    step, depth = max(1, numbers // (channel * own)), min(own, max(1, BLOCK // channel))
+    for first in range(0, len(maps), step):
+        for group in range(0, channels, own):
+            for c in range(group, group + own, depth):
+                yield (
+                    slice(first, min(first + step, len(maps))),
+                    slice(c, min(c + depth, group + own)),
+                )
+
+
+def _slices(count: int, size: tuple[int, ...]) -> Iterator[slice]:
+    """Cut so many maps of a size into parts."""
+    step = max(1, MAPS // (size[0] * size[1]))
+    for first in range(0, count, step):
+        yield slice(first, min(first + step, count))
+
+
+def _groups(filters: Array, rows: int) -> Iterator[tuple[slice, slice]]:
+    """For each group of filters: its rows of the matrix of patches, and the filters."""
     own = filters[0].size
-    groups = len(columns) // own
+    groups = rows // own
     share = len(filters) // groups
     for g in range(groups):
         yield slice(g * own, (g + 1) * own), slice(g * share, (g + 1) * share)
@@ -238,15 +342,29 @@ def _band(
     size: int, factor: int, window: int, method: Method, dtype: np.dtype[Any]
 ) -> tuple[NDArray[np.int64], Array]:
     """Return, for each row that falls into the field, where its weights start and what they are."""
-    full = matrix(size, factor, method)
-    cut = max(factor - window, 0)
-    full = full[cut // 2 : len(full) - (cut - cut // 2)]
+    full = _cropped(size, factor, window, method)
     used = full != 0
     starts, ends = used.argmax(axis=1), size - used[:, ::-1].argmax(axis=1)
     reach = (ends - starts).max()
     starts = np.minimum(starts, size - reach)
     weights = np.take_along_axis(full, starts[:, None] + np.arange(reach), axis=1)
     return starts, weights.astype(dtype)
+
+
+@lru_cache(maxsize=64)
+def _both_axes(
+    size: Pair, stride: Pair, window: Pair, method: Method, dtype: np.dtype[Any]
+) -> Array:
+    """Return the matrix (h*w, H*W) that enlarges maps, each as one row."""
+    rows, columns = (_cropped(size[a], stride[a], window[a], method) for a in (0, 1))
+    return np.kron(rows, columns).T.astype(dtype, order="C")
+
+
+def _cropped(size: int, factor: int, window: int, method: Method) -> NDArray[np.float64]:
+    """Return the rows of the enlarging matrix that fall into the receptive field."""
+    full = matrix(size, factor, method)
+    cut = max(factor - window, 0)
+    return full[cut // 2 : len(full) - (cut - cut // 2)]
 
 
 def _maps(images: Array) -> Array:

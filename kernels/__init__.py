@@ -1,8 +1,7 @@
 """Compiled loops over arrays that are already checked, into buffers that the caller owns.
 
-Every loop runs in one thread and adds in the arrays' own precision, strictly in the order written:
-the same input gives the same bits, always. (Beside BLAS, whose threads keep spinning after each
-product, threads of our own made training slower, not faster.)
+Every loop runs in one thread, without the GIL, and adds in the arrays' own precision, strictly in
+the order written: the same input gives the same bits, always.
 """
 
 from fdref.kernels.patches import gather_patches, scatter_patches

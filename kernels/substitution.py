@@ -47,9 +47,10 @@ def add_stamps(
     pictures: Array,
     stride: tuple[int, int],
     dilate: tuple[int, int],
+    channel: int,
     top: int,
 ) -> None:
-    """Add each pixel's stamp, its filter times its value, onto pictures (N, H, W).
+    """Add each pixel's stamp, its filter times its value, onto a channel of pictures (N, C, H, W).
 
     Stamps (N, h, w, rows, kw): the rows of the filters from row `top` on.
     """
@@ -61,7 +62,7 @@ def add_stamps(
                 row = y * stride[0] + (top + u) * dilate[0]
                 for x in range(width):
                     stamp = stamps[n, y, x, u]
-                    pixels = pictures[n, row, x * stride[1] : x * stride[1] + reach]
+                    pixels = pictures[n, channel, row, x * stride[1] : x * stride[1] + reach]
                     if dilate[1] == 1:  # a loop that LLVM can vectorise
                         for v in range(taps):
                             pixels[v] += stamp[v]

@@ -1,0 +1,98 @@
+"""Independent parts of a computation on as many threads as NumPy's BLAS may take.
+
+Each part is computed by one thread, its matrix products included. So neither who computes a part
+nor how many there are can change a bit of it. (BLAS's own threads share every product and wait,
+spinning, for the next: they leave the loops between two products to a single core.)
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+from threading import RLock
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+Part = TypeVar("Part")
+
+
+def each(work: Callable[[Part], None], parts: Iterable[Part]) -> None:
+    """Do the work on every part; after an error those that nobody has begun are left out."""
+    waiting = deque(parts)
+
+    def take_turns() -> None:
+        while waiting:
+            try:
+                part = waiting.popleft()
+            except IndexError:  # somebody else was quicker
+                return
+            work(part)
+
+    def help_out() -> None:
+        with _one_blas_thread():
+            take_turns()
+
+    with _one_at_a_time, _one_blas_thread() as threads:
+        others = min(threads, len(waiting)) - 1
+        helpers = [_pool(threads - 1).submit(help_out) for _ in range(others)]
+        try:
+            take_turns()
+        finally:
+            waiting.clear()
+            for helper in helpers:
+                helper.result()
+
+
+_one_at_a_time = RLock()
+"""Whoever else computed meanwhile would find BLAS limited, and might free it too early."""
+
+
+@contextmanager
+def _one_blas_thread() -> Iterator[int]:
+    """Keep BLAS to one thread, four times as fast as `threadpool_limits`; give how many it had.
+
+    The limit is the calling thread's own where BLAS is built on OpenMP, and everybody's elsewhere;
+    there nobody but the first who sets it can set it, until that one lets go.
+    """
+    library = blas()
+    before = 1 if library is None else library.num_threads
+    if before == 1:
+        yield 1
+        return
+    library.set_num_threads(1)
+    try:
+        yield before
+    finally:
+        library.set_num_threads(before)
+        if hasattr(library, "clear_controlling_thread"):
+            library.clear_controlling_thread()
+
+
+@cache
+def blas() -> Any:
+    """Return what controls the threads of NumPy's BLAS, if anything does."""
+    from threadpoolctl import ThreadpoolController  # noqa: PLC0415 - only where it is used
+
+    found = ThreadpoolController().select(user_api="blas").lib_controllers
+    return found[0] if found else None
+
+
+@cache
+def _pool(count: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(count, thread_name_prefix="fdref")
+
+
+def _start_anew() -> None:
+    """In a forked child, where no thread of the parent's goes on."""
+    global _one_at_a_time  # noqa: PLW0603
+    _one_at_a_time = RLock()
+    _pool.cache_clear()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_start_anew)

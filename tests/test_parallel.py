@@ -1,0 +1,178 @@
+"""Parts on several threads: every one is done, once, whatever happens to the others."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from time import sleep
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import convs, pairs, seeds
+from threadpoolctl import threadpool_info, threadpool_limits
+
+import fdref
+from fdref import compiled, parallel, reference
+from fdref.geometry import extent
+
+
+def threads():
+    library = parallel.blas()
+    return 1 if library is None else library.num_threads
+
+
+@pytest.fixture
+def two_threads():
+    with threadpool_limits(2, user_api="blas"):
+        if threads() != 2:
+            pytest.skip("NumPy's BLAS has one thread here, or does not let itself be asked")
+        yield
+
+
+def blas_threads():
+    return [
+        library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"
+    ]
+
+
+def test_every_part_is_done_once(two_threads):
+    done = []
+    parallel.each(done.append, range(1000))
+    assert sorted(done) == list(range(1000))
+
+
+def test_two_threads_share_the_parts_and_blas_keeps_to_one(two_threads):
+    meeting, seen = threading.Barrier(2, timeout=20), []
+
+    def meet(part):
+        meeting.wait()
+        seen.append((threading.get_ident(), threads()))
+
+    parallel.each(meet, range(2))
+    assert len({thread for thread, _ in seen}) == 2
+    assert [threads for _, threads in seen] == [1, 1]
+    assert threads() == 2
+
+
+def test_blas_has_its_threads_again_after_an_error(two_threads):
+    before, done = blas_threads(), []
+
+    def fail_at_ten(part):
+        if part == 10:
+            raise ValueError("ten")
+        sleep(0.001)
+        done.append(part)
+
+    with pytest.raises(ValueError, match="ten"):
+        parallel.each(fail_at_ten, range(1000))
+    assert blas_threads() == before
+    assert 10 not in done
+    assert len(done) < 1000
+
+
+def test_nothing_to_do():
+    parallel.each(pytest.fail, [])
+
+
+@pytest.mark.parametrize("unpool", ["nearest", "bicubic"])
+def test_the_number_of_threads_changes_no_bit_of_large_results(two_threads, unpool):
+    net = fdref.load()
+    x = net.prepare(np.resize(fdref.mnist().test.images, (300, 1, 28, 28)))
+
+    def compute():
+        return [*fdref.forward(net, x), *fdref.decode_all(net, unpool).values()]
+
+    several = compute()
+    with threadpool_limits(1, user_api="blas"):
+        alone = compute()
+    for one, other in zip(several, alone, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_threads_of_the_users_own_may_compute_at_once(two_threads):
+    net = fdref.load()
+    x = net.prepare(fdref.mnist().test.images[:200])
+    expected, found = fdref.forward(net, x)[-1], []
+    users = [
+        threading.Thread(target=lambda: found.append(fdref.forward(net, x)[-1])) for _ in range(4)
+    ]
+    for user in users:
+        user.start()
+    for user in users:
+        user.join(timeout=60)
+    assert len(found) == 4
+    for one in found:
+        np.testing.assert_array_equal(one, expected)
+    assert threads() == 2
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_forked_child_has_threads_of_its_own(two_threads):
+    net = fdref.load()
+    x = net.prepare(fdref.mnist().test.images[:200])
+    expected = fdref.forward(net, x)[-1]
+    child = os.fork()
+    if child == 0:
+        signal.alarm(60)
+        same = np.array_equal(fdref.forward(net, x)[-1], expected)
+        os._exit(0 if same else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no SIGINT to oneself")
+def test_ctrl_c_waits_for_no_more_than_the_part_that_is_being_computed(two_threads):
+    done = []
+
+    def work(part):
+        if part == 5:
+            signal.raise_signal(signal.SIGINT) if on_main() else sleep(0.05)
+        sleep(0.01)
+        done.append(part)
+
+    def on_main():
+        return threading.current_thread() is threading.main_thread()
+
+    try:
+        parallel.each(work, [5] * 200)
+    except KeyboardInterrupt:
+        pass
+    else:
+        pytest.fail("nobody was interrupted")
+    assert len(done) < 10
+
+
+@given(st.data(), st.sampled_from([1, 40, 300]), st.integers(1, 6), pairs(1, 9))
+def test_however_operations_are_cut_they_are_the_references(data, block, channels, size):
+    """Integers, so that sums are exact; blocks so small that batches, rows, channels are cut."""
+    layer = data.draw(convs(channels, np.float32, integers=True))
+    random = np.random.default_rng(data.draw(seeds))
+    field = extent(layer.window, layer.dilate)
+    size = max(size[0], field[0]), max(size[1], field[1])
+    images = random.integers(-3, 4, (5, channels, *size)).astype(np.float32)
+    steps = layer.stride, layer.pad, layer.dilate
+    maps = reference.correlate(images, layer.filters, None, *steps)
+    down = layer.stride, layer.dilate, channels // layer.filters.shape[1]
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("BLOCK", "LARGEST_BLOCK", "STAMPS", "PIXELS", "MAPS"):
+            patch.setattr(compiled, name, block)
+        found = (
+            compiled.correlate(images, layer.filters, None, *steps),
+            compiled.substitute(maps, layer.filters, *down),
+            compiled.filter_gradient(images, maps, layer.filters, *steps),
+            compiled.unpool(maps, (2, 3), (3, 2), "nearest"),
+            compiled.pool(images, (1, 1), (2, 2), (0, 0, 0, 0), "max"),
+        )
+    expected = (
+        maps,
+        reference.substitute(maps, layer.filters, *down),
+        reference.filter_gradient(images, maps, layer.filters, *steps),
+        reference.unpool(maps, (2, 3), (3, 2), "nearest"),
+        reference.pool(images, (1, 1), (2, 2), (0, 0, 0, 0), "max"),
+    )
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
