@@ -10,7 +10,6 @@ import platform
 import sys
 import zipfile
 import zlib
-from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -204,6 +203,8 @@ def describe(source: Path, net: Network, shown: Shown) -> dict[str, str]:
     with source.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     size = " × ".join(map(str, shown.images.shape[1:]))
+    from importlib.metadata import version  # noqa: PLC0415 - so that other commands are quick
+
     libraries = ", ".join(f"{name} {version(name)}" for name in ("numpy", "numba"))
     return {
         "Method": "Rafegas & Vanrell, arXiv 1511.05084",
