@@ -78,20 +78,23 @@ class Decoder:
         every = range(self.net.channels[way.layer])
         kept = way.layer in self.plan.kept
         indices = every if kept else asked
-        done, parts = 0, []
+        done, bank = 0, None
         if way.layer in self.found and indices == asked:
             done, pictures = self.found[way.layer]
-            parts = [np.asarray(pictures[:done])] if kept and done else []
+            if kept and done:
+                bank = np.empty((len(indices), *pictures.shape[1:]), pictures.dtype)
+                bank[:done] = pictures[:done]
         for block in self._blocks(way, indices[done:], atoms):
             if indices == asked:
                 yield Block(way.layer, done, block)
-                done += len(block)
             if kept:
-                parts.append(block)
-        if kept:
-            banks[way.layer] = parts[0] if len(parts) == 1 else np.concatenate(parts)
-            if asked and indices != asked:
-                yield Block(way.layer, 0, banks[way.layer][list(asked)])
+                bank = _with(block, bank, done, len(indices))
+            done += len(block)
+        if bank is not None:
+            banks[way.layer] = bank
+            step = max(1, self.largest // way.result)
+            for first in range(0, len(asked) if indices != asked else 0, step):
+                yield Block(way.layer, first, bank[list(asked[first : first + step])])
 
     def _blocks(self, way: Way, indices: Sequence[int], atoms: Array | None) -> Iterator[Array]:
         """Take filters down to where they meet what is known, as many at once as memory allows."""
@@ -121,3 +124,13 @@ class Decoder:
         one = way.largest * 4 * itemsize
         free = self.plan.memory - (way.memory - one)
         return min(PICTURES // way.largest, free // one)
+
+
+def _with(block: Array, bank: Array | None, first: int, count: int) -> Array:
+    """Put some filters in their place among so many; those that are all need no other place."""
+    if len(block) == count:
+        return block
+    if bank is None:
+        bank = np.empty((count, *block.shape[1:]), block.dtype)
+    bank[first : first + len(block)] = block
+    return bank

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import io
-import os
 import signal
 import sys
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from typing import TYPE_CHECKING, NoReturn
 
 from fdref import __version__
 from fdref.commands import check, decode, info, kit, reproduce, train
-from fdref.commands.table import printable
+from fdref.commands.messages import discard, say
 from fdref.errors import FdrefError
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ class _Parser(argparse.ArgumentParser):
     """Says in one line what is wrong with a command."""
 
     def error(self, message: str) -> NoReturn:
-        _say(f"{message} (see {self.prog} --help)")
+        say(f"{message} (see {self.prog} --help)")
         self.exit(BAD_INPUT)
 
 
@@ -40,11 +39,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stdout.flush()
     except BrokenPipeError:  # `fdref info | head` has seen enough
         status = 0
-        _discard(sys.stdout)
+        discard(sys.stdout)
     except OSError as error:  # such as a full disk under standard output
         status = BAD_INPUT
-        _discard(sys.stdout)
-        _say(f"{error.filename or 'standard output'}: {error.strerror or error}")
+        discard(sys.stdout)
+        say(f"{error.filename or 'standard output'}: {error.strerror or error}")
     finally:
         signal.signal(signal.SIGTERM, default)
     return status
@@ -57,13 +56,13 @@ def _run(arguments: Sequence[str] | None) -> int:
     except SystemExit as stop:  # argparse's, or a signal's
         return int(stop.code or 0)
     except FdrefError as error:
-        _say(str(error))
+        say(str(error))
         return BAD_INPUT
     except MemoryError as error:
-        _say(f"out of memory: {error}; ask for fewer filters or layers")
+        say(f"out of memory: {error}; ask for fewer filters or layers")
         return BAD_INPUT
     except KeyboardInterrupt as interruption:
-        _say(f"interrupted{interruption}")
+        say(f"interrupted{interruption}")
         return INTERRUPTED
     return 0
 
@@ -84,18 +83,3 @@ def _parser() -> argparse.ArgumentParser:
 def _stop(number: int, frame: object) -> NoReturn:  # noqa: ARG001 - a signal handler's parameters
     """Turn a signal into an exception, so that whoever is writing cleans up."""
     sys.exit(128 + number)
-
-
-def _say(message: str) -> None:
-    try:
-        print(f"fdref: {printable(' '.join(message.split()))}", file=sys.stderr, flush=True)
-    except OSError:  # nobody listens; the exit status still tells
-        _discard(sys.stderr)
-
-
-def _discard(stream: TextIO) -> None:
-    """Forget what a stream does not take, or Python complains once more when it exits."""
-    try:
-        stream.flush()
-    except OSError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())

@@ -5,34 +5,32 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from dataclasses import dataclass
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 import fdref
 from fdref.blocks import Decoder
+from fdref.commands.decoded_file import NAME, Contents, decoded_file
 from fdref.commands.info import by
-from fdref.commands.output import SafeFile, new_files
+from fdref.commands.jobs import read_jobs
+from fdref.commands.messages import say
+from fdref.commands.output import new_files
 from fdref.commands.progress import progress_bar
 from fdref.commands.table import LONGEST_NAME, print_table, printable
-from fdref.decoding import decodable_number, filter_indices, plan_for
+from fdref.decoding import plan_for
 from fdref.engine import engine_named
-from fdref.errors import ArgumentError, NetworkError
-from fdref.from_above import picture_shapes
+from fdref.planning import free_memory
 from fdref.resize import METHODS
 from fdref.weights import SHIPPED
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Sequence
-
-    import h5py
 
     from fdref.arrays import Array
-    from fdref.blocks import Wanted
+    from fdref.commands.decoded_file import Bank, DecodedFile
+    from fdref.commands.jobs import Job
     from fdref.network import Network
     from fdref.planning import Plan
 
@@ -41,7 +39,6 @@ COLUMNS = ("layer", "filters", "pixels", "smallest", "largest", "seconds", "data
 PLANNED = ("layer", "filters", "way", "multiply-adds", "memory", "seconds", "")
 BLOCK = 2**23
 """Numbers that are written at a time."""
-NUMBERS = re.compile(r"\s*([0-9]{1,9})\s*(?:-\s*([0-9]{1,9})\s*)?")
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -50,7 +47,8 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "decode",
         help="decode filters to image space",
         description="Decode filters to image space. Writes DIR/decoded.h5, one dataset a layer, "
-        "and one picture a layer: each filter on its own contrast, grey is zero.",
+        "and one picture a layer: each filter on its own contrast, grey is zero. After a long run "
+        "was interrupted or killed, the same command goes on where it stopped.",
     )
     add = parser.add_argument
     add("model", metavar="MODEL", nargs="?", help="a SimpleNN .mat file, v7.3 (the shipped LeNet)")
@@ -72,78 +70,27 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.set_defaults(run=run)
 
 
-@dataclass(frozen=True)
-class Job:
-    """Filters of one layer to be decoded."""
-
-    number: int
-    label: str
-    filters: Sequence[int]
-
-    @property
-    def stem(self) -> str:
-        """The name of the dataset and of the picture, less its ending."""
-        return f"layer{self.number}"
-
-
 def run(options: argparse.Namespace) -> None:
     """Decode and write; nothing is written before all that was asked for is found to exist."""
     source = SHIPPED if options.model is None else Path(options.model)
     net = fdref.load(source)
     jobs = read_jobs(net, options.layers, options.filters)
+    contents = Contents(net, jobs, describe(source, options))
+    plan = plan_within(contents, options.max_memory)
     if options.plan:
-        print_plan(net, jobs, options)
+        print_plan(net, plan)
         return
-    shared = attributes(source, options)
-    names = ["decoded.h5"]
+    names = [NAME]
     if not options.no_pictures:
         names += [f"{job.stem}.png" for job in jobs]
-    with new_files(options.folder, names) as folder:
-        rows = write(net, jobs, options, shared, folder)
+    with new_files(options.folder, names, contents.name_for(options.folder)) as folder:
+        rows = write(contents, plan, options, folder)
     print_table(COLUMNS, rows)
     pictures = " and the pictures" if len(names) > 1 else ""
-    print(f"wrote {printable(str(options.folder / 'decoded.h5'))}{pictures}")
+    print(f"wrote {printable(str(options.folder / NAME))}{pictures}")
 
 
-def read_jobs(net: Network, layers: str | None, filters: str | None) -> list[Job]:
-    """Read which filters of which layers are meant."""
-    wanted: Sequence[str | int] = net.decodable
-    if layers is not None:
-        parts = [part.strip() for part in layers.split(",")]
-        if not all(parts):
-            raise ArgumentError(f"--layers {layers!r} cannot be read; expected for example 1,3,5")
-        wanted = [int(part) if re.fullmatch("[0-9]{1,9}", part) else part for part in parts]
-    numbers = [decodable_number(net, layer) for layer in wanted]
-    if len(set(numbers)) < len(numbers):
-        raise ArgumentError(f"--layers {layers} names a layer twice")
-    jobs = []
-    for number in numbers:
-        chosen: Sequence[int] = range(net.channels[number])
-        if filters is not None:
-            parts_of = ranges(filters)
-            filter_indices(net, number, [end for part in parts_of for end in (part[0], part[-1])])
-            chosen = [k for part in parts_of for k in part]
-        jobs.append(Job(number, net.describe(number), chosen))
-    return jobs
-
-
-def ranges(text: str) -> list[range]:
-    """Read numbers and ranges of filters.
-
-    >>> ranges("0-3,12")
-    [range(0, 4), range(12, 13)]
-    """
-    found = []
-    for part in text.split(","):
-        match = NUMBERS.fullmatch(part)
-        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
-        if first > last:
-            raise ArgumentError(f"--filters {text!r} cannot be read; expected for example 0-9,12")
-        found.append(range(first, last + 1))
-    return found
-
-
-def attributes(source: Path, options: argparse.Namespace) -> dict[str, str]:
+def describe(source: Path, options: argparse.Namespace) -> dict[str, str]:
     """Say what every dataset is the result of."""
     with source.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
@@ -157,78 +104,58 @@ def attributes(source: Path, options: argparse.Namespace) -> dict[str, str]:
     }
 
 
-def write(
-    net: Network,
-    jobs: Sequence[Job],
-    options: argparse.Namespace,
-    shared: dict[str, str],
-    folder: Path,
-) -> list[tuple[str, ...]]:
-    """Decode into a folder, block by block; return what to tell about each layer."""
-    import h5py  # noqa: PLC0415 - only where it is used, so that --help is quick
+def plan_within(contents: Contents, max_memory: int | None) -> Plan:
+    """Plan how to decode the filters of all jobs."""
+    unpool, engine = contents.facts["unpool"], contents.facts["engine"]
+    return plan_for(contents.net, contents.wanted, unpool, engine, max_memory)
 
+
+def write(
+    contents: Contents, plan: Plan, options: argparse.Namespace, folder: Path
+) -> list[tuple[str, ...]]:
+    """Decode into a folder, and draw; return what to tell about each layer."""
     rows = []
-    with (
-        progress_bar(sum(len(job.filters) for job in jobs), "filters") as advance,
-        SafeFile(folder / "decoded.h5", "w+") as disk,
-    ):
-        with h5py.File(disk, "w") as file:
-            for job in jobs:
-                create(file, job, net, options.engine, shared)
-            seconds = fill(file, net, jobs, options, advance)
-            disk.check()
-            for job in jobs:
-                bank, picture = file[job.stem][()], ""
-                if not options.no_pictures:
-                    picture = f"{job.stem}.png"
-                    draw(folder / picture, job, bank, options.unpool)
-                rows.append(summary(job, bank, seconds[job.number], picture))
-        disk.check()
+    with decoded_file(folder, contents) as file:
+        if file.done:
+            say(f"going on with {file.done:,} of {file.filters:,} filters found before")
+        if options.max_memory is None:
+            plan = plan_as_before(file, plan)
+        if file.done < file.filters:
+            fill(file, plan)
+        for number, bank in file.banks.items():
+            picture = ""
+            if not options.no_pictures:
+                picture = f"{bank.job.stem}.png"
+                draw(folder / picture, bank.job, file.read(number), options.unpool)
+            rows.append(summary(bank, picture))
     return rows
 
 
-def fill(
-    file: h5py.File,
-    net: Network,
-    jobs: Sequence[Job],
-    options: argparse.Namespace,
-    advance: Callable[[int], object] | None,
-) -> dict[int, float]:
-    """Write every layer's decoded filters as they are found; return each layer's seconds.
+def plan_as_before(file: DecodedFile, plan: Plan) -> Plan:
+    """Return the plan by which what was found before was decoded, unless memory is too scarce."""
+    if file.memory not in {0, plan.memory} and file.memory <= free_memory():
+        plan = plan_within(file.contents, file.memory)
+    file.memory = plan.memory
+    return plan
 
-    Weights so large that a result overflows are refused.
-    """
-    labels = {job.number: job.label for job in jobs}
-    seconds = dict.fromkeys(labels, 0.0)
-    wanted, plan = ways(net, jobs, options)
-    engine = engine_named(options.engine)
-    begin = perf_counter()
-    with np.errstate(all="ignore"):
-        for block in Decoder(net, wanted, plan, options.unpool, engine, largest=BLOCK):
-            if not np.isfinite(block.pictures).all():
-                raise NetworkError(
-                    f"{labels[block.layer]} has decoded filters too large for "
-                    f"{block.pictures.dtype}"
-                )
-            count = len(block.pictures)
-            file[f"layer{block.layer}"][block.first : block.first + count] = block.pictures
-            now = perf_counter()
-            seconds[block.layer] += now - begin
-            begin = now
+
+def fill(file: DecodedFile, plan: Plan) -> None:
+    """Decode what is not there yet, and write it block by block."""
+    net, wanted, facts = file.contents.net, file.contents.wanted, file.contents.facts
+    engine = engine_named(facts["engine"])
+    decoder = Decoder(net, wanted, plan, facts["unpool"], engine, BLOCK, file.found)
+    with (
+        progress_bar(file.filters, "filters", file.done) as advance,
+        np.errstate(all="ignore"),
+    ):
+        for block in decoder:
+            new = file.write(block)
             if advance is not None:
-                advance(count)
-    return seconds
+                advance(new)
 
 
-def ways(net: Network, jobs: Sequence[Job], options: argparse.Namespace) -> tuple[Wanted, Plan]:
-    """Plan how to decode the filters of all jobs."""
-    wanted = {job.number: job.filters for job in jobs}
-    return wanted, plan_for(net, wanted, options.unpool, options.engine, options.max_memory)
-
-
-def print_plan(net: Network, jobs: Sequence[Job], options: argparse.Namespace) -> None:
+def print_plan(net: Network, plan: Plan) -> None:
     """Show every way to each layer's filters, and which are taken."""
-    _, plan = ways(net, jobs, options)
     others = [way for way in plan.ways if way not in plan.considered]
     rows = []
     for way in sorted([*plan.considered, *others], key=lambda way: way.layer):
@@ -261,47 +188,18 @@ def memory(text: str) -> int:
     return int(match[1]) * factor
 
 
-def summary(job: Job, bank: Array, seconds: float, picture: str) -> tuple[str, ...]:
+def summary(bank: Bank, picture: str) -> tuple[str, ...]:
     """Say what was decoded, in the order of `COLUMNS`."""
     return (
-        printable(job.label, LONGEST_NAME),
-        str(len(bank)),
+        printable(bank.job.label, LONGEST_NAME),
+        str(bank.done),
         f"{bank.shape[1]} x {by(bank.shape[2:])}",
-        f"{bank.min():.4g}",
-        f"{bank.max():.4g}",
-        f"{seconds:.3f}",
-        job.stem,
+        f"{bank.smallest:.4g}",
+        f"{bank.largest:.4g}",
+        f"{bank.seconds:.3f}",
+        bank.job.stem,
         picture,
     )
-
-
-def create(file: h5py.File, job: Job, net: Network, engine: str, shared: dict[str, str]) -> None:
-    """Make room for one layer's decoded filters, (K, C0, Rh, Rw), and say what they are."""
-    shape = (len(job.filters), *picture_shapes(net, job.number)[-1])
-    dataset = file.create_dataset(job.stem, shape, engine_named(engine).precision(net.dtype))
-    field = fdref.receptive_field(net, job.number)
-    dataset.attrs.update(shared)
-    dataset.attrs["layer"] = job.number
-    dataset.attrs["layer_name"] = printable(net[job.number].name)
-    dataset.attrs["filters"] = compact(job.filters)
-    dataset.attrs["receptive_field_size"] = field.size
-    dataset.attrs["receptive_field_stride"] = field.stride
-    dataset.attrs["receptive_field_offset"] = field.offset
-
-
-def compact(numbers: Sequence[int]) -> str:
-    """Write numbers as `ranges` reads them.
-
-    >>> compact([0, 1, 2, 3, 12])
-    '0-3,12'
-    """
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1][1:] = [number]
-        else:
-            runs.append([number])
-    return ",".join("-".join(map(str, run)) for run in runs)
 
 
 def draw(path: Path, job: Job, bank: Array, unpool: str) -> None:

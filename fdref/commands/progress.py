@@ -11,12 +11,17 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def progress_bar(total: int, unit: str) -> Iterator[Callable[[int], object] | None]:
-    """Show on a terminal how many units are done, once that has taken two seconds."""
+def progress_bar(
+    total: int, unit: str, before: int = 0
+) -> Iterator[Callable[[int], object] | None]:
+    """Show on a terminal how many units are done, once that has taken two seconds.
+
+    Some may have been done before; they say nothing about the time left.
+    """
     if sys.stderr is None or not sys.stderr.isatty():
         yield None
         return
     from tqdm import tqdm  # noqa: PLC0415 - only where it is used, so that --help is quick
 
-    with tqdm(total=total, unit=f" {unit}", delay=2, leave=False) as bar:
+    with tqdm(total=total, unit=f" {unit}", delay=2, leave=False, initial=before) as bar:
         yield bar.update

@@ -1,0 +1,241 @@
+"""`fdref decode`: what it prints and writes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import threading
+from pathlib import Path
+
+import h5py
+import matplotlib as mpl
+import numpy as np
+import pytest
+from command_line import bank, everything_in, python, refusal, run, small_model
+
+import fdref
+from fdref.commands import main
+from fdref.commands.decode import BLOCK
+from fdref.commands.jobs import compact, ranges
+from fdref.commands.progress import progress_bar
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory) -> Path:
+    return small_model(tmp_path_factory.mktemp("model"))
+
+
+class TestDecode:
+    def test_writes_what_decode_returns(self, tmp_path, capsys):
+        assert run("decode", "--layers", "1,7", "-o", tmp_path / "out") == 0
+        assert sorted(everything_in(tmp_path / "out")) == ["decoded.h5", "layer1.png", "layer7.png"]
+        with h5py.File(tmp_path / "out" / "decoded.h5") as file:
+            assert sorted(file) == ["layer1", "layer7"]
+            for layer in (1, 7):
+                expected = fdref.decode(fdref.load(), layer)
+                assert file[f"layer{layer}"].dtype == expected.dtype
+                assert np.array_equal(file[f"layer{layer}"], expected)
+            shipped = Path(fdref.weights.SHIPPED).read_bytes()
+            attributes = dict(file["layer7"].attrs)
+            numbers = {key: attributes.pop(f"receptive_field_{key}") for key in ("size", "stride")}
+            assert {key: value.tolist() for key, value in numbers.items()} == {
+                "size": [28, 28],
+                "stride": [4, 4],
+            }
+            assert attributes.pop("receptive_field_offset").tolist() == [0, 0]
+            assert attributes == {
+                "method": "filter decoding with substitution, arXiv 1511.05084",
+                "unpool": "bicubic",
+                "engine": "compiled",
+                "fdref_version": fdref.__version__,
+                "model": "lenet.mat",
+                "model_sha256": hashlib.sha256(shipped).hexdigest(),
+                "layer": 7,
+                "layer_name": "conv4",
+                "filters": "0-9",
+            }
+        summary = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
+        assert summary[0] == "layer filters pixels smallest largest seconds dataset picture"
+        assert summary[1].startswith("layer 1 (conv 'conv1') 20 1 x 5x5 -0.1")
+        assert summary[1].endswith("layer1 layer1.png")
+        assert summary[-1] == f"wrote {tmp_path / 'out' / 'decoded.h5'} and the pictures"
+
+    def test_filters_layers_unpooling_and_engine_are_those_asked_for(self, model, tmp_path):
+        out = tmp_path / "out"
+        options = ("--unpool", "nearest", "--engine", "reference", "--no-pictures", "-o", out)
+        assert run("decode", model, "--layers", " high ,1", "--filters", "1, 0-1", *options) == 0
+        assert list(everything_in(out)) == ["decoded.h5"]
+        net = fdref.load(model)
+        with h5py.File(out / "decoded.h5") as file:
+            for layer in (1, 4):
+                expected = fdref.decode(net, layer, [1, 0, 1], "nearest", "reference")
+                assert file[f"layer{layer}"].dtype == np.float64
+                assert np.array_equal(file[f"layer{layer}"], expected)
+                assert file[f"layer{layer}"].attrs["filters"] == "1,0-1"
+                assert file[f"layer{layer}"].attrs["unpool"] == "nearest"
+                assert file[f"layer{layer}"].attrs["engine"] == "reference"
+
+    def test_every_convolution_by_default_beside_what_is_there(self, model, tmp_path):
+        (tmp_path / "notes.txt").write_text("mine")
+        assert run("decode", model, "-o", tmp_path) == 0
+        names = ["decoded.h5", "layer1.png", "layer4.png", "notes.txt"]
+        assert sorted(everything_in(tmp_path)) == names
+        assert (tmp_path / "notes.txt").read_text() == "mine"
+
+    def test_same_input_same_bytes_whatever_the_users_matplotlibrc(self, model, tmp_path):
+        assert run("decode", model, "-o", tmp_path / "a") == 0
+        hostile = {
+            "savefig.dpi": 11,
+            "savefig.bbox": "tight",
+            "figure.facecolor": "green",
+            "font.family": "serif",
+            "font.size": 30,
+            "text.color": "red",
+            "text.antialiased": False,
+            "image.origin": "lower",
+            "path.sketch": (5, 100, 2),
+        }
+        with mpl.rc_context(hostile):
+            assert run("decode", model, "-o", tmp_path / "b") == 0
+            assert mpl.rcParams["savefig.dpi"] == 11
+        assert everything_in(tmp_path / "a") == everything_in(tmp_path / "b")
+
+    def test_whatever_window_matplotlib_is_told_to_open(self, model, tmp_path):
+        command = ("-m", "fdref", "decode", model, "-o", tmp_path / "out")
+        done = python(*command, env={**os.environ, "MPLBACKEND": "none that exists"})
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert (tmp_path / "out" / "layer1.png").stat().st_size > 0
+
+    def test_a_name_with_strange_bytes(self, model, tmp_path, capsys):
+        copy = tmp_path / os.fsdecode(b"net\xff\x1b.mat")
+        copy.write_bytes(model.read_bytes())
+        assert run("decode", copy, "-o", tmp_path / os.fsdecode(b"out\xff")) == 0
+        assert capsys.readouterr().out.splitlines()[-1].isprintable()
+        with h5py.File(tmp_path / os.fsdecode(b"out\xff") / "decoded.h5") as file:
+            assert file["layer1"].attrs["model"] == "net??.mat"
+
+    def test_progress_on_a_terminal_counts_every_filter(self, monkeypatch):
+        counted = []
+
+        class Bar:
+            def __init__(self, *, total, **style):
+                counted.append(total)
+
+            def __enter__(self):
+                return self
+
+            def __exit__(self, *exception):
+                pass
+
+            def update(self, count):
+                counted.append(count)
+
+        with progress_bar(60, "filters") as advance:
+            assert advance is None  # not a terminal
+        monkeypatch.setattr("tqdm.tqdm", Bar)
+        monkeypatch.setattr("sys.stderr", type("Terminal", (), {"isatty": lambda self: True})())
+        monkeypatch.setattr("fdref.blocks.PICTURES", 1)
+        with progress_bar(20, "filters") as advance:
+            fdref.decode(fdref.load(), 1, progress=advance)
+        assert counted == [20] + [1] * 20
+
+
+@pytest.mark.parametrize("text", ["0", "7,7,3", "0-3,12", "5,0-2,1-4"])
+def test_ranges_and_compact_are_each_others_inverse(text):
+    numbers = [k for part in ranges(text) for k in part]
+    assert [k for part in ranges(compact(numbers)) for k in part] == numbers
+
+
+@pytest.mark.parametrize("name", ["decoded.h5", "layer4.png"])
+def test_an_existing_result_is_never_replaced(name, model, capsys, tmp_path):
+    (tmp_path / name).write_text("precious")
+    message = refusal(capsys, "decode", model, "-o", tmp_path)
+    assert message == f"{tmp_path / name} exists already; delete it or choose another -o"
+    assert everything_in(tmp_path) == {name: b"precious"}
+
+
+def test_weights_that_overflow_are_refused(tmp_path, capsys):
+    large = fdref.Conv(np.full((1, 1, 2, 2), 1e30, np.float32))
+    fdref.save(fdref.Network([large, large]), tmp_path / "net.mat")
+    message = refusal(capsys, "decode", tmp_path / "net.mat", "-o", tmp_path / "out")
+    assert message == "layer 2 (conv) has decoded filters too large for float32"
+    assert list(everything_in(tmp_path)) == ["net.mat"]
+
+
+def test_the_plan_is_shown_and_nothing_is_written(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(["decode", "--plan", "--unpool", "nearest"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    taken = [line.split() for line in lines if line.endswith("taken")]
+    assert [line[1] for line in taken] == ["1", "3", "5", "7"]
+    assert "meets layer 4" in next(line for line in lines if "conv3" in line and "taken" in line)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_plan_of_few_filters_shows_the_banks_they_stand_on(capsys):
+    assert (
+        main(["decode", "--plan", "--layers", "5", "--filters", "0-99", "--unpool", "nearest"]) == 0
+    )
+    taken = [line for line in capsys.readouterr().out.splitlines() if line.endswith("taken")]
+    assert ["conv1" in taken[0], "conv2" in taken[1], "conv3" in taken[2]] == [True] * 3
+
+
+@pytest.mark.large
+def test_less_memory_gives_the_same_filters(tmp_path):
+    for name, limit in {"free": [], "narrow": ["--max-memory", "1M"]}.items():
+        command = ["decode", "--no-pictures", *limit, "-o", str(tmp_path / name)]
+        assert main(command) == 0
+    with (
+        h5py.File(tmp_path / "free" / "decoded.h5") as free,
+        h5py.File(tmp_path / "narrow" / "decoded.h5") as narrow,
+    ):
+        for name, bank in free.items():
+            assert abs(bank[()] - narrow[name][()]).max() <= 1e-5 * abs(bank[()]).max()
+
+
+@pytest.mark.large
+@pytest.mark.parametrize("unpool", ["nearest", "bicubic"])
+def test_a_bank_larger_than_the_memory_allowed(unpool, tmp_path):
+    """404 MB are decoded within 64 MB, and some blocks on their way to the disk."""
+    layers = [
+        fdref.Conv(bank(8, 3, 8, 8), stride=4),
+        fdref.Pool(2, 2),
+        fdref.Conv(bank(1000, 8, 23, 23)),
+    ]
+    fdref.save(fdref.Network(layers), tmp_path / "net.mat")
+    script = (
+        "import resource, sys\n"
+        "from fdref.commands import main\n"
+        "assert main(sys.argv[1:]) == 0\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+    )
+    options = ("--no-pictures", "--unpool", unpool, "--max-memory", "64M")
+    taken = []
+    for layer in (1, 3):
+        out = tmp_path / f"{layer}"
+        model = ("decode", tmp_path / "net.mat", "--layers", layer, "-o", out)
+        done = python("-c", script, *model, *options)
+        assert (done.returncode, done.stderr) == (0, b"")
+        unit = 1 if sys.platform == "darwin" else 1024
+        taken.append(int(done.stdout.split()[-1]) * unit)
+    size = (out / "decoded.h5").stat().st_size
+    assert size > 400 * 2**20
+    assert taken[1] - taken[0] < 64 * 2**20 + 3 * 4 * BLOCK
+    assert taken[1] - taken[0] < size / 2
+
+
+def test_many_threads_may_decode_at_once():
+    net = fdref.load()
+    expected = fdref.decode(net, 3, range(10))
+    results = []
+    threads = [
+        threading.Thread(target=lambda: results.append(fdref.decode(net, 3, range(10))))
+        for _ in range(8)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 8
+    assert all(np.array_equal(result, expected) for result in results)
