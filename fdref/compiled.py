@@ -9,13 +9,14 @@ everything, and hands over to `fdref.kernels`.
 from __future__ import annotations
 
 from functools import lru_cache
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fdref import kernels
 from fdref.geometry import extent, output_size, substituted_size
-from fdref.parallel import each
+from fdref.parallel import each, scratch
 from fdref.resize import matrix
 
 if TYPE_CHECKING:
@@ -46,9 +47,9 @@ SMALL = 2**14
 COUNTED = 2**16
 """Numbers among which zeros are counted."""
 
-STAMPS, PIXELS = 2**22, 2**11
+STAMPS, PIXELS = 2**18, 2**9
 """Numbers in the stamps made at a time, and of how many pixels they are at least: both sides of the
-product are long, and its result is still in the cache when it is added."""
+product are long, and a core's own cache still has its result when it is added."""
 
 SUMS = 8
 """Parts that a gradient is summed from."""
@@ -81,7 +82,17 @@ def correlate(
         if bias is not None:
             found += bias[:, None]
 
-    each(fill, _parts_by_rows(images, filters, size, slice(0, len(images))))
+    def fill_whole(part: slice) -> None:
+        found = response[part].reshape(-1, len(filters))
+        weights = filters.reshape(len(filters), -1)
+        np.matmul(images[part].reshape(len(found), -1), weights.T, out=found)
+        if bias is not None:
+            found += bias
+
+    if images.shape[1:] == filters.shape[1:] and not any(pad):  # an image is its only patch
+        each(fill_whole, _slices(len(images), images.shape[1:]))
+    else:
+        each(fill, _parts_by_rows(images, filters, size, slice(0, len(images))))
     return response
 
 
@@ -115,7 +126,7 @@ def _scatter(maps: Array, filters: Array, pictures: Array, stride: Pair, dilate:
         count = channels.stop - channels.start
         weights = filters[filter_set, first : first + count].reshape(share, -1)
         pixels = maps[block, filter_set].reshape(-1, share, size[0] * size[1])
-        columns = np.empty((count, *taps, len(pixels), *size), maps.dtype)
+        columns = scratch("columns", (count, *taps, len(pixels), *size), maps.dtype)
         by_tap = columns.reshape(weights.shape[1], len(pixels), -1)
         _multiply(weights.T, pixels, by_tap.swapaxes(0, 1))
         kernels.scatter_patches(columns, pictures[block], stride, dilate, channels.start)
@@ -160,7 +171,9 @@ def _stamp(maps: Array, filters: Array, pictures: Array, stride: Pair, dilate: P
         values = pixels[block, :, :, filter_set].reshape(-1, share)
         for top in range(0, height, rows):
             weights = filters[filter_set, c, top : top + rows].reshape(share, -1)
-            stamps = (values @ weights).reshape(-1, *size, weights.shape[1] // width, width)
+            stamps = scratch("stamps", (len(values), weights.shape[1]), maps.dtype)
+            np.matmul(values, weights, out=stamps)
+            stamps = stamps.reshape(-1, *size, weights.shape[1] // width, width)
             kernels.add_stamps(stamps, pictures[block], stride, dilate, channels.start, top)
 
     blocks = [slice(first, min(first + step, count)) for first in range(0, count, step)]
@@ -224,7 +237,10 @@ def filter_gradient(
         for block, rows in _parts_by_rows(images, filters, size, several):
             columns = _patches(images[block], filters, size[1], rows, stride, pad, dilate)
             columns = columns.reshape(len(columns), -1)
-            by_filter = gradient[block][:, :, rows].swapaxes(0, 1).reshape(len(filters), -1)
+            delta = gradient[block][:, :, rows].swapaxes(0, 1)
+            by_filter = scratch("by filter", delta.shape, delta.dtype)
+            by_filter[:] = delta
+            by_filter = by_filter.reshape(len(filters), -1)
             for own, filter_set in _groups(filters, len(columns)):
                 pairs = by_filter[filter_set] @ columns[own].T
                 sums[number, filter_set] += pairs.reshape(-1, *filters.shape[1:])
@@ -268,7 +284,7 @@ def _patches(
     """Return the patches of images in some rows of positions of this width: (C*kh*kw, N, oh*ow)."""
     channels, taps = images.shape[1], filters.shape[2:]
     size = (rows.stop - rows.start, width)
-    columns = np.empty((channels, *taps, len(images), *size), images.dtype)
+    columns = scratch("columns", (channels, *taps, len(images), *size), images.dtype)
     kernels.gather_patches(images, columns, stride, (pad[0], pad[2]), dilate, rows.start)
     return columns.reshape(channels * taps[0] * taps[1], len(images), -1)
 
@@ -278,7 +294,9 @@ def _multiply(matrix: Array, stack: Array, products: Array) -> None:
     if stack.shape[2] >= NARROW:
         np.matmul(matrix, stack, out=products)
     else:
-        product = matrix @ stack.swapaxes(0, 1).reshape(matrix.shape[1], -1)
+        together = stack.swapaxes(0, 1).reshape(matrix.shape[1], -1)
+        product = scratch("product", (len(matrix), together.shape[1]), matrix.dtype)
+        np.matmul(matrix, together, out=product)
         products[:] = product.reshape(len(matrix), len(stack), -1).swapaxes(0, 1)
 
 
@@ -312,7 +330,7 @@ def _parts_by_channels(maps: Array, filters: Array, channels: int) -> Iterator[P
 
 def _slices(count: int, size: tuple[int, ...]) -> Iterator[slice]:
     """Cut so many maps of a size into parts."""
-    step = max(1, MAPS // (size[0] * size[1]))
+    step = max(1, MAPS // prod(size))
     for first in range(0, count, step):
         yield slice(first, min(first + step, count))
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["from above", "atoms", "pixels"]
 
-# Seconds, for the compiled engine in float32 with two threads; benchmarks/test_planner.py compares.
+# Seconds, for the compiled engine in float32 with two threads; benchmarks/planner.py compares.
 MULTIPLY_ADD = 1.1e-11
 """in a product"""
 LONG = 1.0e-9
@@ -97,6 +97,8 @@ class Ways:
 
     def __init__(self, net: Network, unpool: Method, itemsize: int) -> None:
         self.net, self.itemsize = net, itemsize
+        self.shapes = {number: picture_shapes(net, number) for number in net.decodable}
+        self.fields = {n: receptive_field(net, n) for n in range(1, len(net) + 1)}
         pools = {n: layer for n, layer in enumerate(net, 1) if isinstance(layer, Pool)}
         bordered = [n for n, pool in pools.items() if not commutes_with_shifts(pool, unpool)]
         self.first_pool = min(pools, default=len(net))
@@ -105,7 +107,7 @@ class Ways:
     def all_to(self, layer: int, count: int) -> Iterator[Way]:
         """Return every way to `count` filters of a layer."""
         yield self.from_above(layer, count)
-        shapes = picture_shapes(self.net, layer)
+        shapes = self.shapes[layer]
         for boundary in range(1, layer):
             above = self.net[boundary + 1]
             if not isinstance(above, Conv | Pool):
@@ -123,8 +125,8 @@ class Ways:
 
     def _by_atoms(self, layer: int, count: int, boundary: int) -> Way:
         cost, largest = self._down(layer, boundary)
-        shape = picture_shapes(self.net, layer)[layer - 1 - boundary]
-        field = receptive_field(self.net, boundary).size
+        shape = self.shapes[layer][layer - 1 - boundary]
+        field = self.fields[boundary].size
         bank = self._bank_below(boundary)
         cost += _substitution(shape, self.net.channels[0], field)
         held = shape[0] * self.net.channels[0] * prod(field)
@@ -146,7 +148,7 @@ class Ways:
 
     def _by_pixels(self, layer: int, count: int, boundary: int) -> Way:
         cost, largest = self._down(layer, boundary)
-        channels, *size = picture_shapes(self.net, layer)[layer - 1 - boundary]
+        channels, *size = self.shapes[layer][layer - 1 - boundary]
         pixels = (channels * prod(size), 1, 1)
         cost += _substitution(pixels, self.net.channels[0], self._size(layer))
         found, held = self._every_pixel(boundary, (size[0], size[1]))
@@ -184,11 +186,11 @@ class Ways:
         return max((n for n in self.net.decodable if n <= boundary), default=0)
 
     def _size(self, layer: int) -> Pair:
-        return receptive_field(self.net, layer).size
+        return self.fields[layer].size
 
     def _down(self, layer: int, boundary: int) -> tuple[Cost, int]:
         """Count, for one filter, the way down to a boundary, and its largest picture's numbers."""
-        shapes = picture_shapes(self.net, layer)[: layer - boundary]
+        shapes = self.shapes[layer][: layer - boundary]
         cost = Cost()
         for number, maps, below in zip(
             range(layer - 1, boundary, -1), shapes, shapes[1:], strict=False
@@ -227,7 +229,7 @@ class Ways:
                 peak = max(peak, channels * self.net.channels[number] * prod(paths))
                 top, filters = number - 1, (1, 1)
         pictures = channels * self.net.channels[0]
-        field = receptive_field(self.net, boundary)
+        field = self.fields[boundary]
         rows, columns = (
             n * ((n - 1) * jump + whole)
             for n, jump, whole in zip(size, field.stride, field.size, strict=True)

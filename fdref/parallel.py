@@ -12,11 +12,16 @@ from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cache
-from threading import RLock
+from math import prod
+from threading import RLock, local
 from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+
+    from fdref.arrays import Array
 
 Part = TypeVar("Part")
 
@@ -47,6 +52,21 @@ def each(work: Callable[[Part], None], parts: Iterable[Part]) -> None:
             for helper in helpers:
                 helper.result()
 
+
+def scratch(purpose: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """Return an array of this thread's own, filled with anything, until it asks for the next.
+
+    Memory fresh from the system is cleared page by page, which takes longer than most products.
+    """
+    size = prod(shape) * dtype.itemsize
+    kept: dict[str, Any] = _scratch.__dict__
+    if purpose not in kept or kept[purpose].nbytes < size:
+        kept[purpose] = np.empty(size, np.uint8)
+    array: Array = kept[purpose][:size].view(dtype).reshape(shape)
+    return array
+
+
+_scratch = local()
 
 _one_at_a_time = RLock()
 """Whoever else computed meanwhile would find BLAS limited, and might free it too early."""
