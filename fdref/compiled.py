@@ -44,7 +44,7 @@ MAPS = 2**17
 SMALL = 2**14
 """Numbers in a matrix that enlarges along both axes at once, up to which it does so sooner."""
 
-COUNTED = 2**16
+COUNTED = 2**14
 """Numbers among which zeros are counted."""
 
 STAMPS, PIXELS = 2**18, 2**9
@@ -89,7 +89,7 @@ def correlate(
         if bias is not None:
             found += bias
 
-    if images.shape[1:] == filters.shape[1:] and not any(pad):  # an image is its only patch
+    if _cover(images, filters, pad):
         each(fill_whole, _slices(len(images), images.shape[1:]))
     else:
         each(fill, _parts_by_rows(images, filters, size, slice(0, len(images))))
@@ -228,6 +228,8 @@ def filter_gradient(
     dilate: Pair,
 ) -> Array:
     """Multiply the gradient with the matrix of patches, and sum in an order of its own."""
+    if _cover(images, filters, pad):
+        return _whole_filter_gradient(images, gradient, filters)
     size = gradient.shape[2:]
     step = -(-len(images) // SUMS)
     sums = np.zeros((SUMS, *filters.shape), filters.dtype)
@@ -247,6 +249,18 @@ def filter_gradient(
 
     each(add, range(SUMS))
     return np.add.reduce(sums)
+
+
+def _whole_filter_gradient(images: Array, gradient: Array, filters: Array) -> Array:
+    """Do so where an image is its only patch."""
+    result = np.empty_like(filters)
+    by_image, delta = (array.reshape(len(images), -1) for array in (images, gradient))
+
+    def fill(part: slice) -> None:
+        np.matmul(delta[:, part].T, by_image, out=result[part].reshape(-1, by_image.shape[1]))
+
+    each(fill, _slices(len(filters), filters.shape[1:]))
+    return result
 
 
 def pool_gradient(
@@ -287,6 +301,11 @@ def _patches(
     columns = scratch("columns", (channels, *taps, len(images), *size), images.dtype)
     kernels.gather_patches(images, columns, stride, (pad[0], pad[2]), dilate, rows.start)
     return columns.reshape(channels * taps[0] * taps[1], len(images), -1)
+
+
+def _cover(images: Array, filters: Array, pad: Margins) -> bool:
+    """Tell whether filters are as large as the images: each image is its only patch."""
+    return images.shape[1:] == filters.shape[1:] and not any(pad)
 
 
 def _multiply(matrix: Array, stack: Array, products: Array) -> None:
@@ -348,9 +367,12 @@ def _is_sparse(maps: Array) -> bool:
     """Tell whether scattering pixel by pixel beats a product over all channels.
 
     Measured with 1 to 512 channels: a product takes as long as one pixel in every fourth position,
-    and one more for every 200 channels. The first maps speak for all: counting takes its time.
+    and one more for every 200 channels. The first maps speak for all, since counting takes its
+    time; small ones are multiplied before they are counted.
     """
-    some = maps[: max(1, COUNTED // maps[0].size)] if maps.size else maps
+    if maps.size < COUNTED:
+        return False
+    some = maps[: max(1, COUNTED // maps[0].size)]
     positions = len(some) * maps.shape[2] * maps.shape[3]
     return bool(np.count_nonzero(some) < positions * (0.25 + maps.shape[1] / 200))
 

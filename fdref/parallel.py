@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from functools import cache
 from math import prod
 from threading import RLock, local
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
 
     from fdref.arrays import Array
 
@@ -29,28 +28,42 @@ Part = TypeVar("Part")
 def each(work: Callable[[Part], None], parts: Iterable[Part]) -> None:
     """Do the work on every part; after an error those that nobody has begun are left out."""
     waiting = deque(parts)
-
-    def take_turns() -> None:
-        while waiting:
-            try:
-                part = waiting.popleft()
-            except IndexError:  # somebody else was quicker
-                return
-            work(part)
-
-    def help_out() -> None:
-        with _one_blas_thread():
-            take_turns()
-
-    with _one_at_a_time, _one_blas_thread() as threads:
-        others = min(threads, len(waiting)) - 1
-        helpers = [_pool(threads - 1).submit(help_out) for _ in range(others)]
+    with _one_at_a_time:
+        threads = _limit_blas()
         try:
-            take_turns()
+            helpers = min(threads, len(waiting)) - 1
+            if helpers > 0:
+                _share(work, waiting, helpers, threads - 1)
+            else:
+                _take_turns(work, waiting)
         finally:
-            waiting.clear()
-            for helper in helpers:
-                helper.result()
+            _free_blas(threads)
+
+
+def _share(work: Callable[[Part], None], waiting: deque[Part], helpers: int, most: int) -> None:
+    def help_out() -> None:
+        threads = _limit_blas()
+        try:
+            _take_turns(work, waiting)
+        finally:
+            _free_blas(threads)
+
+    helping = [_pool(most).submit(help_out) for _ in range(helpers)]
+    try:
+        _take_turns(work, waiting)
+    finally:
+        waiting.clear()
+        for helper in helping:
+            helper.result()
+
+
+def _take_turns(work: Callable[[Part], None], waiting: deque[Part]) -> None:
+    while waiting:
+        try:
+            part = waiting.popleft()
+        except IndexError:  # somebody else was quicker
+            return
+        work(part)
 
 
 def scratch(purpose: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
@@ -72,23 +85,23 @@ _one_at_a_time = RLock()
 """Whoever else computed meanwhile would find BLAS limited, and might free it too early."""
 
 
-@contextmanager
-def _one_blas_thread() -> Iterator[int]:
-    """Keep BLAS to one thread, four times as fast as `threadpool_limits`; give how many it had.
+def _limit_blas() -> int:
+    """Keep BLAS to one thread, four times as soon as `threadpool_limits`; return how many it had.
 
     The limit is the calling thread's own where BLAS is built on OpenMP, and everybody's elsewhere;
     there nobody but the first who sets it can set it, until that one lets go.
     """
     library = blas()
-    before = 1 if library is None else library.num_threads
-    if before == 1:
-        yield 1
-        return
-    library.set_num_threads(1)
-    try:
-        yield before
-    finally:
-        library.set_num_threads(before)
+    before: int = 1 if library is None else library.num_threads
+    if before > 1:
+        library.set_num_threads(1)
+    return before
+
+
+def _free_blas(threads: int) -> None:
+    library = blas()
+    if threads > 1:
+        library.set_num_threads(threads)
         if hasattr(library, "clear_controlling_thread"):
             library.clear_controlling_thread()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numba.extending import register_jitable
 
 from fdref.kernels.jit import compiled
 
@@ -30,6 +31,9 @@ def enlarge(
     columns likewise.
     """
     width = maps.shape[2]
+    if row_weights.shape[1] == column_weights.shape[1] == 1:
+        _repeat(maps, row_starts, column_starts, origin, pictures)
+        return
     blended = np.empty(width, maps.dtype)
     for m in range(len(maps)):
         for y in range(row_starts.size):
@@ -46,3 +50,20 @@ def enlarge(
                 for t in range(1, column_weights.shape[1]):
                     value += column_weights[x, t] * blended[start + t]
                 target[origin[1] + x] = value
+
+
+@register_jitable
+def _repeat(
+    maps: Array,
+    row_starts: NDArray[np.int64],
+    column_starts: NDArray[np.int64],
+    origin: tuple[int, int],
+    pictures: Array,
+) -> None:
+    """Do so where every number of the result is one of the maps'."""
+    for m in range(len(maps)):
+        for y in range(row_starts.size):
+            row = maps[m, row_starts[y]]
+            target = pictures[m, origin[0] + y, origin[1] :]
+            for x in range(column_starts.size):
+                target[x] = row[column_starts[x]]
