@@ -159,7 +159,6 @@ def _stamp(maps: Array, filters: Array, pictures: Array, stride: Pair, dilate: P
     """
     (count, _, *size), (_, own, height, width) = maps.shape, filters.shape
     share = len(filters) * own // pictures.shape[1]
-    pixels = np.ascontiguousarray(maps.transpose(0, 2, 3, 1))
     each_map = size[0] * size[1]
     step = min(count, max(1, max(PIXELS, STAMPS // (height * width)) // each_map))
     rows = min(height, max(1, STAMPS // (step * each_map * width)))
@@ -168,7 +167,10 @@ def _stamp(maps: Array, filters: Array, pictures: Array, stride: Pair, dilate: P
         block, channels = part
         group, c = divmod(channels.start, own)
         filter_set = slice(group * share, (group + 1) * share)
-        values = pixels[block, :, :, filter_set].reshape(-1, share)
+        pixels = maps[block, filter_set].transpose(0, 2, 3, 1)
+        values = scratch("values", pixels.shape, maps.dtype)
+        values[:] = pixels
+        values = values.reshape(-1, share)
         for top in range(0, height, rows):
             weights = filters[filter_set, c, top : top + rows].reshape(share, -1)
             stamps = scratch("stamps", (len(values), weights.shape[1]), maps.dtype)
