@@ -14,15 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from peers import TASKS, Task, deviation
+from peers import TASKS, Task
+from sides import OURS, best_batch, check, describe, prepare
 
 import fdref
 
 if TYPE_CHECKING:
-    from peers import Run
     from pytest_benchmark.fixture import BenchmarkFixture
 
-OURS = "fdref"
 CASES = [(task, who) for task in TASKS if task.timed for who in (OURS, *task.peers)]
 
 COMMANDS = {
@@ -38,9 +37,10 @@ COMMANDS = {
 )
 def test_computation(benchmark: BenchmarkFixture, task: Task, who: str) -> None:
     try:
-        run = prepare(task, who, "float32")
+        batch = None if who == OURS else best_batch(task, who, choose=benchmark.enabled)
+        run = prepare(task, who, "float32", batch)
         if who != OURS:
-            check(task, who)
+            check(task, who, batch)
     except ModuleNotFoundError as error:
         pytest.skip(f"{error.name} is not installed")
     describe(benchmark, task.name, who)
@@ -63,24 +63,3 @@ def test_command(benchmark: BenchmarkFixture, name: str, who: str, tmp_path: Pat
 
     describe(benchmark, name, who)
     benchmark.pedantic(run, rounds=5, warmup_rounds=1)
-
-
-def prepare(task: Task, who: str, dtype: str) -> Run:
-    """Return what is to be run by us or by a peer."""
-    arguments = task.arguments(dtype)
-    if who == OURS:
-        return lambda: task.ours(**arguments, engine="compiled")
-    return task.prepare(who, arguments)
-
-
-def check(task: Task, who: str) -> None:
-    """Nothing is timed that is not equal."""
-    dtype = task.precisions[0]
-    ours, theirs = prepare(task, OURS, dtype)(), prepare(task, who, dtype)()
-    assert deviation(ours, theirs) <= task.tolerance(dtype), task.why
-
-
-def describe(benchmark: BenchmarkFixture, name: str, who: str) -> None:
-    """Tell the report what is timed, and stand beside whoever does the same."""
-    benchmark.group = name
-    benchmark.extra_info["who"] = who

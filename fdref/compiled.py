@@ -250,7 +250,8 @@ def filter_gradient(
                 sums[number, filter_set] += pairs.reshape(-1, *filters.shape[1:])
 
     each(add, range(SUMS))
-    return np.add.reduce(sums)
+    result: Array = sums.sum(axis=0)
+    return result
 
 
 def _whole_filter_gradient(images: Array, gradient: Array, filters: Array) -> Array:

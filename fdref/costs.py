@@ -26,14 +26,16 @@ if TYPE_CHECKING:
 Kind = Literal["from above", "atoms", "pixels"]
 
 # Seconds, for the compiled engine in float32 with two threads; benchmarks/planner.py compares.
-MULTIPLY_ADD = 1.1e-11
+MULTIPLY_ADD = 1.4e-11
 """in a product"""
 LONG = 1.0e-9
 """to write a number of a product and add it where it belongs, in the long rows of atoms"""
-SHORT = 2.5e-9
+SHORT = 1.6e-9
 """the same in the short rows on the way down; also to enlarge a picture by a pixel"""
-CALL = 5e-5
+CALL = 6e-5
 """for an operation, however small"""
+ONCE = 8e-5
+"""to set out at all"""
 
 
 @dataclass(frozen=True)
@@ -168,7 +170,7 @@ class Ways:
         bank: int = 0,
     ) -> Way:
         memory = (held + 4 * largest) * self.itemsize  # a picture, the next one, the products
-        seconds = cost.seconds(self.itemsize) + CALL  # to set out at all
+        seconds = cost.seconds(self.itemsize) + ONCE
         result = self.net.channels[0] * prod(self._size(layer))
         return Way(layer, count, kind, boundary, bank, cost, seconds, memory, largest, result)
 
@@ -235,7 +237,8 @@ class Ways:
             for n, jump, whole in zip(size, field.stride, field.size, strict=True)
         )
         products = pictures * columns * paths[0] * (paths[1] + rows)
-        return cost + Cost(products, short=pictures * rows * columns, calls=10), peak
+        numbers = pictures * rows * columns
+        return cost + Cost(products, short=3 * numbers, calls=10), peak  # made, and put in order
 
 
 def _substitution(maps: tuple[int, int, int], channels: int, taps: Pair, groups: int = 1) -> Cost:

@@ -10,7 +10,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from fdref import BatchNorm, Conv, Dropout, Normalize, Pool, ReLU, Softmax
 from fdref.geometry import pair
-from peers import THREADS
+from peers.task import THREADS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from fdref.layers import Layer
 
     Run = Callable[[], Any]
+    Session = Callable[[Array], list[Array]]
 
 OPSET, IR = 17, 8  # old enough for every runtime that we claim to work with
 
@@ -69,15 +70,17 @@ def layer_output(layer: Layer, x: Array) -> Run:
 
 def forward(net: Network, x: Array) -> Run:
     run = _chain(net, x, every=True)
-    return lambda: [x, *run()]
+    return lambda: [x, *run(x)]
 
 
-def probabilities(net: Network, x: Array) -> Run:
-    run = _chain(net, x, every=False)
-    return lambda: run()[0]
+def probabilities(net: Network, x: Array, batch: int | None = None) -> Run:
+    run = _chain(net, x[:batch], every=False)
+    step = batch or len(x)
+    chunks = [x[first : first + step] for first in range(0, len(x), step)]
+    return lambda: np.concatenate([run(chunk)[0] for chunk in chunks])
 
 
-def _chain(net: Network, x: Array, *, every: bool) -> Callable[[], list[Array]]:
+def _chain(net: Network, x: Array, *, every: bool) -> Session:
     nodes, initializers, names = [], {}, ["input"]
     for number, layer in enumerate(net, 1):
         operator, constants, attributes = _node(layer, net.channels[number - 1])
@@ -94,12 +97,12 @@ def _one_node(x: Array, operator: str, constants: Sequence[Array | None], **attr
     inputs = [str(n) if str(n) in given else "" for n in range(len(constants))]
     node = helper.make_node(operator, ["input", *inputs], ["output"], **attributes)
     run = _session([node], given, ["output"], x)
-    return lambda: run()[0]
+    return lambda: run(x)[0]
 
 
 def _session(
     nodes: Sequence[NodeProto], initializers: dict[str, Array], outputs: Sequence[str], x: Array
-) -> Callable[[], list[Array]]:
+) -> Session:
     kind = TensorProto.FLOAT
     graph = helper.make_graph(
         nodes,
@@ -114,7 +117,7 @@ def _session(
     session = onnxruntime.InferenceSession(
         model.SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
-    return lambda: session.run(None, {"input": x})
+    return lambda images: session.run(None, {"input": images})
 
 
 def _node(layer: Layer, channels: int) -> tuple[str, list[Array], dict[str, Any]]:

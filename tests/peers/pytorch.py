@@ -11,7 +11,7 @@ from torch.nn import functional as F  # noqa: N812 - its name everywhere
 
 from fdref import BatchNorm, Conv, Normalize, Pool, ReLU, Softmax, receptive_field
 from fdref.weights.training import BATCH, DECAY, MOMENTUM, RATE, average_image, lenet
-from peers import THREADS
+from peers.task import THREADS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -63,16 +63,16 @@ def forward(net: Network, x: Array) -> Run:
     return _inference(_forward, net, torch.tensor(x), [_weights(layer) for layer in net])
 
 
-def probabilities(net: Network, x: Array) -> Run:
+def probabilities(net: Network, x: Array, batch: int | None = None) -> Run:
     images, weights = torch.tensor(x), [_weights(layer) for layer in net]
 
-    def run() -> Tensor:
-        y = images
+    def some(chosen: slice) -> Tensor:
+        y = images[chosen]
         for layer, own in zip(net, weights, strict=True):
             y = _apply(layer, y, own)
         return y
 
-    return _inference(run)
+    return _inference(_in_batches, some, len(x), batch)
 
 
 def filter_gradient(layer: Conv, x: Array, gradient: Array) -> Run:
@@ -99,18 +99,23 @@ def gradients(net: Network, x: Array, labels: Array) -> Run:
     return run
 
 
-def decode(net: Network, layer: int, filters: Sequence[int], unpool: str) -> Run:
+def decode(
+    net: Network, layer: int, filters: Sequence[int], unpool: str, batch: int | None = None
+) -> Run:
     weights = [_weights(own) for own in net]
-    return _inference(_decode, net, weights, layer, list(filters), unpool)
+
+    def some(chosen: slice) -> Tensor:
+        own = filters[chosen]
+        index = slice(own.start, own.stop) if isinstance(own, range) else list(own)
+        return _decode(net, weights, layer, index, unpool)
+
+    return _inference(_in_batches, some, len(filters), batch)
 
 
-def decode_all(net: Network, unpool: str) -> Run:
-    weights = [_weights(layer) for layer in net]
-
-    def run() -> list[Tensor]:
-        return [_decode(net, weights, number, slice(None), unpool) for number in net.decodable]
-
-    return _inference(run)
+def decode_all(net: Network, unpool: str, batch: int | None = None) -> Run:
+    counts = {number: range(net.channels[number]) for number in net.decodable}
+    runs = [decode(net, number, every, unpool, batch) for number, every in counts.items()]
+    return lambda: [run() for run in runs]
 
 
 def evaluation_errors(net: Network, x: Array, layers: Sequence[int], unpool: str) -> Run:
@@ -156,6 +161,12 @@ def train_epoch(run: Training, digits: Digits) -> Run:
         return [w.detach() for w in trained]
 
     return epoch
+
+
+def _in_batches(some: Callable[[slice], Tensor], count: int, batch: int | None) -> Tensor:
+    if batch is None or batch >= count:
+        return some(slice(None))
+    return torch.cat([some(slice(first, first + batch)) for first in range(0, count, batch)])
 
 
 def _inference(function: Callable[..., Any], *arguments: Any) -> Run:

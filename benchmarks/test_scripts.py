@@ -1,0 +1,176 @@
+"""The scripts measure, add up and report what they say; no figure is expected of them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from itertools import pairwise
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+import cost_curves
+import fit_costs
+import numpy as np
+import planner
+import pytest
+import report
+import speed_report
+import ways
+from matplotlib.image import imread
+
+import fdref
+from fdref.costs import Ways
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What planner.py writes."""
+    folder = tmp_path_factory.mktemp("planner")
+    with pytest.MonkeyPatch.context() as patch:
+        arguments = ["--quick", str(folder / "planner.json"), "--picture", str(folder / "a.png")]
+        patch.setattr(sys, "argv", ["planner.py", *arguments])
+        planner.main()
+    assert imread(folder / "a.png").ndim == 3
+    return folder / "planner.json"
+
+
+@pytest.mark.large
+def test_every_way_is_gone_and_every_plan_compared(measured: Path) -> None:
+    found, net = json.loads(measured.read_text()), fdref.load()
+    for unpool in fdref.resize.METHODS:
+        counts = [(3, 1), (3, 6), (5, 1), (5, 62), (7, 1), (7, 2)]
+        counts += [(layer, net.channels[layer]) for layer in net.decodable]
+        expected = {
+            (way.layer, way.filters, way.kind, way.boundary)
+            for layer, count in counts
+            for way in Ways(net, unpool, 4).all_to(layer, count)
+        }
+        rows = [way for way in found["ways"] if way["unpool"] == unpool]
+        names = ("layer", "filters", "kind", "boundary")
+        assert {tuple(way[name] for name in names) for way in rows} == expected
+        assert all(way["measured"] > 0 for way in rows)
+        assert sum(way["chosen"] for way in rows) >= len(net.decodable)
+    assert len(found["cases"]) == 3 * 10
+    assert all(case["regret"] >= 1 for case in found["cases"])
+
+
+def test_the_fastest_plan_is_put_together_from_all_ways() -> None:
+    """Where a bank takes longer than it saves, the way that stands on it is none."""
+    net = fdref.load()
+    timed: planner.Measured = {
+        (layer, count): [
+            ways.Timed(way, cost[way.kind, way.boundary])
+            for way in Ways(net, "nearest", 4).all_to(layer, count)
+            if (way.kind, way.boundary) in cost
+        ]
+        for layer, count, cost in [
+            (1, 20, {("from above", 0): 1.0}),
+            (3, 50, {("from above", 0): 9.0, ("atoms", 2): 5.0}),
+            (5, 9, {("from above", 0): 20.0, ("atoms", 2): 18.5, ("atoms", 4): 10.0}),
+        ]
+    }
+    best = planner.fastest(net, planner.Case("some", {5: 9}), timed)
+    assert {planner.name_of(way) for way in best} == {"5 atoms 4", "3 atoms 2", "1 from above"}
+    timed[3, 50] = [ways.Timed(timed[3, 50][0].way, 9.6)]
+    best = planner.fastest(net, planner.Case("some", {5: 9}), timed)
+    assert {planner.name_of(way) for way in best} == {"5 atoms 2", "1 from above"}
+
+
+def test_a_run_that_is_given_up_is_taken_to_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two filters are ready after 3 seconds, two more every second: 100 after 52."""
+    clock = iter([0.0, 3.0, *range(4, 100)])
+    monkeypatch.setattr(ways, "perf_counter", lambda: float(next(clock)))
+    blocks = (SimpleNamespace(pictures=np.zeros((2, 1, 1, 1))) for _ in range(50))
+    assert ways.seconds(blocks, 100, patience=3.5) == 52
+
+
+def test_constants_are_found_again() -> None:
+    """Ways that take exactly what other constants say."""
+    rng = np.random.default_rng(0)
+    counts = np.exp(rng.uniform(-5, 5, (80, len(fit_costs.COUNTED)))) / fit_costs.constants()
+    known = rng.uniform(0.3, 3, len(fit_costs.COUNTED)) * fit_costs.constants()
+    rows = [
+        {"cost": dict(zip(fit_costs.COUNTED, row, strict=True))}
+        | {"estimated": row @ fit_costs.constants() + 5e-5, "measured": row @ known + 2e-4}
+        for row in counts
+    ]
+    columns, once = fit_costs.counted(rows)
+    assert once == pytest.approx(5e-5)
+    times = np.array([row["measured"] for row in rows])
+    start = np.array([*fit_costs.constants(), once])
+    assert fit_costs.fitted(columns, times, start) == pytest.approx([*known, 2e-4], rel=1e-3)
+
+
+@pytest.mark.large
+def test_curves_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    arguments = ["--quick", "--picture", str(tmp_path / "curves.png")]
+    monkeypatch.setattr(sys, "argv", ["cost_curves.py", *arguments])
+    cost_curves.main()
+    assert imread(tmp_path / "curves.png").ndim == 3
+
+
+def test_memory_is_measured_beside_the_result() -> None:
+    net = fdref.load()
+    (way,) = (way for way in Ways(net, "nearest", 4).all_to(7, 10) if way.kind == "from above")
+    found = cost_curves.peak(net, {7: range(10)}, (way,))
+    assert 10 * 50 * 8 * 8 * 4 < found < 2**24  # it holds at least a picture of each filter
+
+
+def test_the_readme_is_written_between_its_markers(
+    tmp_path: Path, measured: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readme, speed = tmp_path / "README.md", tmp_path / "speed.json"
+    parts = ["a", "<!-- benchmarks -->", "old", "<!-- /benchmarks -->", "b"]
+    readme.write_text("\n".join([*parts, "<!-- planner -->", "<!-- /planner -->", "c"]))
+    speed.write_text(json.dumps(MEASURED))
+    arguments = [str(speed), str(measured), "--readme", str(readme), "--pictures", str(tmp_path)]
+    monkeypatch.setattr(sys, "argv", ["report.py", *arguments])
+    report.main()
+    page = readme.read_text()
+    assert "old" not in page
+    assert page.startswith("a\n<!-- benchmarks -->\n|  | fdref | against PyTorch |")
+    assert "| decode: much | 2 s | 8.0 |" in page  # half of it took PyTorch 8 seconds
+    assert (
+        "| its products alone: 3e+09 multiply-adds, 2 to 8 GFLOPS layer by layer | 1.5 s |" in page
+    )
+    assert "| decoding against the products alone | 0.75 |" in page
+    assert "| its result, 400 MB, copied at 4.0 GB/s | 100 ms |" in page
+    assert all(first < last for first, last in pairwise(map(page.index, ("b\n", "LeNet", "\nc"))))
+    assert {path.name for path in tmp_path.glob("*.png")} == {"ratios.png", "planner.png"}
+
+
+def test_without_vgg_there_is_no_table_of_bounds() -> None:
+    assert not speed_report.bounds(MEASURED["benchmarks"][:1])
+
+
+def entry(group: str, who: str, median: float, **extra: object) -> dict[str, Any]:
+    return {"group": group, "extra_info": {"who": who, **extra}, "stats": {"median": median}}
+
+
+MEASURED: dict[str, Any] = {
+    "datetime": "2026-01-02T03:04:05",
+    "machine_info": {
+        "cpu": {},
+        "machine": "abacus",
+        "python_version": "3.11",
+        "threads": 2,
+        "versions": {"numpy": "2"},
+    },
+    "benchmarks": [
+        entry("decode: much", "fdref", 2.0),
+        entry("decode: much", "PyTorch", 8.0, times=2),
+        entry(
+            "decode: all",
+            "fdref",
+            2.0,
+            products=[[1e9, 1.0], [2e9, 0.5]],
+            alone=1.5,
+            result=4e8,
+            peak=1e9,
+        ),
+        entry("copy", "a copy", 0.1, copied=4e8),
+    ],
+}

@@ -1,0 +1,138 @@
+"""How long each way to decoded filters takes, gone by itself on a bank that is there already."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from functools import partial
+from statistics import median
+from time import perf_counter
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+import fdref
+from fdref.blocks import Decoder
+from fdref.costs import Ways
+from fdref.engine import engine_named
+from fdref.planning import Plan
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from fdref import Network
+    from fdref.arrays import Array
+    from fdref.blocks import Found, Wanted
+    from fdref.costs import Way
+    from fdref.resize import Method
+
+Key = TypeVar("Key")
+
+MEMORY = 2**29
+"""Bytes beside the result, for the planner and for the ways measured."""
+EQUAL = 1e-4
+"""What is timed leads to the same filters: in float32, relative to the largest pixel."""
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How often and how long something is measured."""
+
+    rounds: int = 9
+    least: int = 2
+    """rounds after the first, even of what takes longer than the budget"""
+    budget: float = 0.7
+    """seconds for all rounds of all ways to the same filters"""
+    patience: float = 2.0
+    """seconds after which a run is given up; the rest is taken to go on as it went"""
+    hopeless: float = 4.0
+    """times as long as the fastest: not measured again, unless it takes no time at all"""
+
+    def all_alike(self) -> Pace:
+        """Measure the slower as often as the fastest."""
+        return replace(self, hopeless=np.inf)
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A way, and the median time of going it."""
+
+    way: Way
+    seconds: float
+
+
+@dataclass
+class Stopwatch:
+    """Times ways through one network."""
+
+    net: Network
+    unpool: Method
+    pace: Pace = Pace()
+    banks: dict[int, Array] = field(default_factory=dict)
+    """What ways stand on."""
+    checked: set[tuple[int, str, int]] = field(default_factory=set)
+    """Layer, kind and boundary of the ways that were seen to lead to the right filter."""
+
+    def time(self, ways: Sequence[Way]) -> list[Timed]:
+        """Time ways to the same filters, one after the other in every round."""
+        for way in ways:
+            if (way.layer, way.kind, way.boundary) not in self.checked:
+                self._check(way)
+        runs = {way: partial(self._seconds, way) for way in ways}
+        return [Timed(way, taken) for way, taken in in_turn(runs, self.pace).items()]
+
+    def _check(self, way: Way) -> None:
+        """Decode one filter, which also compiles and warms what is to be timed."""
+        expected = fdref.decode(self.net, way.layer, [0], self.unpool)
+        found = next(iter(self._decoder(way, range(1)))).pictures
+        assert abs(found - expected).max() <= EQUAL * abs(expected).max(), way
+        self.checked.add((way.layer, way.kind, way.boundary))
+
+    def _seconds(self, way: Way) -> float:
+        return seconds(self._decoder(way, range(way.filters)), way.filters, self.pace.patience)
+
+    def _decoder(self, way: Way, filters: range) -> Decoder:
+        if not way.bank:
+            return decoder(self.net, {way.layer: filters}, (way,), self.unpool)
+        if way.bank not in self.banks:
+            self.banks[way.bank] = fdref.decode(self.net, way.bank, unpool=self.unpool)
+        count = self.net.channels[way.bank]
+        below = Ways(self.net, self.unpool, self.net.dtype.itemsize).from_above(way.bank, count)
+        wanted = {way.bank: range(count), way.layer: filters}
+        found = {way.bank: (count, self.banks[way.bank])}
+        return decoder(self.net, wanted, (below, way), self.unpool, found)
+
+
+def decoder(
+    net: Network, wanted: Wanted, ways: Iterable[Way], unpool: Method, found: Found | None = None
+) -> Decoder:
+    """Return what goes these ways and no others."""
+    by_boundary = tuple(sorted(ways, key=lambda way: (way.boundary, way.layer)))
+    plan = Plan(by_boundary, (), MEMORY)
+    return Decoder(net, wanted, plan, unpool, engine_named("compiled"), found=found or {})
+
+
+def seconds(blocks: Decoder, count: int, patience: float = np.inf) -> float:
+    """Run, or give up after a while and extrapolate from the filters decoded until then."""
+    done, first, started = 0, (0, 0.0), perf_counter()
+    for block in blocks:
+        done += len(block.pictures)
+        taken = perf_counter() - started
+        first = first if first[0] else (done, taken)
+        if taken > patience and done < count:
+            per_filter = (taken - first[1]) / (done - first[0]) if done > first[0] else taken / done
+            return taken + per_filter * (count - done)
+    return perf_counter() - started
+
+
+def in_turn(runs: dict[Key, Callable[[], float]], pace: Pace) -> dict[Key, float]:
+    """Take the median of several rounds, in each of which every run has its turn."""
+    times = {key: [run()] for key, run in runs.items()}
+    fastest = min(found[0] for found in times.values())
+    started = perf_counter()
+    for number in range(pace.rounds - 1):
+        if number >= pace.least and perf_counter() > started + pace.budget:
+            break
+        for key, run in runs.items():
+            if times[key][0] < max(pace.hopeless * fastest, pace.budget / 100):
+                times[key].append(run())
+    return {key: median(found) for key, found in times.items()}
