@@ -9,7 +9,6 @@ everything, and hands over to `fdref.kernels`.
 from __future__ import annotations
 
 from functools import lru_cache
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,6 +16,7 @@ import numpy as np
 from fdref import kernels
 from fdref.geometry import extent, output_size, substituted_size
 from fdref.parallel import each, scratch
+from fdref.parts import BLOCK, by_channels, by_rows, in_slices
 from fdref.resize import matrix
 
 if TYPE_CHECKING:
@@ -26,20 +26,11 @@ if TYPE_CHECKING:
 
     from fdref.arrays import Array
     from fdref.geometry import Margins, Pair
+    from fdref.parts import Part
     from fdref.resize import Method
-
-    Part = tuple[slice, slice]
-    """Some pictures of a batch, and of each some rows or some channels."""
-
-BLOCK, LARGEST_BLOCK = 2**18, 2**22
-"""Numbers in the matrix of patches of a part: 1 MB in float32, which a core's own cache holds. More
-where there are more in the filters, so that they are not read for little, up to 16 MB."""
 
 NARROW = 32
 """Maps of fewer pixels are multiplied together, not each by itself."""
-
-MAPS = 2**17
-"""Numbers of the maps that are pooled or enlarged in one part."""
 
 SMALL = 2**14
 """Numbers in a matrix that enlarges along both axes at once, up to which it does so sooner."""
@@ -90,9 +81,9 @@ def correlate(
             found += bias
 
     if _cover(images, filters, pad):
-        each(fill_whole, _slices(len(images), images.shape[1:]))
+        each(fill_whole, in_slices(len(images), images.shape[1:]))
     else:
-        each(fill, _parts_by_rows(images, filters, size, slice(0, len(images))))
+        each(fill, by_rows(images, filters, size, slice(0, len(images))))
     return response
 
 
@@ -131,7 +122,7 @@ def _scatter(maps: Array, filters: Array, pictures: Array, stride: Pair, dilate:
         _multiply(weights.T, pixels, by_tap.swapaxes(0, 1))
         kernels.scatter_patches(columns, pictures[block], stride, dilate, channels.start)
 
-    each(fill, _parts_by_channels(maps, filters, pictures.shape[1]))
+    each(fill, by_channels(maps, filters, pictures.shape[1]))
 
 
 def _weigh(maps: Array, filters: Array, pictures: Array) -> None:
@@ -203,7 +194,7 @@ def unpool(maps: Array, stride: Pair, window: Pair, method: Method) -> Array:
             below = large[part].reshape(-1, both.shape[1])
             np.matmul(small[part].reshape(-1, len(both)), both, out=below)
 
-    each(fill, _slices(len(large), field))
+    each(fill, in_slices(len(large), field))
     return pictures
 
 
@@ -217,7 +208,7 @@ def pool(images: Array, window: Pair, stride: Pair, pad: Margins, method: str) -
     def fill(part: slice) -> None:
         loop(maps[part], results[part], *windows)
 
-    each(fill, _slices(len(maps), images.shape[2:]))
+    each(fill, in_slices(len(maps), images.shape[2:]))
     return pooled
 
 
@@ -238,7 +229,7 @@ def filter_gradient(
 
     def add(number: int) -> None:
         several = slice(number * step, min((number + 1) * step, len(images)))
-        for block, rows in _parts_by_rows(images, filters, size, several):
+        for block, rows in by_rows(images, filters, size, several):
             columns = _patches(images[block], filters, size[1], rows, stride, pad, dilate)
             columns = columns.reshape(len(columns), -1)
             delta = gradient[block][:, :, rows].swapaxes(0, 1)
@@ -262,7 +253,7 @@ def _whole_filter_gradient(images: Array, gradient: Array, filters: Array) -> Ar
     def fill(part: slice) -> None:
         np.matmul(delta[:, part].T, by_image, out=result[part].reshape(-1, by_image.shape[1]))
 
-    each(fill, _slices(len(filters), filters.shape[1:]))
+    each(fill, in_slices(len(filters), filters.shape[1:]))
     return result
 
 
@@ -285,7 +276,7 @@ def pool_gradient(
         else:
             kernels.average_pool_gradient(above[part], below[part], *windows)
 
-    each(fill, _slices(len(maps), images.shape[2:]))
+    each(fill, in_slices(len(maps), images.shape[2:]))
     return result
 
 
@@ -320,41 +311,6 @@ def _multiply(matrix: Array, stack: Array, products: Array) -> None:
         product = scratch("product", (len(matrix), together.shape[1]), matrix.dtype)
         np.matmul(matrix, together, out=product)
         products[:] = product.reshape(len(matrix), len(stack), -1).swapaxes(0, 1)
-
-
-def _parts_by_rows(images: Array, filters: Array, size: Pair, several: slice) -> Iterator[Part]:
-    """Cut several images into blocks, and images that are large by themselves by rows, too."""
-    row = images.shape[1] * filters.shape[2] * filters.shape[3] * size[1]
-    numbers = min(max(BLOCK, filters.size), LARGEST_BLOCK)
-    step, height = max(1, numbers // (row * size[0])), max(1, numbers // row)
-    for first in range(several.start, several.stop, step):
-        for top in range(0, size[0], height):
-            yield (
-                slice(first, min(first + step, several.stop)),
-                slice(top, min(top + height, size[0])),
-            )
-
-
-def _parts_by_channels(maps: Array, filters: Array, channels: int) -> Iterator[Part]:
-    """Cut pictures of so many channels into blocks, by groups, and where they are large further."""
-    own = filters.shape[1]
-    channel = filters.shape[2] * filters.shape[3] * maps.shape[2] * maps.shape[3]
-    numbers = min(max(BLOCK, filters.size), LARGEST_BLOCK)
-    step, depth = max(1, numbers // (channel * own)), min(own, max(1, BLOCK // channel))
-    for first in range(0, len(maps), step):
-        for group in range(0, channels, own):
-            for c in range(group, group + own, depth):
-                yield (
-                    slice(first, min(first + step, len(maps))),
-                    slice(c, min(c + depth, group + own)),
-                )
-
-
-def _slices(count: int, size: tuple[int, ...]) -> Iterator[slice]:
-    """Cut so many maps of a size into parts."""
-    step = max(1, MAPS // prod(size))
-    for first in range(0, count, step):
-        yield slice(first, min(first + step, count))
 
 
 def _groups(filters: Array, rows: int) -> Iterator[tuple[slice, slice]]:

@@ -16,7 +16,7 @@ from strategies import convs, pairs, seeds
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import fdref
-from fdref import compiled, parallel, reference
+from fdref import compiled, parallel, parts, reference
 from fdref.geometry import extent
 
 
@@ -158,7 +158,9 @@ def test_however_operations_are_cut_they_are_the_references(data, block, channel
     maps = reference.correlate(images, layer.filters, None, *steps)
     down = layer.stride, layer.dilate, channels // layer.filters.shape[1]
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("BLOCK", "LARGEST_BLOCK", "STAMPS", "PIXELS", "MAPS"):
+        for name in ("BLOCK", "LARGEST_BLOCK", "MAPS"):
+            patch.setattr(parts, name, block)
+        for name in ("STAMPS", "PIXELS"):
             patch.setattr(compiled, name, block)
         found = (
             compiled.correlate(images, layer.filters, None, *steps),
