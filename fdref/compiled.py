@@ -131,15 +131,16 @@ def _weigh(maps: Array, filters: Array, pictures: Array) -> None:
     share = len(filters) * own // pictures.shape[1]
 
     def fill(part: Part) -> None:
-        block, channels = part
+        channels, numbers = part
         filter_set = slice(channels.start // own * share, channels.stop // own * share)
-        values, weights = maps[block, filter_set, 0, 0], filters[filter_set].reshape(share, -1)
-        np.matmul(values, weights, out=pictures[block, channels].reshape(len(values), one))
+        weights = filters[filter_set].reshape(share, one)
+        below = pictures[:, channels].reshape(-1, one)
+        np.matmul(maps[:, filter_set, 0, 0], weights[:, numbers], out=below[:, numbers])
 
-    step = max(1, BLOCK // one)
-    blocks = [slice(first, first + step) for first in range(0, len(maps), step)]
+    step = max(NARROW, BLOCK // max(1, len(maps)))
     groups = [slice(c, c + own) for c in range(0, pictures.shape[1], own)]
-    each(fill, [(block, group) for block in blocks for group in groups])
+    numbers = [slice(first, first + step) for first in range(0, one, step)]
+    each(fill, [(group, several) for group in groups for several in numbers])
 
 
 def _stamp(maps: Array, filters: Array, pictures: Array, stride: Pair, dilate: Pair) -> None:

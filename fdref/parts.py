@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fdref.geometry import Pair
 
 Part = tuple[slice, slice]
-"""Some pictures of a batch, and of each some rows or some channels."""
+"""Some pictures and of each some rows or channels; or some channels and of each some numbers."""
 
 BLOCK, LARGEST_BLOCK = 2**18, 2**22
 """Numbers in the matrix of patches of a part: 1 MB in float32, which a core's own cache holds. More
