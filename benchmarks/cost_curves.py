@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -20,6 +21,7 @@ from planner_report import COLOURS
 from ways import MEMORY, Pace, decoder, in_turn, seconds
 
 import fdref
+from fdref import parallel
 from fdref.blocks import PICTURES
 from fdref.costs import Ways
 from fdref.planning import cheapest
@@ -92,7 +94,12 @@ def axes_of(width: int) -> list[Axis]:
     fields = [fdref.receptive_field(net, 7).size[0] for net in chains]
     return [
         Axis("ten convolutions deep", "filters", [Point(n, net, deep, n) for n in counts]),
-        Axis(f"{few} filters", "convolutions", [Point(n, net, layer, few) for n, layer in layers]),
+        Axis(
+            f"{few} filters",
+            "convolutions",
+            [Point(n, net, layer, few) for n, layer in layers],
+            "linear",
+        ),
         Axis(
             f"{few} filters of a fifth convolution",
             "pixels across the receptive field",
@@ -149,7 +156,17 @@ def memory(way: Way) -> int:
 
 
 def peak(net: Network, wanted: dict[int, range], ways: tuple[Way, ...]) -> int:
-    """Measure the bytes beside the result, which is forgotten block by block."""
+    """Measure the bytes beside the result, which is forgotten block by block.
+
+    Threads keep their scratch memory: it is counted by having it allocated anew, in new threads.
+    """
+    parallel._pool.cache_clear()  # noqa: SLF001 - nobody else need know
+    with ThreadPoolExecutor(1) as fresh:
+        return fresh.submit(peak_here, net, wanted, ways).result()
+
+
+def peak_here(net: Network, wanted: dict[int, range], ways: tuple[Way, ...]) -> int:
+    """Measure what is allocated from now on."""
     largest = 0
     tracemalloc.start()
     for block in decoder(net, wanted, ways, UNPOOL):
