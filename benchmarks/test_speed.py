@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from absence import absent
 from peers import TASKS, Task
 from sides import OURS, best_batch, check, describe, prepare
 
@@ -42,7 +43,7 @@ def test_computation(benchmark: BenchmarkFixture, task: Task, who: str) -> None:
         if who != OURS:
             check(task, who, batch)
     except ModuleNotFoundError as error:
-        pytest.skip(f"{error.name} is not installed")
+        absent("peers", f"{error.name} is not installed")
     describe(benchmark, task.name, who)
     benchmark(run)
 
@@ -51,7 +52,7 @@ def test_computation(benchmark: BenchmarkFixture, task: Task, who: str) -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_command(benchmark: BenchmarkFixture, name: str, who: str, tmp_path: Path) -> None:
     if who == "PyTorch" and find_spec("torch") is None:
-        pytest.skip("torch is not installed")
+        absent("peers", "torch is not installed")
     home = Path(fdref.__file__).parents[1]  # found there in a checkout that is not installed, too
     folders = (str(tmp_path / str(n)) for n in count())  # `fdref decode` overwrites nothing
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from absence import absent
 from networks import vgg
 from peers import Task
 from sides import OURS, best_batch, describe, prepare
@@ -79,7 +80,7 @@ def test_bank_with_pytorch(benchmark: BenchmarkFixture, net: Network) -> None:
         batch = best_batch(task, "PyTorch", choose=benchmark.enabled)
         run = prepare(task, "PyTorch", "float32", batch)
     except ModuleNotFoundError as error:
-        pytest.skip(f"{error.name} is not installed")
+        absent("peers", f"{error.name} is not installed")
     ours, theirs = prepare(every, OURS, "float32")(), run()
     task.check(ours[: len(theirs)], theirs, "float32")
     describe(benchmark, BANK, "PyTorch", times=len(ours) / len(theirs))

@@ -10,6 +10,7 @@ from time import sleep
 
 import numpy as np
 import pytest
+from absence import absent
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import convs, pairs, seeds
@@ -29,7 +30,7 @@ def threads():
 def two_threads():
     with threadpool_limits(2, user_api="blas"):
         if threads() != 2:
-            pytest.skip("NumPy's BLAS has one thread here, or does not let itself be asked")
+            absent("threads", "NumPy's BLAS has one thread, or does not let itself be asked")
         yield
 
 

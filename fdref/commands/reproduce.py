@@ -200,11 +200,11 @@ def check_labels(path: Path, net: Network, labels: Labels, count: int) -> Labels
 
 def describe(source: Path, net: Network, shown: Shown) -> dict[str, str]:
     """Say what is run, on what and where; not when, so that the same input gives the same file."""
+    from importlib.metadata import version  # noqa: PLC0415 - so that other commands are quick
+
     with source.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     size = " × ".join(map(str, shown.images.shape[1:]))
-    from importlib.metadata import version  # noqa: PLC0415 - so that other commands are quick
-
     libraries = ", ".join(f"{name} {version(name)}" for name in ("numpy", "numba"))
     return {
         "Method": "Rafegas & Vanrell, arXiv 1511.05084",
