@@ -11,17 +11,15 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 import fdref
-from fdref.blocks import Decoder
+from fdref.blocks import Plan
 from fdref.costs import Ways
-from fdref.engine import engine_named
-from fdref.planning import Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from fdref import Network
     from fdref.arrays import Array
-    from fdref.blocks import Found, Wanted
+    from fdref.blocks import Block, Found, Wanted
     from fdref.costs import Way
     from fdref.resize import Method
 
@@ -83,14 +81,14 @@ class Stopwatch:
     def _check(self, way: Way) -> None:
         """Decode one filter, which also compiles and warms what is to be timed."""
         expected = fdref.decode(self.net, way.layer, [0], self.unpool)
-        found = next(iter(self._decoder(way, range(1)))).pictures
+        found = next(self._decoder(way, range(1))).pictures
         assert abs(found - expected).max() <= EQUAL * abs(expected).max(), way
         self.checked.add((way.layer, way.kind, way.boundary))
 
     def _seconds(self, way: Way) -> float:
         return seconds(self._decoder(way, range(way.filters)), way.filters, self.pace.patience)
 
-    def _decoder(self, way: Way, filters: range) -> Decoder:
+    def _decoder(self, way: Way, filters: range) -> Iterator[Block]:
         if not way.bank:
             return decoder(self.net, {way.layer: filters}, (way,), self.unpool)
         if way.bank not in self.banks:
@@ -104,14 +102,13 @@ class Stopwatch:
 
 def decoder(
     net: Network, wanted: Wanted, ways: Iterable[Way], unpool: Method, found: Found | None = None
-) -> Decoder:
+) -> Iterator[Block]:
     """Return what goes these ways and no others."""
     by_boundary = tuple(sorted(ways, key=lambda way: (way.boundary, way.layer)))
-    plan = Plan(by_boundary, (), MEMORY)
-    return Decoder(net, wanted, plan, unpool, engine_named("compiled"), found=found or {})
+    return Plan(net, wanted, unpool, "compiled", MEMORY, by_boundary).blocks(found=found)
 
 
-def seconds(blocks: Decoder, count: int, patience: float = np.inf) -> float:
+def seconds(blocks: Iterator[Block], count: int, patience: float = np.inf) -> float:
     """Run, or give up after a while and extrapolate from the filters decoded until then."""
     done, first, started = 0, (0, 0.0), perf_counter()
     for block in blocks:

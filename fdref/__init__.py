@@ -14,6 +14,7 @@ from fdref.decoding import decode, decode_all
 from fdref.errors import ArgumentError, FdrefError, FileError, NetworkError
 from fdref.evaluation import Evaluation, evaluate, respond
 from fdref.forward_pass import forward
+from fdref.geometry import ReceptiveField
 from fdref.layers import (
     BatchNorm,
     Conv,
@@ -46,6 +47,7 @@ __all__ = [
     "Normalize",
     "Pool",
     "ReLU",
+    "ReceptiveField",
     "Softmax",
     "correlate",
     "decode",

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fdref.arguments import one_of, whole_number
+from fdref.engine import engine_named
 from fdref.from_above import one_layer_down, picture_shapes, top
 from fdref.from_below import atoms_above, contract, contract_each, every_pixel
 from fdref.network import receptive_field
+from fdref.planning import UNASKED, Choice, cheapest, from_above
+from fdref.resize import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -18,13 +22,15 @@ if TYPE_CHECKING:
     from fdref.costs import Way
     from fdref.engine import Engine
     from fdref.network import Network
-    from fdref.planning import Plan
     from fdref.resize import Method
 
     Wanted = Mapping[int, Sequence[int]]
     """{layer: numbers of its filters}"""
     Found = Mapping[int, tuple[int, Array]]
     """{layer: (how many of the filters asked for are decoded already, their pictures)}"""
+
+LARGEST = 2**31
+"""Numbers that a block may hold where nobody asks for less."""
 
 PICTURES = 2**24
 """Numbers that the pictures of a block of filters hold at most on their way down."""
@@ -42,41 +48,105 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Decoder:
-    """Decodes what a plan was made for; iterating over it yields blocks."""
+class Plan:
+    """What is to be decoded, and by which ways; iterating over it decodes, block by block.
+
+    The ways are chosen here, the shortest for the compiled engine, the paper's for the reference;
+    so they always belong to the network, the filters and the unpooling.
+
+    Parameters
+    ----------
+    net : Network
+    wanted : {layer: numbers of its filters}
+    unpool : "bicubic", "nearest" or "bilinear"
+    engine : "compiled" or "reference"
+    max_memory : int, optional
+        Bytes that may be taken beside the result; half of what is free by default.
+    ways : tuple of Way, optional
+        To be gone in place of the chosen ones: to measure them.
+
+    Raises
+    ------
+    ArgumentError
+        If pictures would be larger than any memory, or no way fits into the memory allowed.
+    """
 
     net: Network
     wanted: Wanted
-    plan: Plan
     unpool: Method
-    engine: Engine
-    largest: int = 2**31
-    """Numbers that a block may hold, if that is at least one filter's picture."""
-    found: Found = field(default_factory=dict)
-    """What need not be decoded again."""
+    engine: str
+    max_memory: int | None = None
+    ways: tuple[Way, ...] | None = None
+    choice: Choice = field(init=False)
+    operations: Engine = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        one_of(self.unpool, "unpool", METHODS)
+        limit = self.max_memory
+        if limit is not None:
+            limit = whole_number(limit, "max_memory", 1)
+        self.__dict__["operations"] = engine_named(self.engine)
+        counts = {number: len(indices) for number, indices in self.wanted.items() if len(indices)}
+        task = self.net, counts, self.unpool, self.dtype.itemsize
+        if self.ways is not None:
+            self.__dict__["choice"] = Choice(self.ways, (), UNASKED if limit is None else limit)
+        elif self.engine == "compiled":
+            self.__dict__["choice"] = cheapest(*task, limit)
+        else:
+            self.__dict__["choice"] = from_above(*task)
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Of the pictures."""
+        return self.operations.precision(self.net.dtype)
+
+    def __iter__(self) -> Iterator[Block]:
+        return self.blocks()
+
+    def blocks(self, largest: int = LARGEST, found: Found | None = None) -> Iterator[Block]:
+        """Decode.
+
+        Parameters
+        ----------
+        largest : int
+            Numbers that a block may hold, if that is at least one filter's picture.
+        found : {layer: (count, pictures)}, optional
+            What need not be decoded again.
+        """
+        return iter(_Decoder(self, largest, found or {}))
+
+
+@dataclass(frozen=True)
+class _Decoder:
+    """One run of a plan."""
+
+    plan: Plan
+    largest: int
+    found: Found
 
     def __iter__(self) -> Iterator[Block]:
         """Climb from the input; to every boundary, take the filters down that meet there."""
+        net, engine, choice = self.plan.net, self.plan.operations, self.plan.choice
         atoms, bank = None, 0
         banks: dict[int, Array] = {}
-        for boundary in range(len(self.net)):
-            if boundary in self.plan.kept:
+        for boundary in range(len(net)):
+            if boundary in choice.kept:
                 atoms, bank = banks.pop(boundary), boundary
-            elif any(way.bank == bank > 0 and way.boundary >= boundary for way in self.plan.ways):
+            elif any(way.bank == bank > 0 and way.boundary >= boundary for way in choice.ways):
                 assert atoms is not None  # noqa: S101 - there is a bank
-                jump = receptive_field(self.net, boundary - 1).stride
-                atoms = atoms_above(self.net, boundary, atoms, jump, self.engine)
+                jump = receptive_field(net, boundary - 1).stride
+                atoms = atoms_above(net, boundary, atoms, jump, engine)
             else:
                 atoms = None
-            for way in self.plan.ways:
+            for way in choice.ways:
                 if way.boundary == boundary:
                     yield from self._go(way, atoms, banks)
 
     def _go(self, way: Way, atoms: Array | None, banks: dict[int, Array]) -> Iterator[Block]:
         """Decode filters of a layer, or all of them if they are to be met above."""
-        asked: Sequence[int] = self.wanted.get(way.layer, ())
-        every = range(self.net.channels[way.layer])
-        kept = way.layer in self.plan.kept
+        asked: Sequence[int] = self.plan.wanted.get(way.layer, ())
+        every = range(self.plan.net.channels[way.layer])
+        kept = way.layer in self.plan.choice.kept
         indices = every if kept else asked
         done, bank = 0, None
         if way.layer in self.found and indices == asked:
@@ -100,29 +170,28 @@ class Decoder:
         """Take filters down to where they meet what is known, as many at once as memory allows."""
         if not indices:
             return
-        dtype = self.engine.precision(self.net.dtype)
+        net, engine, unpool = self.plan.net, self.plan.operations, self.plan.unpool
+        dtype = self.plan.dtype
         if way.kind == "pixels":
-            met = picture_shapes(self.net, way.layer)[way.layer - 1 - way.boundary]
-            pixels = every_pixel(self.net, way.boundary, met[1:], self.unpool, dtype, self.engine)
-        jump = receptive_field(self.net, way.boundary).stride if way.boundary else (1, 1)
+            met = picture_shapes(net, way.layer)[way.layer - 1 - way.boundary]
+            pixels = every_pixel(net, way.boundary, met[1:], unpool, dtype, engine)
+        jump = receptive_field(net, way.boundary).stride if way.boundary else (1, 1)
         step = max(1, min(self._at_once(way, dtype.itemsize), self.largest // way.result))
         for first in range(0, len(indices), step):
-            pictures = top(self.net, way.layer, indices[first : first + step])
-            pictures = np.ascontiguousarray(pictures, dtype)
+            pictures = top(net, way.layer, indices[first : first + step], dtype)
             for number in range(way.layer - 1, way.boundary, -1):
-                pictures = one_layer_down(self.net, number, pictures, self.unpool, self.engine)
+                pictures = one_layer_down(net, number, pictures, unpool, engine)
             if way.kind == "atoms":
                 assert atoms is not None  # noqa: S101 - the plan keeps the bank below
-                pictures = contract(pictures, atoms, jump, self.engine)
+                pictures = contract(pictures, atoms, jump, engine)
             elif way.kind == "pixels":
-                pictures = contract_each(pictures, pixels, self.engine)
-            # What has met nothing on its way is still the layer's own.
-            yield pictures if pictures.flags.writeable else pictures.copy()
+                pictures = contract_each(pictures, pixels, engine)
+            yield pictures
 
     def _at_once(self, way: Way, itemsize: int) -> int:
         """Return how many filters go down together."""
         one = way.largest * 4 * itemsize
-        free = self.plan.memory - (way.memory - one)
+        free = self.plan.choice.memory - (way.memory - one)
         return min(PICTURES // way.largest, free // one)
 
 

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from operator import index
 from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 
-from fdref.blocks import Decoder
-from fdref.engine import engine_named
-from fdref.errors import ArgumentError
+from fdref.arguments import callback, instance, truth
+from fdref.blocks import Plan
 from fdref.from_above import one_layer_down, picture_shapes, top
-from fdref.planning import cheapest, from_above
-from fdref.resize import METHODS
+from fdref.network import Network
+from fdref.selection import decodable_number, filter_indices
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
+
+    from numpy.typing import ArrayLike
 
     from fdref.arrays import Array
-    from fdref.blocks import Wanted
-    from fdref.engine import Engine
-    from fdref.network import Network
-    from fdref.planning import Plan
     from fdref.resize import Method
 
 
@@ -29,7 +25,7 @@ if TYPE_CHECKING:
 def decode(
     net: Network,
     layer: int | str,
-    filters: int | Sequence[int] | None = ...,
+    filters: ArrayLike | None = ...,
     unpool: Method = ...,
     engine: str = ...,
     progress: Callable[[int], object] | None = ...,
@@ -43,7 +39,7 @@ def decode(
 def decode(
     net: Network,
     layer: int | str,
-    filters: int | Sequence[int] | None = ...,
+    filters: ArrayLike | None = ...,
     unpool: Method = ...,
     engine: str = ...,
     progress: Callable[[int], object] | None = ...,
@@ -56,7 +52,7 @@ def decode(
 def decode(
     net: Network,
     layer: int | str,
-    filters: int | Sequence[int] | None = None,
+    filters: ArrayLike | None = None,
     unpool: Method = "bicubic",
     engine: str = "compiled",
     progress: Callable[[int], object] | None = None,
@@ -71,8 +67,9 @@ def decode(
     net : Network
     layer : int or str
         Number from 1, or name.
-    filters : int or sequence of int, optional
-        Which filters, counted from 0; all of them by default.
+    filters : int, sequence or array of int, or mask, optional
+        Which filters, counted from 0, or a truth value for each filter that there is; all of them
+        by default, none where it is empty.
     unpool : "bicubic", "nearest" or "bilinear"
         How a pooling layer is undone.
     engine : "compiled" or "reference"
@@ -106,14 +103,13 @@ def decode(
     >>> [stage.shape for stage in fdref.decode(fdref.load(), 3, filters=[0, 7], steps=True)]
     [(2, 20, 5, 5), (2, 20, 10, 10), (2, 1, 14, 14)]
     """
-    number = decodable_number(net, layer)
-    check_method(unpool)
-    indices = filter_indices(net, number, filters)
-    if steps:
-        return _stages(net, number, indices, unpool, engine_named(engine))
-    wanted = {number: indices}
-    plan = plan_for(net, wanted, unpool, engine, max_memory)
-    return _collect(net, wanted, plan, unpool, engine, progress)[number]
+    number = decodable_number(instance(net, Network, "net"), layer)
+    callback(progress, "progress")
+    wanted = {number: filter_indices(net, number, filters)}
+    plan = Plan(net, wanted, unpool, engine, max_memory)
+    if truth(steps, "steps"):
+        return _stages(plan, number)
+    return _collect(plan, progress)[number]
 
 
 def decode_all(
@@ -138,95 +134,35 @@ def decode_all(
     >>> {layer: bank.shape for layer, bank in fdref.decode_all(fdref.load()).items()}
     {1: (20, 1, 5, 5), 3: (50, 1, 14, 14), 5: (500, 1, 28, 28), 7: (10, 1, 28, 28)}
     """
-    check_method(unpool)
-    wanted: Wanted = {layer: range(net.channels[layer]) for layer in net.decodable}
-    plan = plan_for(net, wanted, unpool, engine, max_memory)
-    return _collect(net, wanted, plan, unpool, engine, progress)
+    wanted = {
+        layer: range(net.channels[layer]) for layer in instance(net, Network, "net").decodable
+    }
+    callback(progress, "progress")
+    return _collect(Plan(net, wanted, unpool, engine, max_memory), progress)
 
 
-def plan_for(
-    net: Network, wanted: Wanted, unpool: Method, engine: str, max_memory: int | None = None
-) -> Plan:
-    """Choose the ways: the shortest, but for the reference the paper's.
-
-    Raises
-    ------
-    ArgumentError
-        If pictures would be larger than any memory, or no way fits into the memory allowed.
-    """
-    counts = {number: len(indices) for number, indices in wanted.items() if len(indices)}
-    itemsize = engine_named(engine).precision(net.dtype).itemsize
-    if engine == "compiled":
-        return cheapest(net, counts, unpool, itemsize, max_memory)
-    return from_above(net, counts, unpool, itemsize)
-
-
-def _collect(
-    net: Network,
-    wanted: Wanted,
-    plan: Plan,
-    unpool: Method,
-    engine: str,
-    progress: Callable[[int], object] | None,
-) -> dict[int, Array]:
+def _collect(plan: Plan, progress: Callable[[int], object] | None) -> dict[int, Array]:
     """Decode into memory."""
-    operations = engine_named(engine)
-    dtype = operations.precision(net.dtype)
     banks: dict[int, Array] = {}
-    for block in Decoder(net, wanted, plan, unpool, operations):
-        count = len(wanted[block.layer])
+    for block in plan:
+        count = len(plan.wanted[block.layer])
         if len(block.pictures) == count:
             banks[block.layer] = block.pictures
         else:
             shape = count, *block.pictures.shape[1:]
-            bank = banks.setdefault(block.layer, np.empty(shape, dtype))
+            bank = banks.setdefault(block.layer, np.empty(shape, plan.dtype))
             bank[block.first : block.first + len(block.pictures)] = block.pictures
         if progress is not None:
             progress(len(block.pictures))
-    for number in set(wanted) - set(banks):
-        banks[number] = np.empty((0, *picture_shapes(net, number)[-1]), dtype)
-    return {number: banks[number] for number in wanted}
+    for number in set(plan.wanted) - set(banks):
+        banks[number] = np.empty((0, *picture_shapes(plan.net, number)[-1]), plan.dtype)
+    return {number: banks[number] for number in plan.wanted}
 
 
-def _stages(
-    net: Network, number: int, indices: Sequence[int], unpool: Method, engine: Engine
-) -> list[Array]:
-    """Decode from above and keep every picture on the way."""
-    stages = [top(net, number, indices).astype(engine.precision(net.dtype))]
+def _stages(plan: Plan, number: int) -> list[Array]:
+    """Decode from above and keep every picture on the way, each an array of its own."""
+    stages = [top(plan.net, number, plan.wanted[number], plan.dtype)]
     for below in range(number - 1, 0, -1):
-        stages.append(one_layer_down(net, below, stages[-1], unpool, engine))
+        stage = one_layer_down(plan.net, below, stages[-1], plan.unpool, plan.operations)
+        stages.append(stage.copy() if stage is stages[-1] else stage)
     return stages
-
-
-def check_method(unpool: str) -> None:
-    """Raise ArgumentError unless there is such an unpooling."""
-    if unpool not in METHODS:
-        raise ArgumentError(f"unpool is {unpool!r}; expected one of {', '.join(METHODS)}")
-
-
-def decodable_number(net: Network, layer: int | str) -> int:
-    """Return the number of a layer that has filters."""
-    number = net.number(layer)
-    if number not in net.decodable:
-        raise ArgumentError(
-            f"{net.describe(number)} has no filters; layers that can be decoded are "
-            f"{', '.join(map(str, net.decodable))}"
-        )
-    return number
-
-
-def filter_indices(net: Network, number: int, filters: int | Sequence[int] | None) -> Sequence[int]:
-    """Return which filters of a layer are meant, counted from 0."""
-    count = net.channels[number]
-    if filters is None:
-        return range(count)
-    try:
-        indices = tuple(map(index, np.atleast_1d(np.asarray(filters, object))))
-    except (TypeError, ValueError):
-        raise ArgumentError(f"filters are {filters!r}; expected whole numbers from 0") from None
-    for k in indices:
-        if not 0 <= k < count:
-            raise ArgumentError(
-                f"{net.describe(number)} has no filter {k}; its filters are 0 to {count - 1}"
-            )
-    return indices

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
-from fdref.errors import ArgumentError
+from fdref.arguments import one_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,6 +77,5 @@ class Engine(Protocol):
 
 def engine_named(name: str) -> Engine:
     """Return an engine; Numba is imported no earlier than the compiled one is asked for."""
-    if name not in ("compiled", "reference"):
-        raise ArgumentError(f"engine is {name!r}; expected 'compiled' or 'reference'")
+    one_of(name, "engine", ("compiled", "reference"))
     return cast("Engine", import_module(f"fdref.{name}"))

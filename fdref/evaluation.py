@@ -7,20 +7,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fdref.arguments import callback, instance
 from fdref.arrays import real_array
-from fdref.decoding import decodable_number, decode
+from fdref.decoding import decode
 from fdref.engine import engine_named
 from fdref.errors import ArgumentError
 from fdref.forward_pass import forward
-from fdref.network import receptive_field
+from fdref.network import Network, receptive_field
+from fdref.selection import decodable_numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import ArrayLike, NDArray
 
     from fdref.arrays import Array
-    from fdref.network import Network
     from fdref.resize import Method
 
 CHUNK = 100
@@ -67,7 +68,7 @@ class Evaluation:
 def evaluate(
     net: Network,
     x: ArrayLike,
-    layers: Sequence[int | str] | None = None,
+    layers: ArrayLike | None = None,
     unpool: Method = "bicubic",
     engine: str = "compiled",
     progress: Callable[[int], object] | None = None,
@@ -81,8 +82,9 @@ def evaluate(
     net : Network
     x : (N, C, H, W) array
         Images as `Network.prepare` returns them, at least one.
-    layers : sequence of int or str, optional
-        Convolutions, by number or name; all of them by default.
+    layers : int, str, sequence or array of these, or mask, optional
+        Convolutions, by number or name, or a truth value for each layer of the network; all of them
+        by default, none where it is empty.
     unpool : "bicubic", "nearest" or "bilinear"
     engine : "compiled" or "reference"
     progress : callable, optional
@@ -108,10 +110,11 @@ def evaluate(
     (100, True, True)
     """
     images = real_array(x, "images")
-    net.check_images(images)
+    instance(net, Network, "net").check_images(images)
+    callback(progress, "progress")
     if not len(images):
         raise ArgumentError("there are no images; expected at least one")
-    numbers = [decodable_number(net, layer) for layer in layers or net.decodable]
+    numbers = decodable_numbers(net, layers)
     banks = {number: decode(net, number, None, unpool, engine) for number in numbers}
     parts: dict[int, list[Array]] = {number: [] for number in numbers}
     for chunk in chunks(images):
@@ -190,7 +193,7 @@ def respond(
     >>> fdref.respond(net, 3, fdref.decode(net, 3), x).shape
     (2, 50, 8, 8)
     """
-    number = net.number(layer)
+    number = instance(net, Network, "net").number(layer)
     operations = engine_named(engine)
     filters, images = real_array(bank, "bank"), real_array(x, "images")
     net.check_images(images)

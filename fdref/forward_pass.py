@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fdref.arguments import instance
 from fdref.arrays import real_array
 from fdref.engine import engine_named
 from fdref.layers import BatchNorm, Conv, Dropout, Normalize, Pool, ReLU, Softmax
+from fdref.network import Network
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
     from fdref.arrays import Array
     from fdref.engine import Engine
     from fdref.layers import Layer
-    from fdref.network import Network
 
 
 def forward(net: Network, x: ArrayLike, engine: str = "compiled") -> list[Array]:
@@ -33,7 +34,8 @@ def forward(net: Network, x: ArrayLike, engine: str = "compiled") -> list[Array]
     Returns
     -------
     list of arrays
-        ``acts[0]`` the input, ``acts[l]`` (N, C_l, H_l, W_l) the output of layer l.
+        ``acts[0]`` a copy of the input, ``acts[l]`` (N, C_l, H_l, W_l) the output of layer l; each
+        an array of its own.
 
     Raises
     ------
@@ -53,15 +55,16 @@ def forward(net: Network, x: ArrayLike, engine: str = "compiled") -> list[Array]
     """
     chosen = engine_named(engine)
     images = real_array(x, "images")
-    net.check_images(images)
-    maps = [np.ascontiguousarray(images, chosen.precision(net.dtype))]
+    instance(net, Network, "net").check_images(images)
+    maps = [np.array(images, chosen.precision(net.dtype), order="C")]
     for layer in net:
-        maps.append(output(layer, maps[-1], chosen))
+        y = output(layer, maps[-1], chosen)
+        maps.append(y.copy() if np.may_share_memory(y, maps[-1]) else y)
     return maps
 
 
 def output(layer: Layer, x: Array, engine: Engine) -> Array:
-    """Return the output of one layer for maps in the engine's form."""
+    """Return the output of one layer for maps in the engine's form; x itself where it passes."""
     match layer:
         case Conv():
             filters = np.ascontiguousarray(layer.filters, x.dtype)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from fdref.resize import Method
 
 
-def top(net: Network, number: int, indices: Sequence[int]) -> Array:
-    """Return filters as pictures over the map below them: (K, C, h, w).
+def top(net: Network, number: int, indices: Sequence[int], dtype: np.dtype[Any]) -> Array:
+    """Return filters as pictures over the map below them: (K, C, h, w), an array of its own.
 
     A dilated filter has its zeros in between; a grouped one lies on its own channels, the others
     are zero.
@@ -29,9 +29,9 @@ def top(net: Network, number: int, indices: Sequence[int]) -> Array:
     per_group = count // net.groups(number)
     if per_group == count and layer.dilate == (1, 1):
         if isinstance(indices, range) and indices.step == 1:
-            return layer.filters[indices.start : indices.stop]
-        return layer.filters[list(indices)]
-    pictures = np.zeros((len(indices), net.channels[number - 1], *layer.window))
+            return layer.filters[indices.start : indices.stop].astype(dtype)
+        return layer.filters[list(indices)].astype(dtype, copy=False)
+    pictures = np.zeros((len(indices), net.channels[number - 1], *layer.window), dtype)
     for picture, k in zip(pictures, indices, strict=True):
         first = k // per_group * own
         picture[first : first + own, :: layer.dilate[0], :: layer.dilate[1]] = layer.filters[k]

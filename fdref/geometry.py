@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from operator import index
 from typing import TYPE_CHECKING
 
-import numpy as np
-
+from fdref.arguments import elements, shown, whole
 from fdref.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -26,17 +24,19 @@ def whole_numbers(
     value: int | Sequence[int], what: str, counts: tuple[int, ...], least: int
 ) -> tuple[int, ...]:
     """Read one number, or as many as one of `counts`, none below `least`."""
-    try:
-        numbers = tuple(map(index, np.atleast_1d(value).tolist()))
-    except (TypeError, ValueError):
-        numbers = ()
-    if len(numbers) not in counts or not all(least <= n <= LARGEST_NUMBER for n in numbers):
-        expected = " or ".join(map(str, counts))
+    several = elements(value)
+    numbers = [
+        number
+        for number in map(whole, [value] if several is None else several)
+        if number is not None and least <= number <= LARGEST_NUMBER
+    ]
+    expected = " or ".join(map(str, counts))
+    if len(numbers) not in counts or len(numbers) != len([value] if several is None else several):
         raise ArgumentError(
-            f"{what} is {value!r}; expected {expected} whole numbers from {least} "
+            f"{what} is {shown(value)}; expected {expected} whole numbers from {least} "
             f"to {LARGEST_NUMBER}"
         )
-    return numbers
+    return tuple(numbers)
 
 
 def pair(value: int | Sequence[int], what: str) -> Pair:

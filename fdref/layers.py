@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import isfinite
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
+from fdref.arguments import one_of, real_number, text, whole_number
 from fdref.arrays import Array, real_array
 from fdref.errors import ArgumentError, NetworkError
-from fdref.geometry import Margins, Pair, extent, margins, pair
+from fdref.geometry import LARGEST_NUMBER, Margins, Pair, extent, margins, pair
+from fdref.values import Value, read_only
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 def weights(values: ArrayLike, what: str, ndim: int) -> Array:
     """Copy weights into a read-only array of float32 or float64 that holds finite numbers."""
     array = real_array(values, what)
+    if array.dtype == bool:
+        raise NetworkError(f"{what} are truth values; expected real numbers")
     if array.ndim != ndim or 0 in array.shape:
         raise NetworkError(f"{what} have shape {array.shape}; expected {ndim} axes, none empty")
     single = array.dtype in (np.float32, np.float16)
@@ -28,16 +31,7 @@ def weights(values: ArrayLike, what: str, ndim: int) -> Array:
     if not np.isfinite(array).all():
         worst = tuple(map(int, np.argwhere(~np.isfinite(array))[0]))
         raise NetworkError(f"{what} hold {array[worst]} at {list(worst)}; expected finite numbers")
-    array.flags.writeable = False
-    return array
-
-
-def finite(value: float, what: str) -> float:
-    """Read one finite number."""
-    number = float(value)
-    if not isfinite(number):
-        raise NetworkError(f"{what} is {value}; expected a finite number")
-    return number
+    return read_only(array)
 
 
 def per_channel(values: ArrayLike, what: str, count: int) -> Array:
@@ -48,8 +42,8 @@ def per_channel(values: ArrayLike, what: str, count: int) -> Array:
     return array
 
 
-@dataclass(frozen=True, eq=False, init=False)
-class Conv:
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class Conv(Value):
     """Correlation of the padded maps with a bank of filters: MatConvNet's ``vl_nnconv``.
 
     Parameters
@@ -97,7 +91,7 @@ class Conv:
             stride=pair(stride, "stride"),
             pad=margins(pad),
             dilate=pair(dilate, "dilate"),
-            name=name,
+            name=text(name, "name"),
         )
 
     @property
@@ -106,8 +100,8 @@ class Conv:
         return extent((self.filters.shape[2], self.filters.shape[3]), self.dilate)
 
 
-@dataclass(frozen=True, eq=False, init=False)
-class Pool:
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class Pool(Value):
     """Maximum or average of windows that are clipped to the map: ``vl_nnpool``.
 
     Parameters
@@ -135,13 +129,12 @@ class Pool:
     def __init__(
         self,
         window: int | Sequence[int],
-        stride: int | Sequence[int] = 1,
+        stride: int | Sequence[int],
         pad: int | Sequence[int] = 0,
         method: str = "max",
         name: str = "",
     ) -> None:
-        if method not in ("max", "avg"):
-            raise ArgumentError(f"pooling method is {method!r}; expected 'max' or 'avg'")
+        one_of(method, "pooling method", ("max", "avg"))
         size, edges = pair(window, "window"), margins(pad)
         if max(edges[:2]) >= size[0] or max(edges[2:]) >= size[1]:
             raise ArgumentError(
@@ -149,12 +142,16 @@ class Pool:
                 "a window could lie outside the map"
             )
         self.__dict__.update(
-            window=size, stride=pair(stride, "stride"), pad=edges, method=method, name=name
+            window=size,
+            stride=pair(stride, "stride"),
+            pad=edges,
+            method=str(method),
+            name=text(name, "name"),
         )
 
 
-@dataclass(frozen=True)
-class ReLU:
+@dataclass(frozen=True, eq=False, repr=False)
+class ReLU(Value):
     """``max(x, 0)``, or ``leak * x`` where x is negative."""
 
     kind: ClassVar[str] = "relu"
@@ -162,11 +159,11 @@ class ReLU:
     name: str = ""
 
     def __post_init__(self) -> None:
-        finite(self.leak, "leak")
+        self.__dict__.update(leak=real_number(self.leak, "leak"), name=text(self.name, "name"))
 
 
-@dataclass(frozen=True)
-class Normalize:
+@dataclass(frozen=True, eq=False, repr=False)
+class Normalize(Value):
     """Local response normalisation over `size` channels: ``vl_nnnormalize``."""
 
     kind: ClassVar[str] = "normalize"
@@ -177,13 +174,16 @@ class Normalize:
     name: str = ""
 
     def __post_init__(self) -> None:
-        pair(self.size, "the normalisation's number of channels")
+        what = "the normalisation's number of channels"
+        self.__dict__.update(
+            size=whole_number(self.size, what, 1, LARGEST_NUMBER), name=text(self.name, "name")
+        )
         for parameter in ("kappa", "alpha", "beta"):
-            finite(getattr(self, parameter), parameter)
+            self.__dict__[parameter] = real_number(getattr(self, parameter), parameter)
 
 
-@dataclass(frozen=True, eq=False, init=False)
-class BatchNorm:
+@dataclass(frozen=True, eq=False, repr=False, init=False)
+class BatchNorm(Value):
     """Batch normalisation in test mode: ``gain * (x - mean) / deviation + bias``.
 
     Parameters
@@ -220,12 +220,14 @@ class BatchNorm:
                 f"a standard deviation is {spread.min()}; expected positive numbers "
                 "(the moments are [mean, standard deviation])"
             )
+        middle = per_channel(mean, "means", len(scale))
+        moments = np.result_type(middle, spread)  # they are one array in a file
         self.__dict__.update(
             gain=scale,
             bias=per_channel(bias, "biases", len(scale)),
-            mean=per_channel(mean, "means", len(scale)),
-            deviation=spread,
-            name=name,
+            mean=read_only(middle.astype(moments)),
+            deviation=read_only(spread.astype(moments)),
+            name=text(name, "name"),
         )
 
     def scale(self, dtype: np.dtype[Any]) -> Array:
@@ -234,8 +236,8 @@ class BatchNorm:
         return ratio[:, None, None]
 
 
-@dataclass(frozen=True)
-class Dropout:
+@dataclass(frozen=True, eq=False, repr=False)
+class Dropout(Value):
     """Passes through: it acts in training only."""
 
     kind: ClassVar[str] = "dropout"
@@ -243,16 +245,19 @@ class Dropout:
     name: str = ""
 
     def __post_init__(self) -> None:
-        if not 0 <= self.rate <= 1:
-            raise NetworkError(f"dropout rate is {self.rate}; expected a number from 0 to 1")
+        rate = real_number(self.rate, "dropout rate", 0, 1)
+        self.__dict__.update(rate=rate, name=text(self.name, "name"))
 
 
-@dataclass(frozen=True)
-class Softmax:
+@dataclass(frozen=True, eq=False, repr=False)
+class Softmax(Value):
     """Probabilities over the channels of each pixel."""
 
     kind: ClassVar[str] = "softmax"
     name: str = ""
+
+    def __post_init__(self) -> None:
+        self.__dict__.update(name=text(self.name, "name"))
 
 
 Layer = Conv | Pool | ReLU | Normalize | BatchNorm | Dropout | Softmax

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fdref.arguments import instance, shown, text, texts, whole, whole_number
 from fdref.arrays import real_array
 from fdref.errors import ArgumentError, FdrefError, NetworkError
-from fdref.geometry import ReceptiveField, output_size, pair, stack_windows
+from fdref.geometry import LARGEST_NUMBER, ReceptiveField, output_size, pair, stack_windows
 from fdref.layers import BatchNorm, Conv, Layer, Pool, weights
+from fdref.values import Value
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -21,8 +24,15 @@ if TYPE_CHECKING:
     from fdref.geometry import Margins, Pair
 
 
-class Network:
+KINDS_SHOWN = 20
+"""Layers that `repr` names."""
+
+
+class Network(Value):
     """An immutable chain of layers, checked against each other when it is put together.
+
+    Iterating yields the layers in order; ``in`` finds a layer, or whether there is one of a name or
+    number. Networks of equal layers and equal particulars are equal; a copy is the network itself.
 
     Parameters
     ----------
@@ -43,8 +53,8 @@ class Network:
 
     Raises
     ------
-    NetworkError
-        Naming the layer, what it gets and what it expects.
+    NetworkError, ArgumentError
+        Naming the layer, what it gets and what it expects; or what is no size, number or text.
 
     Examples
     --------
@@ -64,28 +74,50 @@ class Network:
         classes: Sequence[str] = (),
         provenance: str = "",
     ) -> None:
-        self._layers = tuple(layers)
-        for number, layer in enumerate(self._layers, 1):
-            if not isinstance(layer, Layer):
-                raise NetworkError(f"layer {number} is {layer!r}; expected one of fdref's layers")
-        self._decodable = tuple(
+        self.__dict__["_layers"] = _checked(layers)
+        self.__dict__["_decodable"] = tuple(
             number for number, layer in enumerate(self._layers, 1) if isinstance(layer, Conv)
         )
-        self._average = None if average is None else _average(average)
-        self._channels = self._chain_channels(input_channels)
-        self._input_size = None if input_size is None else pair(input_size, "input_size")
-        if self._average is not None:
-            self._check_average(self._average)
+        mean = None if average is None else _average(average)
+        self.__dict__["_average"] = mean
+        self.__dict__["_channels"] = self._chain_channels(input_channels)
+        size = None if input_size is None else pair(input_size, "input_size")
+        self.__dict__["_input_size"] = size if mean is None else self._size_with(mean, size)
         if self._input_size is not None:
             self.map_sizes(self._input_size)
-        self.classes = tuple(classes)
-        self.provenance = provenance
+        self.__dict__["_classes"] = texts(classes, "classes")
+        self.__dict__["_provenance"] = text(provenance, "provenance")
+
+    _layers: tuple[Layer, ...]
+    _decodable: tuple[int, ...]
+    _average: Array | None
+    _channels: tuple[int, ...]
+    _input_size: Pair | None
+    _classes: tuple[str, ...]
+    _provenance: str
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"cannot set {name!r}: networks do not change; make another Network")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"cannot delete {name!r}: networks do not change")
+
+    def parts(self) -> dict[str, Any]:
+        """Return the arguments that make an equal network."""
+        return {
+            "layers": self._layers,
+            "average": self._average,
+            "input_size": self._input_size,
+            "input_channels": self._channels[0],
+            "classes": self._classes,
+            "provenance": self._provenance,
+        }
 
     def _chain_channels(self, input_channels: int | None) -> tuple[int, ...]:
         if not self.decodable:
             raise NetworkError("the network has no convolutional layer; there is nothing to decode")
         if input_channels is not None:
-            channels = [pair(input_channels, "input_channels")[0]]
+            channels = [whole_number(input_channels, "input_channels", 1, LARGEST_NUMBER)]
         elif self._average is not None:
             channels = [len(self._average)]
         else:
@@ -97,21 +129,21 @@ class Network:
                 raise NetworkError(f"{self.describe(number)}: {error}") from None
         return tuple(channels)
 
-    def _check_average(self, average: Array) -> None:
-        count, *size = average.shape
+    def _size_with(self, average: Array, input_size: Pair | None) -> Pair | None:
+        """Return the input's size, which an average image implies."""
+        count, height, width = average.shape
         if count != self._channels[0]:
             raise NetworkError(
                 f"the average image has {count} channels; expected {self._channels[0]}"
             )
-        if size == [1, 1]:
-            return
-        if self._input_size is None:
-            self._input_size = (size[0], size[1])
-        if self._input_size != tuple(size):
+        if (height, width) == (1, 1) or input_size == (height, width):
+            return input_size
+        if input_size is not None:
             raise NetworkError(
-                f"the average image is {size[0]}x{size[1]}; expected the network's input size, "
-                f"{self._input_size[0]}x{self._input_size[1]}"
+                f"the average image is {height}x{width}; expected the network's input size, "
+                f"{input_size[0]}x{input_size[1]}"
             )
+        return height, width
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -133,6 +165,16 @@ class Network:
         """Channels of the input (at 0) and of each layer's output (at its number)."""
         return self._channels
 
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """What the outputs stand for."""
+        return self._classes
+
+    @property
+    def provenance(self) -> str:
+        """Where the weights come from."""
+        return self._provenance
+
     @cached_property
     def dtype(self) -> np.dtype[Any]:
         """float32 if all weights are float32, else float64."""
@@ -146,12 +188,24 @@ class Network:
     def __iter__(self) -> Iterator[Layer]:
         return iter(self._layers)
 
+    def __reversed__(self) -> Iterator[Layer]:
+        return reversed(self._layers)
+
+    def __contains__(self, item: object) -> bool:
+        if isinstance(item, str):
+            return any(layer.name == item != "" for layer in self._layers)
+        if isinstance(item, Layer):
+            return item in self._layers
+        number = whole(item)
+        return number is not None and 1 <= number <= len(self)
+
     def __getitem__(self, layer: int | str) -> Layer:
         return self._layers[self.number(layer) - 1]
 
     def __repr__(self) -> str:
-        kinds = ", ".join(layer.kind for layer in self._layers)
-        return f"<Network of {len(self)} layers: {kinds}>"
+        kinds = [layer.kind for layer in self._layers[:KINDS_SHOWN]]
+        more = ["..."] if len(self) > KINDS_SHOWN else []
+        return f"<Network of {len(self)} layers: {', '.join(kinds + more)}>"
 
     def number(self, layer: int | str) -> int:
         """Return the number, from 1, of a layer given by its number or name.
@@ -168,22 +222,26 @@ class Network:
             names = ", ".join(repr(own.name) for own in self._layers if own.name) or "none"
             problem = f"layers {found} are all" if found else "no layer is"
             raise ArgumentError(f"{problem} named {layer!r}; the names are {names}")
-        if isinstance(layer, bool) or not isinstance(layer, int | np.integer):
-            raise ArgumentError(f"layer is {layer!r}; expected a number from 1 or a name")
-        if not 1 <= layer <= len(self):
-            raise ArgumentError(f"there is no layer {layer}; the layers are 1 to {len(self)}")
-        return int(layer)
+        number = whole(layer)
+        if number is None:
+            raise ArgumentError(f"layer is {shown(layer)}; expected a number from 1 or a name")
+        if not 1 <= number <= len(self):
+            raise ArgumentError(
+                f"there is no layer {shown(number)}; the layers are 1 to {len(self)}"
+            )
+        return number
 
-    def describe(self, number: int) -> str:
+    def describe(self, layer: int | str) -> str:
         """Return how messages call a layer, such as ``layer 3 (conv 'conv2')``."""
-        layer = self._layers[number - 1]
-        return f"layer {number} ({layer.kind}{f' {layer.name!r}' if layer.name else ''})"
+        number = self.number(layer)
+        own = self._layers[number - 1]
+        return f"layer {number} ({own.kind}{f' {own.name!r}' if own.name else ''})"
 
-    def groups(self, number: int) -> int:
+    def groups(self, layer: int | str) -> int:
         """Return the number of filter groups of a convolution: channels it gets / filter's own."""
-        layer = self._layers[number - 1]
-        own = layer.filters.shape[1] if isinstance(layer, Conv) else self._channels[number - 1]
-        return self._channels[number - 1] // own
+        number = self.number(layer)
+        own, channels = self._layers[number - 1], self._channels[number - 1]
+        return channels // own.filters.shape[1] if isinstance(own, Conv) else 1
 
     @property
     def decodable(self) -> tuple[int, ...]:
@@ -244,7 +302,7 @@ class Network:
         if pixels.ndim == 3:
             pixels = pixels[:, None]
         self.check_images(pixels)
-        prepared: Array = pixels.astype(self.dtype)
+        prepared: Array = np.array(pixels, self.dtype, order="C")
         if self._average is not None:
             prepared -= self._average.astype(self.dtype)
         return prepared
@@ -283,7 +341,19 @@ def receptive_field(net: Network, layer: int | str) -> ReceptiveField:
     >>> fdref.receptive_field(fdref.load(), layer=3)
     ReceptiveField(size=(14, 14), stride=(2, 2), offset=(0, 0))
     """
-    return stack_windows(map(_window, net.layers[: net.number(layer)]))
+    number = instance(net, Network, "net").number(layer)
+    return stack_windows(map(_window, net.layers[:number]))
+
+
+def _checked(layers: object) -> tuple[Layer, ...]:
+    """Read a sequence of layers."""
+    if isinstance(layers, Layer) or not isinstance(layers, Iterable):
+        raise NetworkError(f"the layers are {shown(layers)}; expected a sequence of layers")
+    found = tuple(layers)
+    for number, layer in enumerate(found, 1):
+        if not isinstance(layer, Layer):
+            raise NetworkError(f"layer {number} is {shown(layer)}; expected one of fdref's layers")
+    return found
 
 
 def _window(layer: Layer) -> tuple[Pair, Pair, Margins]:

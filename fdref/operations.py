@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fdref.arguments import one_of, whole_number
 from fdref.arrays import real_array
 from fdref.engine import engine_named
 from fdref.errors import ArgumentError
-from fdref.geometry import extent, margins, output_size, pair
+from fdref.geometry import LARGEST_NUMBER, extent, margins, output_size, pair
 from fdref.layers import Pool
 from fdref.resize import METHODS
 
@@ -154,7 +155,7 @@ def substitute(
     array([[[[ 1., 12., 23., 30.]]]])
     """
     chosen, (y, w) = _arrays(engine, maps=maps, filters=filters)
-    count = pair(groups, "groups")[0]
+    count = whole_number(groups, "groups", 1, LARGEST_NUMBER)
     if y.shape[1] != len(w) or len(w) % count or 0 in w.shape[1:]:
         raise ArgumentError(
             f"filters of shape {w.shape} do not fit maps of shape {y.shape} in {count} group(s); "
@@ -197,8 +198,7 @@ def unpool(
              [1.  , 1.25, 1.75, 2.  ]]]])
     """
     chosen, (x,) = _arrays(engine, maps=maps)
-    if method not in METHODS:
-        raise ArgumentError(f"method is {method!r}; expected one of {', '.join(METHODS)}")
+    one_of(method, "method", METHODS)
     step = pair(stride, "stride")
     return chosen.unpool(x, step, step if window is None else pair(window, "window"), method)
 

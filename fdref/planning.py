@@ -23,12 +23,12 @@ LARGEST = 2**31
 UNASKED = 2**28
 """Bytes that are taken without looking how many are free."""
 
-_PLANS: WeakKeyDictionary[Network, dict[object, Plan]] = WeakKeyDictionary()
+_PLANS: WeakKeyDictionary[Network, dict[object, Choice]] = WeakKeyDictionary()
 """Plans made before; making one takes longer than decoding a filter of a small network."""
 
 
 @dataclass(frozen=True)
-class Plan:
+class Choice:
     """Ways to all filters asked for."""
 
     ways: tuple[Way, ...]
@@ -55,7 +55,7 @@ def cheapest(
     unpool: Method,
     itemsize: int,
     max_memory: int | None = None,
-) -> Plan:
+) -> Choice:
     """Plan the shortest ways to so many filters of each layer.
 
     Parameters
@@ -75,7 +75,7 @@ def cheapest(
         If no way is so narrow, or pictures would be larger than any memory.
     """
     if not wanted:
-        return Plan((), (), UNASKED)
+        return Choice((), (), UNASKED)
     plans = _PLANS.setdefault(net, {})
     key = tuple(sorted(wanted.items())), unpool, itemsize, max_memory
     if key not in plans:
@@ -88,12 +88,12 @@ def cheapest(
     return plans[key]
 
 
-def from_above(net: Network, wanted: Mapping[int, int], unpool: Method, itemsize: int) -> Plan:
+def from_above(net: Network, wanted: Mapping[int, int], unpool: Method, itemsize: int) -> Choice:
     """Plan the paper's way to all filters."""
     _check_sizes(net, wanted)
     ways = Ways(net, unpool, itemsize)
     taken = tuple(ways.from_above(layer, count) for layer, count in sorted(wanted.items()))
-    return Plan(taken, taken, UNASKED)
+    return Choice(taken, taken, UNASKED)
 
 
 def _check_sizes(net: Network, wanted: Mapping[int, int]) -> None:
@@ -114,7 +114,7 @@ def free_memory() -> int:
     return int(psutil.virtual_memory().available)
 
 
-def _within(ways: Ways, wanted: Mapping[int, int], limit: int | None) -> Plan:
+def _within(ways: Ways, wanted: Mapping[int, int], limit: int | None) -> Choice:
     """Try which banks to find as a whole; given them, take each layer's cheapest way."""
     considered = {
         (layer, count): tuple(ways.all_to(layer, count))
@@ -141,7 +141,7 @@ def _within(ways: Ways, wanted: Mapping[int, int], limit: int | None) -> Plan:
         least = min(way.memory for way in considered[max(considered)])
         raise ArgumentError(f"max_memory is {limit} bytes; expected at least {least}")
     best = min(plans, key=lambda taken: sum(way.seconds for way in taken))
-    return Plan(
+    return Choice(
         tuple(sorted(best, key=lambda way: (way.boundary, way.layer))),
         tuple(way for layer, count in sorted(wanted.items()) for way in considered[layer, count]),
         UNASKED if limit is None else limit,

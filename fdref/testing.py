@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import deepcopy
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import fdref
+from fdref.arguments import one_of, path_of, shown
 from fdref.conformance.case import OPERATIONS
 from fdref.conformance.comparison import Problem
 from fdref.errors import ArgumentError
@@ -17,6 +17,7 @@ from fdref.errors import ArgumentError
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from os import PathLike
+    from pathlib import Path
 
     from fdref.conformance.case import Case
     from fdref.conformance.comparison import Answer
@@ -74,9 +75,12 @@ def assert_conforms(
     from fdref.conformance.expectations import excuses  # noqa: PLC0415
     from fdref.conformance.report import text  # noqa: PLC0415
 
-    if operation not in OPERATIONS:
-        raise ArgumentError(f"operation is {operation!r}; expected one of {', '.join(OPERATIONS)}")
-    folder = None if kit is None else Path(kit)
+    one_of(operation, "operation", OPERATIONS)
+    if not callable(function):
+        raise ArgumentError(f"function is {shown(function)}; expected a function")
+    if isinstance(xfail, str):
+        raise ArgumentError(f"xfail is {shown(xfail)}; expected a sequence of str")
+    folder = None if kit is None else path_of(kit, "kit")
     version, everything = _cases(folder)
     cases = [case for case in everything if case.operation == operation]
     known = excuses(xfail, [case.id for case in cases])

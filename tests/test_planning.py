@@ -10,10 +10,8 @@ from strategies import methods, networks, seeds
 
 import fdref
 from fdref import Conv, Network, Pool, ReLU, planning
-from fdref.blocks import Decoder
+from fdref.blocks import Plan
 from fdref.costs import Ways
-from fdref.engine import engine_named
-from fdref.planning import Plan
 from fdref.weights.handmade import handmade
 
 EVERY = {"lenet": fdref.load(), "handmade": handmade()}
@@ -25,9 +23,8 @@ def go(net, way, unpool, engine="compiled", filters=None):
     if way.bank:
         bank = Ways(net, unpool, 4).from_above(way.bank, net.channels[way.bank])
         ways.insert(0, bank)
-    plan = Plan(tuple(ways), (), planning.UNASKED)
     wanted = {way.layer: range(net.channels[way.layer]) if filters is None else filters}
-    found = list(Decoder(net, wanted, plan, unpool, engine_named(engine)))
+    found = list(Plan(net, wanted, unpool, engine, ways=tuple(ways)))
     assert {block.layer for block in found} == {way.layer}
     return np.concatenate([block.pictures for block in found])
 
@@ -110,8 +107,8 @@ def test_few_filters_are_found_without_decoding_a_large_bank():
 
 
 def test_the_reference_goes_the_papers_way():
-    plan = fdref.decoding.plan_for(fdref.load(), {7: range(10)}, "nearest", "reference")
-    assert [way.kind for way in plan.ways] == ["from above"]
+    plan = Plan(fdref.load(), {7: range(10)}, "nearest", "reference")
+    assert [way.kind for way in plan.choice.ways] == ["from above"]
 
 
 def test_counts_of_a_small_network():
@@ -159,10 +156,10 @@ def test_no_way_is_narrower_than_one_filter():
 def test_what_is_found_already_is_not_decoded_again():
     net = fdref.load()
     wanted = {layer: range(net.channels[layer]) for layer in net.decodable}
-    plan = fdref.decoding.plan_for(net, wanted, "nearest", "compiled")
+    plan = Plan(net, wanted, "nearest", "compiled")
     banks = fdref.decode_all(net, unpool="nearest")
     found = {1: (20, banks[1]), 3: (50, banks[3]), 5: (499, banks[5] * 2)}
-    rest = list(Decoder(net, wanted, plan, "nearest", engine_named("compiled"), found=found))
+    rest = list(plan.blocks(found=found))
     assert [(block.layer, block.first, len(block.pictures)) for block in rest] == [
         (5, 499, 1),
         (7, 0, 10),
@@ -175,8 +172,8 @@ def test_what_is_found_already_is_not_decoded_again():
 def test_blocks_are_as_small_as_asked():
     net = fdref.load()
     wanted = {5: range(100)}
-    plan = fdref.decoding.plan_for(net, wanted, "nearest", "compiled")
-    found = list(Decoder(net, wanted, plan, "nearest", engine_named("compiled"), largest=7 * 784))
+    plan = Plan(net, wanted, "nearest", "compiled")
+    found = list(plan.blocks(largest=7 * 784))
     assert [len(block.pictures) for block in found] == [7] * 14 + [2]
 
 

@@ -19,11 +19,12 @@ import pytest
 from command_line import ROOT, bank, everything_in, run
 
 import fdref
+from fdref.blocks import Plan
 from fdref.commands import decode, decoded_file
 from fdref.commands.decoded_file import DecodedFile
 from fdref.commands.output import RECORD
-from fdref.costs import Ways
-from fdref.planning import UNASKED, Plan
+from fdref.costs import Way, Ways
+from fdref.planning import UNASKED
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -95,12 +96,12 @@ def states(folder: Path, model: Path, *options: object) -> tuple[bytes, list[Pat
     return (folder / "whole" / "out" / "decoded.h5").read_bytes(), copies
 
 
-def plan_by(way, wanted) -> Plan:
+def ways_with(way, wanted, unpool) -> tuple[Way, ...]:
     """Go one way to its layer, and from above to all others."""
-    ways = Ways(NET, "nearest", 4)
+    ways = Ways(NET, unpool, 4)
     others = {*wanted, way.bank} - {0, way.layer}
     above = [ways.from_above(layer, NET.channels[layer]) for layer in sorted(others)]
-    return Plan((*above, way), (), UNASKED)
+    return *above, way
 
 
 @pytest.mark.parametrize("asked", ["--layers 3,5", "--layers 5", "--filters 3,0-1 --layers 1,3,5"])
@@ -110,7 +111,13 @@ def test_by_every_way_and_wherever_it_was_killed_the_file_is_the_same(
 ):
     kinds = set()
     for number, way in enumerate(Ways(NET, unpool, 4).all_to(5, 6)):
-        monkeypatch.setattr(decode, "plan_for", lambda net, wanted, *_, by=way: plan_by(by, wanted))
+        monkeypatch.setattr(
+            decode,
+            "Plan",
+            lambda net, wanted, unpool, engine, *_, by=way: Plan(
+                net, wanted, unpool, engine, ways=ways_with(by, wanted, unpool)
+            ),
+        )
         options = ("--unpool", unpool, *asked.split())
         whole, killed = states(tmp_path / f"{number}", model, *options)
         assert len(killed) >= 3
@@ -158,7 +165,7 @@ def read_record(folder: Path) -> dict:
 def test_all_decoded_and_killed_when_drawing(model, tmp_path, capsys, monkeypatch):
     whole, killed = states(tmp_path, model)
     (next(killed[-1].glob(".*.part")) / "layer1.png").write_text("half a picture")
-    monkeypatch.setattr(decode, "Decoder", lambda *_: pytest.fail("decoded again"))
+    monkeypatch.setattr(Plan, "blocks", lambda *_: pytest.fail("decoded again"))
     assert run(*command(model, killed[-1] / "out")) == 0
     assert everything_in(killed[-1] / "out") == {"decoded.h5": whole}
 
@@ -371,7 +378,7 @@ class TestMemory:
         monkeypatch.setattr(decode, "free_memory", lambda: free)
         monkeypatch.setattr(decode, "fill", lambda file, plan: plans.append(plan))
         assert run(*command(model, killed / "out", *options)) == 0
-        assert [plan.memory for plan in plans] == [expected]
+        assert [plan.choice.memory for plan in plans] == [expected]
 
     def test_a_limit_that_was_said_is_not_taken_for_granted_the_next_time(self, model, tmp_path):
         _, killed = states(tmp_path, model, "--max-memory", "1M")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fdref.arguments import instance, path_of
 from fdref.errors import NetworkError
+from fdref.network import Network
 from fdref.weights.matlab import read
 from fdref.weights.matlab_write import write
 from fdref.weights.mnist import Digits, Mnist, mnist
@@ -13,8 +15,6 @@ from fdref.weights.simplenn import network_from, variables_of
 
 if TYPE_CHECKING:
     from os import PathLike
-
-    from fdref.network import Network
 
 __all__ = ["SHIPPED", "Digits", "Mnist", "load", "mnist", "save"]
 
@@ -49,7 +49,7 @@ def load(path: str | PathLike[str] | None = None) -> Network:
     >>> fdref.load()
     <Network of 8 layers: conv, pool, conv, pool, conv, relu, conv, softmax>
     """
-    source = SHIPPED if path is None else path
+    source = SHIPPED if path is None else path_of(path, "path")
     variables = read(source)
     try:
         return network_from(variables)
@@ -59,6 +59,8 @@ def load(path: str | PathLike[str] | None = None) -> Network:
 
 def save(net: Network, path: str | PathLike[str]) -> None:
     """Write a network as a SimpleNN to a MATLAB v7.3 file, bit for bit the same each time.
+
+    `load` makes an equal network of it: it decodes, forwards and describes the same.
 
     Parameters
     ----------
@@ -70,6 +72,8 @@ def save(net: Network, path: str | PathLike[str]) -> None:
     ------
     FileError
         If the file cannot be written; nothing is left behind.
+    NetworkError, ArgumentError
+        If something of the network would not come back, or it is more than `load` reads.
 
     Examples
     --------
@@ -79,4 +83,5 @@ def save(net: Network, path: str | PathLike[str]) -> None:
     ...     (fdref.load(f"{folder}/copy.mat")[3].filters == fdref.load()[3].filters).all()
     np.True_
     """
-    write(path, variables_of(net))
+    target = path_of(path, "path")
+    write(target, variables_of(instance(net, Network, "net")))

@@ -11,7 +11,7 @@ import numpy as np
 
 from fdref.errors import ArgumentError
 from fdref.weights.files import replace_file
-from fdref.weights.matlab import DEEPEST, DTYPES, import_h5py
+from fdref.weights.matlab import DEEPEST, DTYPES, LARGEST, MOST_OBJECTS, import_h5py
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,7 +46,7 @@ def write(path: str | PathLike[str], variables: Mapping[str, Value]) -> None:
     Raises
     ------
     ArgumentError
-        If MATLAB has no such value, or no such name.
+        If MATLAB has no such value, or no such name, or it is more than `read` takes.
     FileError
         If the file cannot be written; nothing is left behind.
     """
@@ -65,6 +65,19 @@ class _Writer:
 
     file: h5py.File
     referred: int = 0
+    values: int = 0
+    size: int = 0
+    """bytes, as `read` counts them"""
+
+    def count(self, place: Place, *, values: int = 0, size: int = 0) -> None:
+        """Refuse what `read` would refuse as too much."""
+        self.values += values
+        self.size += size
+        if self.values > MOST_OBJECTS or self.size > LARGEST:
+            raise ArgumentError(
+                f"{''.join(place)} is too much, expected at most {LARGEST} bytes and "
+                f"{MOST_OBJECTS} values in a file that can be read again: make it smaller"
+            )
 
     def value(self, group: h5py.Group, name: str, value: Value, place: Place) -> h5py.HLObject:
         """Store one value and all that is inside."""
@@ -76,9 +89,11 @@ class _Writer:
             case list():
                 return self.cell(group, name, value, place)
             case str():
+                self.count(place, size=18 * len(value))  # 2 bytes a character, and 8 copies
                 codes = np.frombuffer(value.encode("utf-16-le", "surrogatepass"), "<u2")
                 return _store(group, name, codes if value else np.zeros((0, 0)), "char")
             case np.ndarray() if value.dtype.newbyteorder("=") in CLASSES and value.ndim <= 32:
+                self.count(place, size=value.nbytes)
                 kind = CLASSES[value.dtype.newbyteorder("=")]
                 code = "u1" if kind == "logical" else value.dtype.newbyteorder("<")
                 return _store(group, name, value.astype(code, copy=False), kind)
@@ -90,6 +105,7 @@ class _Writer:
 
     def fields(self, group: h5py.Group, values: Mapping[str, Value], place: Place) -> None:
         """Store values by name."""
+        self.count(place, values=len(values))
         for name, value in values.items():
             if not IDENTIFIER.fullmatch(name):
                 raise ArgumentError(
@@ -119,6 +135,7 @@ class _Writer:
         """Store a cell: references to its elements."""
         if not values:
             return _store(group, name, np.zeros((0, 0)), "cell")
+        self.count(place, values=len(values), size=8 * len(values))
         if "#refs#" not in self.file:  # MATLAB puts this first
             _store(self.file.create_group("#refs#"), "a", np.zeros((0, 0)), "canonical empty")
         references = np.empty((len(values), 1), import_h5py().ref_dtype)

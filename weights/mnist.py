@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from fdref.arguments import path_of
 from fdref.errors import FileError
 
 if TYPE_CHECKING:
@@ -76,7 +77,8 @@ def mnist(path: str | PathLike[str] | None = None) -> Mnist:
     if path is None:
         sample = _read_digits(Path(__file__).parent, "sample")
         return Mnist(Digits(sample.images[:0], sample.labels[:0]), sample)
-    return Mnist(_read_digits(Path(path), "train"), _read_digits(Path(path), "t10k"))
+    folder = path_of(path, "path")
+    return Mnist(_read_digits(folder, "train"), _read_digits(folder, "t10k"))
 
 
 def _read_digits(folder: Path, part: str) -> Digits:
@@ -107,7 +109,7 @@ def _read(folder: Path, name: str, magic: int, item: tuple[int, ...]) -> NDArray
             f"{path} is not MNIST's {name}: its content has another MD5 than {digest}; copy or "
             "download it again"
         )
-    return np.frombuffer(content, np.uint8, offset=len(header)).reshape(shape)
+    return np.frombuffer(content, np.uint8, offset=len(header)).reshape(shape).copy()
 
 
 def _content(folder: Path, name: str, size: int) -> tuple[Path, bytes]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fdref.arguments import shown
 from fdref.errors import FdrefError, NetworkError
 from fdref.layers import BatchNorm, Conv, Dropout, Normalize, Pool, ReLU, Softmax
 from fdref.network import Network
@@ -66,22 +67,55 @@ def network_from(variables: Struct) -> Network:
 
 
 def variables_of(net: Network) -> dict[str, Value]:
-    """Return the variables of a file that holds a network, for MATLAB and for `network_from`."""
+    """Return the variables of a file that holds a network, for MATLAB and for `network_from`.
+
+    Raises
+    ------
+    NetworkError
+        If something of it would not come back.
+    """
     normalization: dict[str, Value] = {}
     if net.average is not None:
         normalization["averageImage"] = _to_matlab(net.average)
-    meta: dict[str, Value] = {"normalization": normalization}
+    # The channels are always told: a first layer with groups does not. NaN: of any size.
+    height, width = net.input_size or (np.nan, np.nan)
+    shape = np.array([height, width, net.channels[0]], float)
+    meta: dict[str, Value] = {"normalization": normalization, "inputSize": np.append(shape, 1.0)}
     if net.input_size is not None:
-        shape = np.array([*net.input_size, net.channels[0]], float)
-        meta["inputSize"] = np.append(shape, 1.0)
         normalization["imageSize"] = shape
     if net.classes:
-        names: list[Value] = list(net.classes)
+        names: list[Value] = [_whole_text(name, "a class's name") for name in net.classes]
         meta["classes"] = {"name": names, "description": names}
     if net.provenance:
-        meta["provenance"] = net.provenance
+        meta["provenance"] = _whole_text(net.provenance, "provenance")
     layers: list[Value] = [_struct(layer) for layer in net]
-    return {"net": {"layers": layers, "meta": meta}}
+    variables: dict[str, Value] = {"net": {"layers": layers, "meta": meta}}
+    _check_same(net, network_from(variables))
+    return variables
+
+
+def _check_same(net: Network, again: Network) -> None:
+    """Refuse to write what would be read as something else."""
+    for number, (own, read) in enumerate(zip(net, again, strict=True), 1):
+        if own != read:
+            raise NetworkError(
+                f"{net.describe(number)} cannot be written, it would come back as {read!r}; "
+                "expected one of fdref's own layers"
+            )
+    if net != again:
+        raise NetworkError(f"{net!r} cannot be written, it would come back as another network")
+
+
+def _whole_text(value: str, what: str) -> str:
+    """Refuse half characters, which MATLAB files hold and readers replace."""
+    try:
+        value.encode("utf-16-le")
+    except UnicodeEncodeError:
+        raise NetworkError(
+            f"{what} is {shown(value)}, which holds half of a character and cannot be written; "
+            "expected whole ones: rename it"
+        ) from None
+    return value
 
 
 def _layer(number: int, struct: Value) -> Layer:
@@ -202,6 +236,8 @@ def _input_shape(about: Struct) -> tuple[Pair | None, int | None]:
         found = normalization.get("imageSize")
     if not isinstance(found, np.ndarray) or found.size < 2:
         return None, None
+    if found.size > 2 and np.isnan(found.ravel()[:2]).all() and found.ravel()[2] >= 1:
+        return None, int(found.ravel()[2])
     shape = [int(n) if np.isfinite(n) else 0 for n in found.ravel()[:3]]
     if min(shape) < 1:
         return None, None
@@ -229,7 +265,8 @@ def _classes(about: Struct) -> list[str]:
 
 def _struct(layer: Layer) -> dict[str, Value]:
     """Return a layer as MatConvNet's struct."""
-    struct: dict[str, Value] = {"type": layer.kind, "name": layer.name}
+    name = _whole_text(layer.name, "a layer's name")
+    struct: dict[str, Value] = {"type": layer.kind, "name": name}
     match layer:
         case Conv(filters=filters, bias=bias):
             biases = np.zeros((0, 0), filters.dtype) if bias is None else bias

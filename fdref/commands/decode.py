@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import fdref
-from fdref.blocks import Decoder
+from fdref.blocks import Plan
 from fdref.commands.decoded_file import NAME, Contents, decoded_file
 from fdref.commands.info import by
 from fdref.commands.jobs import read_jobs
@@ -19,8 +19,6 @@ from fdref.commands.messages import say
 from fdref.commands.output import new_files
 from fdref.commands.progress import progress_bar
 from fdref.commands.table import LONGEST_NAME, print_table, printable
-from fdref.decoding import plan_for
-from fdref.engine import engine_named
 from fdref.planning import free_memory
 from fdref.resize import METHODS
 from fdref.weights import SHIPPED
@@ -32,7 +30,7 @@ if TYPE_CHECKING:
     from fdref.commands.decoded_file import Bank, DecodedFile
     from fdref.commands.jobs import Job
     from fdref.network import Network
-    from fdref.planning import Plan
+    from fdref.planning import Choice
 
 METHOD = "filter decoding with substitution, arXiv 1511.05084"
 COLUMNS = ("layer", "filters", "pixels", "smallest", "largest", "seconds", "dataset", "picture")
@@ -78,7 +76,7 @@ def run(options: argparse.Namespace) -> None:
     contents = Contents(net, jobs, describe(source, options))
     plan = plan_within(contents, options.max_memory)
     if options.plan:
-        print_plan(net, plan)
+        print_plan(net, plan.choice)
         return
     names = [NAME]
     if not options.no_pictures:
@@ -107,7 +105,7 @@ def describe(source: Path, options: argparse.Namespace) -> dict[str, str]:
 def plan_within(contents: Contents, max_memory: int | None) -> Plan:
     """Plan how to decode the filters of all jobs."""
     unpool, engine = contents.facts["unpool"], contents.facts["engine"]
-    return plan_for(contents.net, contents.wanted, unpool, engine, max_memory)
+    return Plan(contents.net, contents.wanted, unpool, engine, max_memory)
 
 
 def write(
@@ -133,28 +131,25 @@ def write(
 
 def plan_as_before(file: DecodedFile, plan: Plan) -> Plan:
     """Return the plan by which what was found before was decoded, unless memory is too scarce."""
-    if file.memory not in {0, plan.memory} and file.memory <= free_memory():
+    if file.memory not in {0, plan.choice.memory} and file.memory <= free_memory():
         plan = plan_within(file.contents, file.memory)
-    file.memory = plan.memory
+    file.memory = plan.choice.memory
     return plan
 
 
 def fill(file: DecodedFile, plan: Plan) -> None:
     """Decode what is not there yet, and write it block by block."""
-    net, wanted, facts = file.contents.net, file.contents.wanted, file.contents.facts
-    engine = engine_named(facts["engine"])
-    decoder = Decoder(net, wanted, plan, facts["unpool"], engine, BLOCK, file.found)
     with (
         progress_bar(file.filters, "filters", file.done) as advance,
         np.errstate(all="ignore"),
     ):
-        for block in decoder:
+        for block in plan.blocks(BLOCK, file.found):
             new = file.write(block)
             if advance is not None:
                 advance(new)
 
 
-def print_plan(net: Network, plan: Plan) -> None:
+def print_plan(net: Network, plan: Choice) -> None:
     """Show every way to each layer's filters, and which are taken."""
     others = [way for way in plan.ways if way not in plan.considered]
     rows = []

@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from fdref.decoding import decodable_number, filter_indices
 from fdref.errors import ArgumentError
+from fdref.selection import decodable_number, filter_indices
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,11 +9,12 @@ import numpy as np
 from fdref.evaluation import Evaluation, chunks, compare, padded, respond
 from fdref.forward_pass import forward
 from fdref.network import receptive_field
+from fdref.selection import decodable_numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
-    from numpy.typing import NDArray
+    from numpy.typing import ArrayLike, NDArray
 
     from fdref.arrays import Array
     from fdref.network import Network
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def linear_filters(
-    net: Network, images: Array, layers: Sequence[int], progress: Progress = None
+    net: Network, images: Array, layers: ArrayLike | None, progress: Progress = None
 ) -> dict[int, NDArray[np.float64]]:
     """Fit to each filter's responses the linear filter over its receptive field, without offset.
 
@@ -31,8 +32,8 @@ def linear_filters(
     net : Network
     images : (N, H, W) or (N, C, H, W) array
         Pixels as `Network.prepare` takes them.
-    layers : sequence of int
-        Numbers of convolutions.
+    layers : int, str, sequence or array of these, or mask, optional
+        Convolutions, as `evaluate` takes them.
     progress : callable, optional
         Called after each chunk of images with their number.
 
@@ -42,12 +43,13 @@ def linear_filters(
         ``{layer: (K, C0, Rh, Rw) array}``, to be used like a decoded bank. Where the images do not
         determine a filter, the one of least norm.
     """
+    numbers = decodable_numbers(net, layers)
     squares: dict[int, Array] = {}
     products: dict[int, Array] = {}
     for raw in chunks(images):
         x = net.prepare(raw)
         acts = forward(net, x)
-        for layer in layers:
+        for layer in numbers:
             seen = patches(net, layer, x)
             response = acts[layer].astype(np.float64).transpose(0, 2, 3, 1).reshape(len(seen), -1)
             squares[layer] = squares.get(layer, 0) + seen.T @ seen
@@ -55,7 +57,7 @@ def linear_filters(
         if progress is not None:
             progress(len(x))
     filters = {}
-    for layer in layers:
+    for layer in numbers:
         shape = (-1, net.channels[0], *receptive_field(net, layer).size)
         solution = np.linalg.lstsq(squares[layer], products[layer])[0]
         filters[layer] = np.ascontiguousarray(solution.T).reshape(shape)
@@ -76,7 +78,7 @@ def ceiling(
     net: Network,
     fit: Array,
     test: Array,
-    layers: Sequence[int],
+    layers: ArrayLike | None,
     progress: Progress = None,
 ) -> dict[int, Evaluation]:
     """Evaluate filters fitted on some images on others, as `evaluate` does decoded filters.
@@ -86,7 +88,7 @@ def ceiling(
     net : Network
     fit, test : (N, H, W) or (N, C, H, W) arrays
         Pixels as `Network.prepare` takes them.
-    layers : sequence of int
+    layers : int, str, sequence or array of these, or mask, optional
     progress : callable, optional
 
     Returns
@@ -94,12 +96,13 @@ def ceiling(
     dict
         ``{layer: Evaluation}``
     """
-    filters = linear_filters(net, fit, layers, progress)
-    parts: dict[int, list[Array]] = {layer: [] for layer in layers}
+    numbers = decodable_numbers(net, layers)
+    filters = linear_filters(net, fit, numbers, progress)
+    parts: dict[int, list[Array]] = {layer: [] for layer in numbers}
     for raw in chunks(test):
         x = net.prepare(raw)
         acts = forward(net, x)
-        for layer in layers:
+        for layer in numbers:
             parts[layer].append(compare(acts[layer], respond(net, layer, filters[layer], x)))
         if progress is not None:
             progress(len(x))

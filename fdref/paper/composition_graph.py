@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from fdref.decoding import decodable_number, filter_indices
 from fdref.from_above import top
 from fdref.layers import BatchNorm
+from fdref.selection import decodable_number, filter_index
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,11 +67,11 @@ def parts_of(net: Network, layer: int | str, k: int) -> tuple[Part, ...]:
     (Part(node=(1, 0), share=0.6), Part(node=(1, 1), share=0.4))
     """
     number = decodable_number(net, layer)
-    indices = filter_indices(net, number, k)
+    index = filter_index(net, number, k)
     below = max((n for n in net.decodable if n < number), default=0)
     if below == 0:
         return ()
-    weights = np.abs(top(net, number, indices)[0].astype(np.float64)).sum(axis=(1, 2))
+    weights = np.abs(top(net, number, [index], np.dtype(np.float64))[0]).sum(axis=(1, 2))
     for between in net.layers[below : number - 1]:
         if isinstance(between, BatchNorm):
             weights *= np.abs(between.scale(weights.dtype))[:, 0, 0]

@@ -1,0 +1,93 @@
+"""One or several: which layers, and which filters of a layer, are meant; the same everywhere.
+
+A number, Python's or NumPy's; a layer's name; a sequence or an array of these; or a mask, a truth
+value for each one that there is. None means all of them, an empty sequence none.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fdref.arguments import elements, shown, whole
+from fdref.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
+
+    from fdref.network import Network
+
+
+def decodable_number(net: Network, layer: int | str) -> int:
+    """Return the number of a layer that has filters."""
+    number = net.number(layer)
+    if number not in net.decodable:
+        raise ArgumentError(
+            f"{net.describe(number)} has no filters; layers that can be decoded are "
+            f"{', '.join(map(str, net.decodable))}"
+        )
+    return number
+
+
+def decodable_numbers(net: Network, layers: ArrayLike | None) -> tuple[int, ...]:
+    """Return the numbers of the layers that are meant, each once; all have filters.
+
+    >>> import fdref
+    >>> net = fdref.load()
+    >>> decodable_numbers(net, ["conv4", 3]), decodable_numbers(net, "conv1")
+    ((7, 3), (1,))
+    """
+    if layers is None:
+        return net.decodable
+    chosen = _chosen(layers, range(1, len(net) + 1), "layers")
+    found = [decodable_number(net, layer) for layer in chosen]  # type: ignore[arg-type]  # or error
+    return tuple(dict.fromkeys(found))
+
+
+def filter_indices(net: Network, number: int, filters: ArrayLike | None) -> Sequence[int]:
+    """Return which filters of a layer are meant, counted from 0, as often as they are.
+
+    >>> import fdref
+    >>> filter_indices(fdref.load(), 7, np.arange(10) > 7), filter_indices(fdref.load(), 7, 3)
+    ((8, 9), (3,))
+    """
+    every = range(net.channels[number])
+    if filters is None:
+        return every
+    return tuple(filter_index(net, number, k) for k in _chosen(filters, every, "filters"))
+
+
+def filter_index(net: Network, number: int, k: object) -> int:
+    """Return which one filter of a layer is meant."""
+    every = range(net.channels[number])
+    found = whole(k)
+    if found is None:
+        raise ArgumentError(
+            f"filter is {shown(k)}; expected a whole number from 0, or for several a sequence or "
+            f"{len(every)} truth values"
+        )
+    if found not in every:
+        raise ArgumentError(
+            f"{net.describe(number)} has no filter {shown(found)}; its filters are 0 to {every[-1]}"
+        )
+    return found
+
+
+def _chosen(asked: object, every: range, what: str) -> list[object]:
+    """Return the one or several that are asked for; a mask chooses from all that there are."""
+    several = elements(asked)
+    if several is None:
+        return [asked]
+    truths = [isinstance(one, bool | np.bool_) for one in several]
+    is_mask = isinstance(asked, np.ndarray) and asked.dtype == bool
+    if not is_mask and not (truths and all(truths)):
+        return several
+    if len(several) != len(every):
+        raise ArgumentError(
+            f"{what} are {len(several)} truth values; expected {len(every)}, one for each that "
+            "there is, or numbers"
+        )
+    return [one for one, meant in zip(every, several, strict=True) if meant]

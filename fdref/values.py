@@ -1,0 +1,77 @@
+"""Values: made once, never changed, equal where all their parts are."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from fdref.arguments import shown
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def read_only(array: NDArray[Any]) -> NDArray[Any]:
+    """Return an array that nobody makes writeable again: a view, which must ask its owner."""
+    array.flags.writeable = False
+    return array.view()
+
+
+class Value:
+    """What layers and networks have in common.
+
+    A copy is the value itself, and what is unpickled is made anew by the class, so neither is ever
+    writeable. Two are equal if they are of one class and all parts are the same, arrays to the bit.
+    """
+
+    def parts(self) -> dict[str, Any]:
+        """Return the arguments that make an equal value."""
+        return dict(vars(self))
+
+    def __copy__(self) -> Self:
+        return self
+
+    def __deepcopy__(self, memo: object) -> Self:
+        return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _made, (type(self), self.parts())
+
+    def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        if not isinstance(other, Value) or type(self) is not type(other):
+            return NotImplemented
+        ours, theirs = self.parts(), other.parts()
+        return all(_same(part, theirs[name]) for name, part in ours.items())
+
+    def __hash__(self) -> int:
+        return hash((type(self), *map(_key, self.parts().values())))
+
+    def __repr__(self) -> str:
+        parts = (f"{name}={_brief(part)}" for name, part in self.parts().items())
+        return f"{type(self).__name__}({', '.join(parts)})"
+
+
+def _made(kind: type[Value], parts: dict[str, Any]) -> Value:
+    """Make what was pickled."""
+    return kind(**parts)
+
+
+def _same(ours: object, theirs: object) -> bool:
+    if not isinstance(ours, np.ndarray) or not isinstance(theirs, np.ndarray):
+        return bool(ours is theirs or (type(ours) is type(theirs) and ours == theirs))
+    if (ours.dtype, ours.shape) != (theirs.dtype, theirs.shape):
+        return False
+    bits = f"u{ours.dtype.itemsize}"
+    return np.array_equal(ours.view(bits), theirs.view(bits))
+
+
+def _key(part: object) -> object:
+    return (part.dtype, part.shape) if isinstance(part, np.ndarray) else part
+
+
+def _brief(part: object) -> str:
+    """Write an array as its dtype and shape."""
+    return f"{part.dtype} {part.shape}" if isinstance(part, np.ndarray) else shown(part)
