@@ -108,6 +108,7 @@ class Pool(Value):
     ----------
     window : int or (height, width)
     stride : int or (vertical, horizontal)
+        To be said: without one, MatConvNet moves by 1 and other frameworks by the window.
     pad : int, (vertical, horizontal) or (top, bottom, left, right), smaller than the window
     method : "max" or "avg"
     name : str

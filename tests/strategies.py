@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 from hypothesis import strategies as st
 
-from fdref import BatchNorm, Conv, Network, Pool, ReLU
+from fdref import (
+    BatchNorm,
+    Conv,
+    Dropout,
+    Layer,
+    Network,
+    NetworkError,
+    Normalize,
+    Pool,
+    ReLU,
+    Softmax,
+)
 
 seeds = st.integers(0, 2**32 - 1)
 methods = st.sampled_from(["bicubic", "nearest", "bilinear"])
@@ -76,6 +89,76 @@ def networks(draw, *, linear: bool = False, integers: bool = False) -> Network:
         elif not linear:
             layers.append(ReLU(draw(st.sampled_from([0.0, 0.1]))))
     return Network(layers, input_channels=channels[0])
+
+
+names = st.sampled_from(["", "a", "conv 2", "ä\u4e2d\U0001f600", "two\nlines", "nul\0"]) | st.text(
+    max_size=3
+)
+numbers = st.floats(-1e3, 1e3) | st.sampled_from([0, 1, -0.0, 5e-324, 1 / 3, np.float32(0.1)])
+
+
+@st.composite
+def arrays(draw, shape: tuple[int, ...], positive: bool = False) -> np.ndarray:
+    """Numbers of either precision, the extreme ones among them."""
+    dtype = draw(dtypes)
+    array = np.random.default_rng(draw(seeds)).standard_normal(shape).astype(dtype)
+    odd = draw(st.sampled_from([0.0, -0.0, np.finfo(dtype).tiny / 4, np.finfo(dtype).max]))
+    array.flat[0] = odd
+    return abs(array) + dtype(0.5) if positive else array
+
+
+@st.composite
+def particular_layers(draw, kind: str, channels: int) -> Layer:
+    name = draw(names)
+    match kind:
+        case "conv":
+            groups = draw(st.sampled_from([g for g in (1, 2, 3, 4) if channels % g == 0]))
+            count = groups * draw(st.integers(1, 2))
+            bank = draw(arrays((count, channels // groups, *draw(pairs(1, 3)))))
+            bias = draw(st.none() | arrays((count,)))
+            pad = draw(st.tuples(*[st.integers(0, 2)] * 4))
+            return Conv(bank, bias, draw(pairs(1, 3)), pad, draw(pairs(1, 2)), name)
+        case "pool":
+            return dataclasses.replace(draw(pools()), name=name)
+        case "relu":
+            return ReLU(draw(numbers), name)
+        case "normalize":
+            return Normalize(draw(st.integers(1, 6)), *[draw(numbers) for _ in "abc"], name)
+        case "bnorm":
+            values = [draw(arrays((channels,))) for _ in "abc"]
+            return BatchNorm(*values, draw(arrays((channels,), positive=True)), name)
+        case "dropout":
+            return Dropout(draw(st.floats(0, 1) | st.sampled_from([0, 1])), name)
+    return Softmax(name)
+
+
+@st.composite
+def particular_networks(draw) -> Network:
+    """Every kind of layer, every parameter, everything that a network carries, mixed dtypes."""
+    channels = [draw(st.integers(1, 4))]
+    layers = []
+    kinds = ["conv", "pool", "relu", "normalize", "bnorm", "dropout", "softmax"]
+    for kind in draw(
+        st.permutations([*draw(st.lists(st.sampled_from(kinds), max_size=5)), "conv"])
+    ):
+        layers.append(draw(particular_layers(kind, channels[-1])))
+        channels.append(len(layers[-1].filters) if kind == "conv" else channels[-1])
+    first = channels[0]
+    average, size = None, draw(st.none() | pairs(30, 40))
+    if draw(st.booleans()):
+        whole = size or (draw(st.integers(30, 33)), draw(st.integers(30, 33)))
+        average = draw(arrays((first, *draw(st.sampled_from([(), (1, 1), whole])))))
+    try:
+        return Network(
+            layers,
+            average=average,
+            input_size=size,
+            input_channels=first,
+            classes=draw(st.lists(names, max_size=3)),
+            provenance=draw(names),
+        )
+    except NetworkError:  # its windows do not fit into the size
+        return Network(layers, input_channels=first, provenance=draw(names))
 
 
 @st.composite

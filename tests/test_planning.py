@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -212,3 +214,31 @@ def test_large_strides_and_overlapping_pools_compose():
         for way in ways_to(net, 7, unpool):
             found = go(net, way, unpool)
             assert abs(found - expected[7]).max() <= 1e-12 * abs(expected[7]).max(), way
+
+
+@pytest.mark.parametrize("engine", ["compiled", "reference"])
+def test_a_plan_can_be_told_no_other_task_than_its_own(engine):
+    """Nearest's ways through atoms would be wrong under bicubic; another plan has other ways."""
+    net = EVERY["lenet"]
+    plan = Plan(net, {7: range(10)}, "nearest", engine)
+    for unpool in ("nearest", "bicubic", "bilinear"):
+        (block,) = dataclasses.replace(plan, unpool=unpool)
+        expected = fdref.decode(net, 7, unpool=unpool, engine="reference")
+        assert abs(block.pictures - expected).max() <= 1e-5 * abs(expected).max()
+    for name in ("unpool", "net", "wanted", "choice"):
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            setattr(plan, name, None)
+    with pytest.raises(TypeError):
+        plan.blocks(unpool="bicubic")
+    other = dataclasses.replace(plan, net=EVERY["handmade"], wanted={4: range(8)})
+    (block,) = other
+    assert (block.pictures == fdref.decode(EVERY["handmade"], 4, unpool="nearest")).all()
+
+
+def test_a_plan_is_gone_as_often_as_one_likes():
+    plan = Plan(EVERY["lenet"], {3: [1, 0], 5: range(3), 7: ()}, "bilinear", "compiled")
+    first, second = ([(b.layer, b.first, b.pictures) for b in plan] for _ in range(2))
+    assert [layer for layer, *_ in first] == [3, 5]
+    for (*_, pictures), (*_, again) in zip(first, second, strict=True):
+        assert (pictures == again).all()
+        assert not np.shares_memory(pictures, again)

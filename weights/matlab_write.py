@@ -14,7 +14,7 @@ from fdref.weights.files import replace_file
 from fdref.weights.matlab import DEEPEST, DTYPES, LARGEST, MOST_OBJECTS, import_h5py
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from os import PathLike
 
     import h5py
@@ -50,13 +50,50 @@ def write(path: str | PathLike[str], variables: Mapping[str, Value]) -> None:
     FileError
         If the file cannot be written; nothing is left behind.
     """
+    _check_extent(dict(variables))
     buffer = io.BytesIO()
     # Every MATLAB reads the oldest format; its header goes into a block of its own before HDF5's.
     with import_h5py().File(buffer, "w", libver="earliest", userblock_size=512) as file:
         _Writer(file).fields(file, variables, ())
     buffer.seek(0)
     buffer.write(HEADER)
-    replace_file(path, buffer.getvalue())
+    data = buffer.getvalue()
+    if len(data) > LARGEST:
+        raise too_much()
+    replace_file(path, data)
+
+
+def _check_extent(variables: dict[str, Value]) -> None:
+    """Refuse what `read` would refuse as too much, before anything is taken for it."""
+    values = size = 0
+    for more_values, more_size in _extents(variables, 0):
+        values += more_values
+        size += more_size
+        if values > MOST_OBJECTS or size > LARGEST:
+            raise too_much()
+
+
+def too_much() -> ArgumentError:
+    """Make the error for more than `read` takes."""
+    return ArgumentError(
+        f"there is too much to write, expected at most {LARGEST} bytes and {MOST_OBJECTS} values "
+        "in a file that can be read again: leave something out"
+    )
+
+
+def _extents(value: Value, depth: int) -> Iterator[tuple[int, int]]:
+    """Yield how many values and bytes `read` counts for a value and for all that is inside."""
+    match value:
+        case _ if depth > DEEPEST:
+            return  # is refused when it is written
+        case dict() | list():
+            yield len(value), 8 * len(value) * isinstance(value, list)
+            for inner in value.values() if isinstance(value, dict) else value:
+                yield from _extents(inner, depth + 1)
+        case str():
+            yield 0, 18 * len(value)  # 2 bytes a character, and the 8 copies made of it
+        case np.ndarray():
+            yield 0, value.nbytes
 
 
 @dataclass
@@ -65,19 +102,6 @@ class _Writer:
 
     file: h5py.File
     referred: int = 0
-    values: int = 0
-    size: int = 0
-    """bytes, as `read` counts them"""
-
-    def count(self, place: Place, *, values: int = 0, size: int = 0) -> None:
-        """Refuse what `read` would refuse as too much."""
-        self.values += values
-        self.size += size
-        if self.values > MOST_OBJECTS or self.size > LARGEST:
-            raise ArgumentError(
-                f"{''.join(place)} is too much, expected at most {LARGEST} bytes and "
-                f"{MOST_OBJECTS} values in a file that can be read again: make it smaller"
-            )
 
     def value(self, group: h5py.Group, name: str, value: Value, place: Place) -> h5py.HLObject:
         """Store one value and all that is inside."""
@@ -89,11 +113,9 @@ class _Writer:
             case list():
                 return self.cell(group, name, value, place)
             case str():
-                self.count(place, size=18 * len(value))  # 2 bytes a character, and 8 copies
                 codes = np.frombuffer(value.encode("utf-16-le", "surrogatepass"), "<u2")
                 return _store(group, name, codes if value else np.zeros((0, 0)), "char")
             case np.ndarray() if value.dtype.newbyteorder("=") in CLASSES and value.ndim <= 32:
-                self.count(place, size=value.nbytes)
                 kind = CLASSES[value.dtype.newbyteorder("=")]
                 code = "u1" if kind == "logical" else value.dtype.newbyteorder("<")
                 return _store(group, name, value.astype(code, copy=False), kind)
@@ -105,7 +127,6 @@ class _Writer:
 
     def fields(self, group: h5py.Group, values: Mapping[str, Value], place: Place) -> None:
         """Store values by name."""
-        self.count(place, values=len(values))
         for name, value in values.items():
             if not IDENTIFIER.fullmatch(name):
                 raise ArgumentError(
@@ -135,7 +156,6 @@ class _Writer:
         """Store a cell: references to its elements."""
         if not values:
             return _store(group, name, np.zeros((0, 0)), "cell")
-        self.count(place, values=len(values), size=8 * len(values))
         if "#refs#" not in self.file:  # MATLAB puts this first
             _store(self.file.create_group("#refs#"), "a", np.zeros((0, 0)), "canonical empty")
         references = np.empty((len(values), 1), import_h5py().ref_dtype)

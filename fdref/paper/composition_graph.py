@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from fdref.arguments import whole_number
 from fdref.from_above import top
 from fdref.layers import BatchNorm
 from fdref.selection import decodable_number, filter_index
@@ -101,7 +102,10 @@ def graph_of(net: Network, layer: int | str, k: int, most: int | None = None) ->
     >>> list(graph_of(handmade(), "characters", 0))
     [(4, 0), (2, 0), (2, 1), (2, 2), (2, 3), (1, 0), (1, 1)]
     """
-    waiting = [(decodable_number(net, layer), k)]
+    number = decodable_number(net, layer)
+    if most is not None:
+        most = whole_number(most, "most", 0)
+    waiting = [(number, filter_index(net, number, k))]
     graph: Graph = {}
     for node in waiting:
         if node not in graph:
