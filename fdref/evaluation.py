@@ -23,12 +23,13 @@ if TYPE_CHECKING:
 
     from fdref.arrays import Array
     from fdref.resize import Method
+    from fdref.selection import Layers
 
 CHUNK = 100
 """Images at a time, few enough for the caches; each is judged by itself."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evaluation:
     """Eq. 3 for one layer over a set of images.
 
@@ -68,7 +69,7 @@ class Evaluation:
 def evaluate(
     net: Network,
     x: ArrayLike,
-    layers: ArrayLike | None = None,
+    layers: Layers = None,
     unpool: Method = "bicubic",
     engine: str = "compiled",
     progress: Callable[[int], object] | None = None,

@@ -182,6 +182,13 @@ class Network(Value):
         found += [layer.gain.dtype for layer in self._layers if isinstance(layer, BatchNorm)]
         return np.result_type(*found)
 
+    @cached_property
+    def _hash(self) -> int:
+        return super().__hash__()
+
+    def __hash__(self) -> int:
+        return self._hash
+
     def __len__(self) -> int:
         return len(self._layers)
 

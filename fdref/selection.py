@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from fdref.network import Network
 
+    Layers = ArrayLike | Sequence[int | str] | None
+    """one or several layers"""
+
 
 def decodable_number(net: Network, layer: int | str) -> int:
     """Return the number of a layer that has filters."""
@@ -32,7 +35,7 @@ def decodable_number(net: Network, layer: int | str) -> int:
     return number
 
 
-def decodable_numbers(net: Network, layers: ArrayLike | None) -> tuple[int, ...]:
+def decodable_numbers(net: Network, layers: Layers) -> tuple[int, ...]:
     """Return the numbers of the layers that are meant, each once; all have filters.
 
     >>> import fdref

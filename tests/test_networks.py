@@ -149,6 +149,13 @@ def test_layers_that_are_wrong_in_themselves(make, message):
     assert "\n" not in str(caught.value)
 
 
+def test_a_pools_stride_must_be_said():
+    """MatConvNet's default is 1, PyTorch's the window: whoever forgets it means one of the two."""
+    with pytest.raises(TypeError, match="stride"):
+        Pool(2)
+    assert Pool(2, 1).stride == (1, 1)
+
+
 def test_an_input_that_the_layers_do_not_fit_into():
     layers = [Conv(ones(1, 1, 5, 5)), Pool(2, 2), Conv(ones(1, 1, 7, 7))]
     with pytest.raises(

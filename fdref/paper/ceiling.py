@@ -14,16 +14,17 @@ from fdref.selection import decodable_numbers
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
     from fdref.arrays import Array
     from fdref.network import Network
+    from fdref.selection import Layers
 
     Progress = Callable[[int], object] | None
 
 
 def linear_filters(
-    net: Network, images: Array, layers: ArrayLike | None, progress: Progress = None
+    net: Network, images: Array, layers: Layers, progress: Progress = None
 ) -> dict[int, NDArray[np.float64]]:
     """Fit to each filter's responses the linear filter over its receptive field, without offset.
 
@@ -78,7 +79,7 @@ def ceiling(
     net: Network,
     fit: Array,
     test: Array,
-    layers: ArrayLike | None,
+    layers: Layers,
     progress: Progress = None,
 ) -> dict[int, Evaluation]:
     """Evaluate filters fitted on some images on others, as `evaluate` does decoded filters.
