@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -11,8 +10,9 @@ import numpy as np
 from fdref.arguments import instance, shown, text, texts, whole, whole_number
 from fdref.arrays import real_array
 from fdref.errors import ArgumentError, FdrefError, NetworkError
+from fdref.fitting import channels_after, own_channels, read_average, read_layers, window_of
 from fdref.geometry import LARGEST_NUMBER, ReceptiveField, output_size, pair, stack_windows
-from fdref.layers import BatchNorm, Conv, Layer, Pool, weights
+from fdref.layers import BatchNorm, Conv, Layer
 from fdref.values import Value
 
 if TYPE_CHECKING:
@@ -21,8 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from fdref.arrays import Array
-    from fdref.geometry import Margins, Pair
-
+    from fdref.geometry import Pair
 
 KINDS_SHOWN = 20
 """Layers that `repr` names."""
@@ -74,11 +73,11 @@ class Network(Value):
         classes: Sequence[str] = (),
         provenance: str = "",
     ) -> None:
-        self.__dict__["_layers"] = _checked(layers)
+        self.__dict__["_layers"] = read_layers(layers)
         self.__dict__["_decodable"] = tuple(
             number for number, layer in enumerate(self._layers, 1) if isinstance(layer, Conv)
         )
-        mean = None if average is None else _average(average)
+        mean = None if average is None else read_average(average)
         self.__dict__["_average"] = mean
         self.__dict__["_channels"] = self._chain_channels(input_channels)
         size = None if input_size is None else pair(input_size, "input_size")
@@ -121,10 +120,10 @@ class Network(Value):
         elif self._average is not None:
             channels = [len(self._average)]
         else:
-            channels = [next(filter(None, map(_own_channels, self._layers)))]
+            channels = [next(filter(None, map(own_channels, self._layers)))]
         for number, layer in enumerate(self._layers, 1):
             try:
-                channels.append(_channels_after(layer, channels[-1]))
+                channels.append(channels_after(layer, channels[-1]))
             except NetworkError as error:
                 raise NetworkError(f"{self.describe(number)}: {error}") from None
         return tuple(channels)
@@ -271,7 +270,7 @@ class Network(Value):
         """
         sizes = [pair(input_size, "input_size")]
         for number, layer in enumerate(self._layers, 1):
-            window, stride, pad = _window(layer)
+            window, stride, pad = window_of(layer)
             sizes.append(output_size(sizes[-1], window, stride, pad))
             if 0 in sizes[-1]:
                 raise NetworkError(
@@ -349,49 +348,4 @@ def receptive_field(net: Network, layer: int | str) -> ReceptiveField:
     ReceptiveField(size=(14, 14), stride=(2, 2), offset=(0, 0))
     """
     number = instance(net, Network, "net").number(layer)
-    return stack_windows(map(_window, net.layers[:number]))
-
-
-def _checked(layers: object) -> tuple[Layer, ...]:
-    """Read a sequence of layers."""
-    if isinstance(layers, Layer) or not isinstance(layers, Iterable):
-        raise NetworkError(f"the layers are {shown(layers)}; expected a sequence of layers")
-    found = tuple(layers)
-    for number, layer in enumerate(found, 1):
-        if not isinstance(layer, Layer):
-            raise NetworkError(f"layer {number} is {shown(layer)}; expected one of fdref's layers")
-    return found
-
-
-def _window(layer: Layer) -> tuple[Pair, Pair, Margins]:
-    if isinstance(layer, Conv | Pool):
-        return layer.window, layer.stride, layer.pad
-    return (1, 1), (1, 1), (0, 0, 0, 0)
-
-
-def _average(values: ArrayLike) -> Array:
-    array = np.asarray(values)
-    return weights(
-        array[:, None, None] if array.ndim == 1 else array, "the average image's pixels", ndim=3
-    )
-
-
-def _own_channels(layer: Layer) -> int | None:
-    if isinstance(layer, Conv):
-        return int(layer.filters.shape[1])
-    return len(layer.gain) if isinstance(layer, BatchNorm) else None
-
-
-def _channels_after(layer: Layer, count: int) -> int:
-    if isinstance(layer, Conv):
-        filters, own = len(layer.filters), layer.filters.shape[1]
-        groups = count // own
-        if count % own or filters % groups:
-            raise NetworkError(
-                f"{filters} filters of {own} channels do not fit maps of {count} channels; "
-                f"expected filters of {count} channels, or of {count}/groups"
-            )
-        return filters
-    if isinstance(layer, BatchNorm) and len(layer.gain) != count:
-        raise NetworkError(f"{len(layer.gain)} gains do not fit maps of {count} channels")
-    return count
+    return stack_windows(map(window_of, net.layers[:number]))

@@ -6,7 +6,7 @@ value for each one that there is. None means all of them, an empty sequence none
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,11 +16,11 @@ from fdref.errors import ArgumentError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
     from fdref.network import Network
 
-    Layers = ArrayLike | Sequence[int | str] | None
+    Layers = int | str | np.integer[Any] | Sequence[int | str] | NDArray[Any] | None
     """one or several layers"""
 
 

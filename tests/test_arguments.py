@@ -42,7 +42,18 @@ NO_FILTERS = (True, 2, -1, 1.0, "a", "0", [True], [0, 1.5], [[0]], [0, True], {0
 NO_FILTERS += (np.ones(2), np.ones(3, bool), np.ones((2, 1), bool), np.array([[0]]), slice(0, 1))
 NO_NET = (None, "lenet.mat", 5, [Conv(ONE)], Conv(ONE))
 NO_PATH = (5, True, ["a.mat"], b"a.mat")
-NO_WEIGHTS = (None, "abc", 1, ONE == 1, ONE * np.nan, ONE * 1j, [[[["1"]]]], np.ones(2), [])
+NO_WEIGHTS = (
+    None,
+    [[1], [1, 2]],
+    "abc",
+    1,
+    ONE == 1,
+    ONE * np.nan,
+    ONE * 1j,
+    [[[["1"]]]],
+    np.ones(2),
+    [],
+)
 NO_BIAS = (1, "ab", [True, False], [1, 2, 3], [1j, 1], [np.nan, 1], ONE, [])
 
 
@@ -81,7 +92,17 @@ PARAMETERS = {
     "Network layers": (Network, (None, 5, "abc", Conv(ONE), [], [1], [ReLU], {1: Conv(ONE)})),
     "Network average": (
         lambda v: Network([Conv(ONE)], average=v),
-        (1, "a", True, [True, False], [1], np.ones((2, 2)), [np.nan, 1], np.ones((2, 0, 0))),
+        (
+            1,
+            "a",
+            True,
+            [True, False],
+            [1],
+            np.ones((2, 2)),
+            [np.nan, 1],
+            np.ones((2, 0, 0)),
+            [[1], [1, 2]],
+        ),
     ),
     "Network input_size": (lambda v: Network([Conv(ONE)], input_size=v), (0, *NO_PAIR)),
     "Network input_channels": (
