@@ -11,11 +11,14 @@ from math import inf, isfinite
 from numbers import Real
 from operator import index
 from pathlib import Path
-from typing import SupportsIndex, TypeVar
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 
 import numpy as np
 
 from fdref.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 LONGEST = 80
 """Characters that a message quotes."""
@@ -43,10 +46,8 @@ def elements(value: object) -> list[object] | None:
         return None
     if isinstance(value, Sequence):
         return list(value)
-    if hasattr(value, "__array__"):
-        array = np.asarray(value)
-        return list(array) if array.ndim == 1 else None
-    return None
+    array = _array(value)
+    return list(array) if array is not None and array.ndim == 1 else None
 
 
 def whole(value: object) -> int | None:
@@ -147,6 +148,17 @@ def instance(value: object, kind: type[Kind], what: str) -> Kind:
 
 def _plain(value: object) -> object:
     """Turn NumPy's scalars and arrays without axes into Python's numbers, where there are such."""
-    if isinstance(value, np.ndarray | np.generic) and value.ndim == 0:
-        return value.item()
-    return value
+    array = _array(value)
+    if array is None or array.ndim:
+        return value
+    return array.item() if array.dtype.kind in "biufO" else None  # a time is no number
+
+
+def _array(value: object) -> NDArray[Any] | None:
+    """Return what is an array or offers one, such as other libraries' tensors."""
+    if not hasattr(value, "__array__"):
+        return None
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError, RuntimeError):  # a tensor on a device, or with a gradient
+        return None

@@ -20,9 +20,31 @@ X = np.ones((1, 2, 3, 3))
 NO_TEXT = (5, True, b"abc", ["abc"], None, 1.5)
 NO_TRUTH = (1, 0, "yes", None, [True], np.array([True]))
 NO_NUMBER = ("0.1", b"1", True, np.True_, np.array(True), None, [0.1], (1,), np.array([0.5]))
-NO_NUMBER += (np.nan, np.inf, -np.inf, 10**400, 1j, {}, object(), ONE)
+NO_NUMBER += (
+    np.timedelta64(1),
+    np.datetime64("2020"),
+    np.nan,
+    np.inf,
+    -np.inf,
+    10**400,
+    1j,
+    {},
+    object(),
+    ONE,
+)
 NO_WHOLE = ("1", b"1", "12", True, np.True_, np.array(True), {}, object(), 1j, np.nan, 1.5, 2.0)
-NO_WHOLE += (np.float32(1), Fraction(1), -1, 2**40, 10**400, [], [[1, 2]], {1, 2}, {1: 2})
+NO_WHOLE += (
+    np.timedelta64(1),
+    np.float32(1),
+    Fraction(1),
+    -1,
+    2**40,
+    10**400,
+    [],
+    [[1, 2]],
+    {1, 2},
+    {1: 2},
+)
 NO_WHOLE += (
     [True, 2],
     (1, np.True_),
@@ -222,3 +244,39 @@ def test_truth_values_and_words_may_be_numpys():
     assert len(fdref.decode(NET, 3, steps=np.True_)) == 3
     assert fdref.decode(NET, 3, unpool=np.str_("nearest"), engine=np.str_("compiled")).size
     assert type(Softmax(np.str_("p")).name) is str
+
+
+class Tensor:
+    """What another library passes."""
+
+    def __init__(self, values) -> None:
+        self.values = values
+
+    def __array__(self, dtype=None, copy=None):
+        if self.values is None:
+            raise RuntimeError("requires grad")
+        return np.asarray(self.values, dtype)
+
+    def __index__(self) -> int:
+        return int(self.values)
+
+    def __float__(self) -> float:
+        return float(self.values)
+
+
+def test_other_libraries_tensors_are_arrays():
+    assert Conv(ONE, stride=Tensor([1, 2])).stride == (1, 2)
+    assert ReLU(Tensor(0.5)) == ReLU(0.5)
+    bank = fdref.decode(NET, 3)
+    assert (fdref.decode(NET, Tensor(3), Tensor([1])) == bank[1:]).all()
+    assert (fdref.decode(NET, 3, Tensor([True, False])) == bank[:1]).all()
+    for call in (
+        lambda: Conv(ONE, stride=Tensor(True)),
+        lambda: Conv(ONE, stride=Tensor(None)),
+        lambda: ReLU(Tensor(True)),
+        lambda: fdref.decode(NET, 3, Tensor(True)),
+        lambda: fdref.decode(NET, 3, Tensor(None)),
+        lambda: fdref.evaluate(NET, X, Tensor(None)),
+    ):
+        with pytest.raises(FdrefError, match="Tensor"):
+            call()
