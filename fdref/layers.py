@@ -11,7 +11,7 @@ from fdref.arguments import one_of, real_number, text, whole_number
 from fdref.arrays import Array, real_array
 from fdref.errors import ArgumentError, NetworkError
 from fdref.geometry import LARGEST_NUMBER, Margins, Pair, extent, margins, pair
-from fdref.values import Value, read_only
+from fdref.values import Value, hands_out_views, read_only
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -42,6 +42,7 @@ def per_channel(values: ArrayLike, what: str, count: int) -> Array:
     return array
 
 
+@hands_out_views("filters", "bias")
 @dataclass(frozen=True, eq=False, repr=False, init=False)
 class Conv(Value):
     """Correlation of the padded maps with a bank of filters: MatConvNet's ``vl_nnconv``.
@@ -183,6 +184,7 @@ class Normalize(Value):
             self.__dict__[parameter] = real_number(getattr(self, parameter), parameter)
 
 
+@hands_out_views("gain", "bias", "mean", "deviation")
 @dataclass(frozen=True, eq=False, repr=False, init=False)
 class BatchNorm(Value):
     """Batch normalisation in test mode: ``gain * (x - mean) / deviation + bias``.

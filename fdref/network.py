@@ -152,7 +152,7 @@ class Network(Value):
     @property
     def average(self) -> Array | None:
         """The average image (C, H, W) or colour (C, 1, 1), read-only."""
-        return self._average
+        return None if self._average is None else self._average.view()
 
     @property
     def input_size(self) -> Pair | None:

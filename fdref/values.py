@@ -2,20 +2,51 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 import numpy as np
 
 from fdref.arguments import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from numpy.typing import NDArray
+
+Kind = TypeVar("Kind")
 
 
 def read_only(array: NDArray[Any]) -> NDArray[Any]:
     """Return an array that nobody makes writeable again: a view, which must ask its owner."""
     array.flags.writeable = False
     return array.view()
+
+
+class _View:
+    """An attribute that is an array: each time another view, so that not even its shape is set."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        if instance is None:
+            return self
+        array = vars(instance)[self.name]
+        return None if array is None else array.view()
+
+    def __set__(self, instance: object, value: object) -> None:
+        raise AttributeError(f"cannot set {self.name!r}: values do not change; make another")
+
+
+def hands_out_views(*names: str) -> Callable[[type[Kind]], type[Kind]]:
+    """Have a class show views of its arrays."""
+
+    def change(kind: type[Kind]) -> type[Kind]:
+        for name in names:
+            setattr(kind, name, _View(name))
+        return kind
+
+    return change
 
 
 class Value:

@@ -129,6 +129,12 @@ def test_nothing_of_a_network_can_be_set():
     for name in ("_layers", "classes"):
         with pytest.raises(AttributeError):
             delattr(net, name)
+    for array in (net[1].filters, net[1].bias, net.average, LAYERS[5].gain):
+        array.shape = (array.size,)  # of the view that one was given
+        array.dtype = np.uint8
+    assert net == fdref.load()
+    assert net.average.dtype == np.float32
+    assert (net[1].filters.shape, LAYERS[5].gain.dtype) == ((20, 1, 5, 5), np.float64)
     given = [LAYERS[1]]
     net = Network(given)
     given.append("no layer")
