@@ -86,6 +86,10 @@ class Plan:
         if limit is not None:
             limit = whole_number(limit, "max_memory", 1)
         self.__dict__["operations"] = engine_named(self.engine)
+        self.__dict__["wanted"] = {  # the ways are for these, whatever becomes of what was passed
+            number: indices if isinstance(indices, range) else tuple(indices)
+            for number, indices in self.wanted.items()
+        }
         counts = {number: len(indices) for number, indices in self.wanted.items() if len(indices)}
         task = self.net, counts, self.unpool, self.dtype.itemsize
         if self.ways is not None:

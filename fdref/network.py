@@ -63,6 +63,14 @@ class Network(Value):
     (8, (50, 20, 5, 5), (1, 20, 20, 50, 50, 500, 500, 10, 10))
     """
 
+    _layers: tuple[Layer, ...]
+    _decodable: tuple[int, ...]
+    _average: Array | None
+    _channels: tuple[int, ...]
+    _input_size: Pair | None
+    _classes: tuple[str, ...]
+    _provenance: str
+
     def __init__(
         self,
         layers: Sequence[Layer],
@@ -86,14 +94,6 @@ class Network(Value):
             self.map_sizes(self._input_size)
         self.__dict__["_classes"] = texts(classes, "classes")
         self.__dict__["_provenance"] = text(provenance, "provenance")
-
-    _layers: tuple[Layer, ...]
-    _decodable: tuple[int, ...]
-    _average: Array | None
-    _channels: tuple[int, ...]
-    _input_size: Pair | None
-    _classes: tuple[str, ...]
-    _provenance: str
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"cannot set {name!r}: networks do not change; make another Network")

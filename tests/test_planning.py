@@ -235,6 +235,16 @@ def test_a_plan_can_be_told_no_other_task_than_its_own(engine):
     assert (block.pictures == fdref.decode(EVERY["handmade"], 4, unpool="nearest")).all()
 
 
+def test_a_plan_keeps_its_filters_whatever_becomes_of_the_list():
+    filters = [1, 2]
+    wanted = {3: filters}
+    plan = Plan(EVERY["lenet"], wanted, "nearest", "compiled")
+    filters[:] = [7] * 9
+    wanted[5] = [0]
+    (block,) = plan
+    assert (block.pictures == fdref.decode(EVERY["lenet"], 3, [1, 2], "nearest")).all()
+
+
 def test_a_plan_is_gone_as_often_as_one_likes():
     plan = Plan(EVERY["lenet"], {3: [1, 0], 5: range(3), 7: ()}, "bilinear", "compiled")
     first, second = ([(b.layer, b.first, b.pictures) for b in plan] for _ in range(2))
