@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from fdref.errors import ArgumentError
+from fdref.forking import importing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -79,4 +80,5 @@ def engine_named(name: str) -> Engine:
     """Return an engine; Numba is imported no earlier than the compiled one is asked for."""
     if name not in ("compiled", "reference"):
         raise ArgumentError(f"engine is {name!r}; expected 'compiled' or 'reference'")
-    return cast("Engine", import_module(f"fdref.{name}"))
+    with importing:
+        return cast("Engine", import_module(f"fdref.{name}"))
