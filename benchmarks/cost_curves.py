@@ -160,7 +160,7 @@ def peak(net: Network, wanted: dict[int, range], ways: tuple[Way, ...]) -> int:
 
     Threads keep their scratch memory: it is counted by having it allocated anew, in new threads.
     """
-    parallel._pool.cache_clear()  # noqa: SLF001 - nobody else need know
+    parallel.team.dismiss()
     with ThreadPoolExecutor(1) as fresh:
         return fresh.submit(peak_here, net, wanted, ways).result()
 

@@ -3,6 +3,10 @@
 The reference implementation of Rafegas & Vanrell, arXiv 1511.05084.
 """
 
+from fdref import startup as _startup
+
+_startup.watch()  # before all that takes time
+
 from pathlib import Path as _Path
 
 _here = _Path(__file__).parent

@@ -1,7 +1,5 @@
 """`python -m fdref` is `fdref`."""
 
-import sys
+from fdref.commands import program
 
-from fdref.commands import main
-
-sys.exit(main())
+program()

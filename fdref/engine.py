@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from fdref.arguments import one_of
+from fdref.forking import importing
 
 if TYPE_CHECKING:
     import numpy as np
@@ -78,4 +79,5 @@ class Engine(Protocol):
 def engine_named(name: str) -> Engine:
     """Return an engine; Numba is imported no earlier than the compiled one is asked for."""
     one_of(name, "engine", ("compiled", "reference"))
-    return cast("Engine", import_module(f"fdref.{name}"))
+    with importing:
+        return cast("Engine", import_module(f"fdref.{name}"))

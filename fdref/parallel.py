@@ -7,15 +7,16 @@ spinning, for the next: they leave the loops between two products to a single co
 
 from __future__ import annotations
 
-import os
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
-from functools import cache
+from concurrent.futures import Future, wait
 from math import prod
-from threading import RLock, local
+from queue import SimpleQueue
+from threading import RLock, Thread, local
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
+
+from fdref import blas, forking
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -24,36 +25,42 @@ if TYPE_CHECKING:
 
 Part = TypeVar("Part")
 
+PATIENCE = 1.0
+"""Seconds that an interruption waits for parts that others compute; these may be compiling."""
+
 
 def each(work: Callable[[Part], None], parts: Iterable[Part]) -> None:
     """Do the work on every part; after an error those that nobody has begun are left out."""
     waiting = deque(parts)
     with _one_at_a_time:
-        threads = _limit_blas()
+        before = blas.counts()
         try:
-            helpers = min(threads, len(waiting)) - 1
+            blas.limit(before)
+            helpers = min(*before, len(waiting)) - 1 if before else 0
             if helpers > 0:
-                _share(work, waiting, helpers, threads - 1)
+                _share(work, waiting, helpers)
             else:
                 _take_turns(work, waiting)
         finally:
-            _free_blas(threads)
+            blas.free(before)
 
 
-def _share(work: Callable[[Part], None], waiting: deque[Part], helpers: int, most: int) -> None:
+def _share(work: Callable[[Part], None], waiting: deque[Part], helpers: int) -> None:
     def help_out() -> None:
-        threads = _limit_blas()
-        try:
-            _take_turns(work, waiting)
-        finally:
-            _free_blas(threads)
+        blas.limit_this_thread()
+        _take_turns(work, waiting)
 
-    helping = [_pool(most).submit(help_out) for _ in range(helpers)]
+    helping = team.send(help_out, helpers)
+    patience = None
     try:
         _take_turns(work, waiting)
+    except (KeyboardInterrupt, SystemExit):
+        patience = PATIENCE
+        raise
     finally:
         waiting.clear()
-        for helper in helping:
+        begun = [helper for helper in helping if not helper.cancel()]
+        for helper in wait(begun, patience).done:
             helper.result()
 
 
@@ -64,6 +71,52 @@ def _take_turns(work: Callable[[Part], None], waiting: deque[Part]) -> None:
         except IndexError:  # somebody else was quicker
             return
         work(part)
+
+
+class Team:
+    """Threads that wait for errands.
+
+    They are daemons, unlike those of `concurrent.futures`: so they go on helping threads that
+    outlive the main thread, and functions that are called at exit.
+    """
+
+    def __init__(self) -> None:
+        self._errands: SimpleQueue[tuple[Future[None], Callable[[], None]] | None] = SimpleQueue()
+        self._count = 0
+
+    def send(self, errand: Callable[[], None], wanted: int) -> list[Future[None]]:
+        """Have so many threads do it; fewer, where no more threads can be started."""
+        while self._count < wanted:
+            try:
+                Thread(target=self._serve, name="fdref", daemon=True).start()
+            except RuntimeError:
+                break
+            self._count += 1
+        sent: list[Future[None]] = [Future() for _ in range(min(wanted, self._count))]
+        for one in sent:
+            self._errands.put((one, errand))
+        return sent
+
+    def _serve(self) -> None:
+        while (waiting := self._errands.get()) is not None:
+            done, errand = waiting
+            if done.set_running_or_notify_cancel():
+                try:
+                    errand()
+                except BaseException as error:  # noqa: BLE001 - whoever waits for it raises it
+                    done.set_exception(error)
+                else:
+                    done.set_result(None)
+            del waiting, done, errand  # they hold arrays
+
+    def dismiss(self) -> None:
+        """Let all go, and their scratch memory."""
+        for _ in range(self._count):
+            self._errands.put(None)
+        self._count = 0
+
+
+team = Team()
 
 
 def scratch(purpose: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
@@ -85,47 +138,11 @@ _one_at_a_time = RLock()
 """Whoever else computed meanwhile would find BLAS limited, and might free it too early."""
 
 
-def _limit_blas() -> int:
-    """Keep BLAS to one thread, four times as soon as `threadpool_limits`; return how many it had.
-
-    The limit is the calling thread's own where BLAS is built on OpenMP, and everybody's elsewhere;
-    there nobody but the first who sets it can set it, until that one lets go.
-    """
-    library = blas()
-    before: int = 1 if library is None else library.num_threads
-    if before > 1:
-        library.set_num_threads(1)
-    return before
-
-
-def _free_blas(threads: int) -> None:
-    library = blas()
-    if threads > 1:
-        library.set_num_threads(threads)
-        if hasattr(library, "clear_controlling_thread"):
-            library.clear_controlling_thread()
-
-
-@cache
-def blas() -> Any:
-    """Return what controls the threads of NumPy's BLAS, if anything does."""
-    from threadpoolctl import ThreadpoolController  # noqa: PLC0415 - only where it is used
-
-    found = ThreadpoolController().select(user_api="blas").lib_controllers
-    return found[0] if found else None
-
-
-@cache
-def _pool(count: int) -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(count, thread_name_prefix="fdref")
-
-
 def _start_anew() -> None:
     """In a forked child, where no thread of the parent's goes on."""
-    global _one_at_a_time  # noqa: PLW0603
+    global _one_at_a_time, team  # noqa: PLW0603
     _one_at_a_time = RLock()
-    _pool.cache_clear()
+    team = Team()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_start_anew)
+forking.in_child.append(_start_anew)

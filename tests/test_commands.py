@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 
 import pytest
-from command_line import ROOT, everything_in, refusal
+from command_line import ROOT, everything_in, refusal, run
 
+from fdref.commands.messages import compiling_told
 from fdref.commands.table import printable
+from fdref.first_use import tell_of_compiling
 
 
 def test_printable_replaces_and_shortens():
@@ -74,6 +78,34 @@ def test_an_empty_name_is_not_the_shipped_net(capsys):
     assert "'' cannot be read" in refusal(capsys, "decode", "--filters", "")
 
 
+def test_a_command_may_run_in_any_thread(capsys):
+    found = []
+    handlers = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+    for command in ("info", "info missing.mat"):
+        thread = threading.Thread(
+            target=lambda words: found.append(run(*words)), args=[command.split()]
+        )
+        thread.start()
+        thread.join(timeout=60)
+    assert found == [0, 2]
+    assert capsys.readouterr().err.startswith("fdref: missing.mat cannot be read")
+    assert handlers == [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
+
+
+def test_that_loops_are_compiled_is_said_once_where_somebody_looks(capsys, monkeypatch):
+    terminal = sys.stderr
+    monkeypatch.setattr(terminal, "isatty", lambda: True)
+    with compiling_told():
+        tell_of_compiling()
+        tell_of_compiling()
+    tell_of_compiling()
+    assert capsys.readouterr().err.count("compiling") == 1
+    monkeypatch.setattr(terminal, "isatty", lambda: False)
+    with compiling_told():
+        tell_of_compiling()
+    assert capsys.readouterr().err == ""
+
+
 @pytest.mark.parametrize("unbuffered", ["", "1"])
 class TestStreams:
     @pytest.fixture(autouse=True)
@@ -108,6 +140,15 @@ class TestStreams:
         done = self.shell("fdref info >/dev/full")
         message = b"fdref: standard output: No space left on device\n"
         assert (done.returncode, done.stderr) == (2, message)
+
+    @pytest.mark.parametrize("closed", ["2>&-", "2>&- >&-", "<&- 2>&-", "<&- >&- 2>&-"])
+    def test_what_is_meant_for_a_closed_stream_goes_to_no_other(self, closed):
+        for command, status in (("info missing.mat", 2), ("info --bogus", 2), ("info", 0)):
+            done = self.shell(f"fdref {command} {closed}")
+            assert (done.returncode, done.stderr) == (status, b"")
+            assert bool(done.stdout) == (status == 0 and ">&-" not in closed.split())
+        done = self.shell("fdref --help >&-")
+        assert (done.returncode, done.stderr) == (0, b"")
 
     @pytest.mark.parametrize("stderr", ["&-", "/dev/full"])
     def test_nobody_to_complain_to(self, stderr, tmp_path):

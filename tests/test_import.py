@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import pickle
 import shutil
 import subprocess
 import sys
@@ -139,16 +140,72 @@ def test_a_disk_that_is_full_when_the_cache_is_saved(tmp_path):
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size]
 
 
+@pytest.fixture(scope="module")
+def cached(tmp_path_factory):
+    """Files that Numba has kept, of one loop: nobody changes them."""
+    folder = tmp_path_factory.mktemp("cache")
+    assert python(POOL, NUMBA_CACHE_DIR=str(folder), NUMBA_DISABLE_JIT=None).stdout == "right\n"
+    return folder
+
+
+DAMAGE = {
+    "cut off": lambda content: content[:100],
+    "empty": lambda content: b"",
+    "another pickle": lambda content: pickle.dumps({"another": "pickle"}),
+    "random": lambda content: np.random.default_rng(0).bytes(len(content)),
+    "random behind the version": lambda content: (
+        content[:40] + np.random.default_rng(1).bytes(len(content) - 40)
+    ),
+    "one bit": lambda content: (
+        content[: len(content) // 2]
+        + bytes([content[len(content) // 2] ^ 1])
+        + content[len(content) // 2 + 1 :]
+    ),
+}
+
+RECOMPILED = (
+    "from fdref import first_use\nfirst_use.told_of_compiling.append(lambda: print('anew'))\n"
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("damage", DAMAGE)
 @pytest.mark.parametrize("suffix", ["nbi", "nbc"])
-def test_a_cache_that_was_cut_off_is_done_without(suffix, tmp_path):
-    """As a power cut leaves it: the index, or the machine code."""
-    assert python(POOL, NUMBA_CACHE_DIR=str(tmp_path), NUMBA_DISABLE_JIT=None).stdout == "right\n"
+def test_a_damaged_cache_is_written_anew(suffix, damage, cached, tmp_path):
+    """The index, or the machine code: what is read of it would be wrong numbers or a crash."""
+    shutil.copytree(cached, tmp_path, dirs_exist_ok=True)
     found = list(tmp_path.rglob(f"*.{suffix}"))
     assert found
     for path in found:
-        path.write_bytes(path.read_bytes()[:100])
+        path.write_bytes(DAMAGE[damage](path.read_bytes()))
+    environment = {"NUMBA_CACHE_DIR": str(tmp_path), "NUMBA_DISABLE_JIT": None}
+    done = python(RECOMPILED + POOL, **environment)
+    assert (done.stdout.splitlines()[-1], done.stderr) == ("right", "")
+    assert "anew" in done.stdout
+    done = python(RECOMPILED + POOL, **environment)
+    assert (done.stdout, done.stderr) == ("right\n", "")  # healed
+
+
+@pytest.mark.parametrize("suffix", ["nbi", "nbc"])
+def test_a_cache_that_cannot_be_read_is_done_without(suffix, cached, tmp_path):
+    """A folder where a file should be: not even root can read it, nor write another there."""
+    shutil.copytree(cached, tmp_path, dirs_exist_ok=True)
+    for path in list(tmp_path.rglob(f"*.{suffix}")):
+        path.unlink()
+        (path / "in the way").mkdir(parents=True)
     done = python(POOL, NUMBA_CACHE_DIR=str(tmp_path), NUMBA_DISABLE_JIT=None)
     assert (done.stdout, done.stderr) == ("right\n", "")
+
+
+@pytest.mark.parametrize("replaced", [False, True])
+def test_a_cache_folder_that_vanishes_meanwhile(replaced, tmp_path):
+    folder = tmp_path / "cache"
+    gone = "import shutil, fdref.kernels\n" + f"shutil.rmtree({str(folder)!r})\n"
+    if replaced:
+        gone += f"open({str(folder)!r}, 'w').close()\n"
+    done = python(gone + POOL, NUMBA_CACHE_DIR=str(folder), NUMBA_DISABLE_JIT=None)
+    assert (done.stdout, done.stderr) == ("right\n", "")
+    assert folder.is_file() == replaced
 
 
 def add_one(numbers: np.ndarray) -> None:

@@ -11,25 +11,21 @@ from time import sleep
 import numpy as np
 import pytest
 from absence import absent
+from command_line import python
 from hypothesis import given
 from hypothesis import strategies as st
 from strategies import convs, pairs, seeds
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import fdref
-from fdref import compiled, parallel, parts, reference
+from fdref import blas, compiled, parallel, parts, reference
 from fdref.geometry import extent
-
-
-def threads():
-    library = parallel.blas()
-    return 1 if library is None else library.num_threads
 
 
 @pytest.fixture
 def two_threads():
     with threadpool_limits(2, user_api="blas"):
-        if threads() != 2:
+        if blas.threads() != 2:
             absent("threads", "NumPy's BLAS has one thread, or does not let itself be asked")
         yield
 
@@ -51,12 +47,12 @@ def test_two_threads_share_the_parts_and_blas_keeps_to_one(two_threads):
 
     def meet(part):
         meeting.wait()
-        seen.append((threading.get_ident(), threads()))
+        seen.append((threading.get_ident(), blas.threads()))
 
     parallel.each(meet, range(2))
     assert len({thread for thread, _ in seen}) == 2
     assert [threads for _, threads in seen] == [1, 1]
-    assert threads() == 2
+    assert blas.threads() == 2
 
 
 def test_blas_has_its_threads_again_after_an_error(two_threads):
@@ -108,7 +104,57 @@ def test_threads_of_the_users_own_may_compute_at_once(two_threads):
     assert len(found) == 4
     for one in found:
         np.testing.assert_array_equal(one, expected)
-    assert threads() == 2
+    assert blas.threads() == 2
+
+
+@pytest.mark.parametrize("started", [0, 1])
+def test_where_no_more_threads_can_be_started_those_that_there_are_do_it(started, monkeypatch):
+    """As many as there are; the parts are the same, so the bits are."""
+    monkeypatch.setattr(blas, "counts", lambda: [4])
+    monkeypatch.setattr(parallel, "team", parallel.Team())
+    start, begun = threading.Thread.start, []
+
+    def refuse(thread):
+        if len(begun) == started:
+            raise RuntimeError("can't start new thread")
+        begun.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(blas, "limit", lambda before: None)
+    monkeypatch.setattr(blas, "free", lambda before: None)
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    done = []
+    for _ in range(2):
+        parallel.each(lambda part: done.append((part, threading.get_ident())), range(1000))
+    assert sorted(part for part, _ in done) == sorted([*range(1000)] * 2)
+    assert len({thread for _, thread in done}) <= 1 + started
+    parallel.team.dismiss()
+
+
+LATE = """
+import atexit, threading, time, numpy as np, fdref
+from threadpoolctl import threadpool_limits
+threadpool_limits(2, user_api="blas")
+images = np.random.default_rng(0).standard_normal((300, 20, 12, 12))
+filters = np.random.default_rng(1).standard_normal((50, 20, 5, 5))
+expected = {expected}
+def compute():
+    found = fdref.correlate(images, filters)
+    print("same" if expected is None or np.array_equal(found, expected) else "another")
+def outlive():
+    while threading.main_thread().is_alive():
+        time.sleep(0.001)
+    compute()
+atexit.register(compute)
+threading.Thread(target=outlive).start()
+"""
+
+
+@pytest.mark.parametrize("expected", ["fdref.correlate(images, filters)", "None"])
+def test_at_the_end_of_a_program_threads_compute_as_before(expected):
+    """Threads that outlive the main one, and functions called at exit: used before, and not."""
+    done = python("-c", LATE.format(expected=expected))
+    assert (done.stdout.split(), done.stderr) == ([b"same", b"same"], b"")
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import io
+import os
 import signal
 import sys
 from typing import TYPE_CHECKING, NoReturn
 
 from fdref import __version__
 from fdref.commands import check, decode, info, kit, reproduce, train
-from fdref.commands.messages import discard, say
+from fdref.commands.messages import compiling_told, discard, say, streams_to_write_to
+from fdref.commands.signals import signals_raised
 from fdref.errors import FdrefError
+from fdref.startup import INTERRUPTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 BAD_INPUT = 2
-INTERRUPTED = 130
+STOPPED = 128
+"""Beyond it, an exit status is a signal's."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -28,24 +31,38 @@ class _Parser(argparse.ArgumentParser):
         self.exit(BAD_INPUT)
 
 
+def program() -> NoReturn:
+    """Be the process `fdref`, from its first moment to its last."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:  # closed; a file opened later would get messages that are not its own
+            os.open(os.devnull, os.O_RDWR)
+    status = main()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # all is done
+    if status > STOPPED:
+        os._exit(status)  # Python would wait for what is still being compiled
+    sys.exit(status)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return 0 when done, 2 for bad usage or bad input, 130 when interrupted."""
-    default = signal.signal(signal.SIGTERM, _stop)
-    if isinstance(sys.stdout, io.TextIOWrapper):  # names of layers on an ASCII terminal
-        sys.stdout.reconfigure(errors="replace")
-    try:
-        status = _run(arguments)
-        if sys.stdout is not None:
+    with streams_to_write_to(), signals_raised(), compiling_told():
+        try:
+            status = _run(arguments)
             sys.stdout.flush()
-    except BrokenPipeError:  # `fdref info | head` has seen enough
-        status = 0
-        discard(sys.stdout)
-    except OSError as error:  # such as a full disk under standard output
-        status = BAD_INPUT
-        discard(sys.stdout)
-        say(f"{error.filename or 'standard output'}: {error.strerror or error}")
-    finally:
-        signal.signal(signal.SIGTERM, default)
+        except BrokenPipeError:  # `fdref info | head` has seen enough
+            status = 0
+            discard(sys.stdout)
+        except OSError as error:  # such as a full disk under standard output
+            status = BAD_INPUT
+            discard(sys.stdout)
+            say(f"{error.filename or 'standard output'}: {error.strerror or error}")
+        except KeyboardInterrupt:  # while somebody takes their time to read
+            status = INTERRUPTED
+            say("interrupted")
+        except SystemExit as stop:  # a signal's
+            status = int(stop.code or 0)
     return status
 
 
@@ -78,8 +95,3 @@ def _parser() -> argparse.ArgumentParser:
     for command in (info, decode, train, reproduce, kit, check):
         command.add_to(commands)
     return parser
-
-
-def _stop(number: int, frame: object) -> NoReturn:  # noqa: ARG001 - a signal handler's parameters
-    """Turn a signal into an exception, so that whoever is writing cleans up."""
-    sys.exit(128 + number)
