@@ -1,4 +1,4 @@
-"""Figure 1: do decoded filters of the last layer show classes, and excite their own neurons?"""
+"""Figure 1: whether decoded filters of the last layer show classes and excite their neurons."""
 
 from __future__ import annotations
 
