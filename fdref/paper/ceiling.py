@@ -2,11 +2,13 @@
 
 Few images do not determine the weights of a filter over a large field: plain least squares fits
 them to the images' noise, and is worse on others than what it should bound. So it is ridge
-regression, whose strength the fitting images choose among themselves.
+regression, whose strength the fitting images choose among themselves: half of them are fitted with
+every ridge, and eq. 3 on the others tells which is best.
 """
 
 from __future__ import annotations
 
+from math import inf, isnan
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -16,7 +18,7 @@ from fdref.evaluation import Evaluation, chunks, compare, padded, respond
 from fdref.finite import QUIET, check_forward, check_response
 from fdref.forward_pass import forward
 from fdref.network import receptive_field
-from fdref.paper.ridge import fits, moments
+from fdref.paper.ridge import STRENGTHS, fit, moments, predictions
 from fdref.parallel import each
 
 if TYPE_CHECKING:
@@ -29,6 +31,13 @@ if TYPE_CHECKING:
     from fdref.paper.ridge import Moments
 
     Progress = Callable[[int], object] | None
+
+
+JUDGES = 500
+"""At most so many images tell which ridge is best."""
+
+ALIKE = 1e-9
+"""Errors of eq. 3 that differ by less speak for the weaker ridge."""
 
 
 class Best(NamedTuple):
@@ -69,8 +78,7 @@ def best_filters(
     ----------
     net : Network
     images : (N, H, W) or (N, C, H, W) array
-        Pixels as `Network.prepare` takes them. Every other one judges which ridge is best for the
-        rest, and the other way round.
+        Pixels as `Network.prepare` takes them.
     layers : sequence of int
         Numbers of convolutions.
     progress : callable, optional
@@ -84,7 +92,7 @@ def best_filters(
     Raises
     ------
     NetworkError
-        If responses are so large that their squares overflow.
+        If responses are so large that filters overflow.
     """
     groups = same_view(net, images, layers)
     sums: dict[tuple[int, int], Moments] = {}
@@ -96,17 +104,37 @@ def best_filters(
 
         def add(part: tuple[int, int], x: Array = x, acts: list[Array] = acts) -> None:
             group, half = groups[part[0]], slice(part[1], None, 2)  # often sorted by class
-            new = observed(net, group, x[half], [acts[layer][half] for layer in group])
-            sums[part] = sums[part] + new if part in sums else new
+            seen, answers = observed(net, group, x[half], [acts[layer][half] for layer in group])
+            new = moments(seen, answers)
+            sums[part] = sums[part].and_of(new) if part in sums else new
 
         each(add, [(i, half) for i in range(len(groups)) for half in range(2)])
         first += len(x)
         if progress is not None:
             progress(len(x))
+    x = net.prepare(judges(images))
+    acts = forward(net, x)
     found: dict[int, tuple[Best, Best]] = {}
     for i, group in enumerate(groups):
-        found |= fitted(net, group, sums[i, 0], sums[i, 1])
+        kinds: dict[bool, dict[int, Best]] = {}
+
+        def fit_kind(
+            offset: bool,  # noqa: FBT001 - one of the parts
+            i: int = i,
+            group: Sequence[int] = group,
+            kinds: dict[bool, dict[int, Best]] = kinds,
+        ) -> None:
+            kinds[offset] = fitted(net, group, (sums[i, 0], sums[i, 1]), x, acts, offset=offset)
+
+        each(fit_kind, (False, True))
+        found |= {layer: (kinds[False][layer], kinds[True][layer]) for layer in group}
     return found
+
+
+def judges(images: Array) -> Array:
+    """Choose images evenly among every other one, the half that is held back at first."""
+    half = images[1::2]
+    return half[:: max(1, -(-len(half) // JUDGES))]
 
 
 def same_view(net: Network, images: Array, layers: Sequence[int]) -> list[list[int]]:
@@ -118,38 +146,59 @@ def same_view(net: Network, images: Array, layers: Sequence[int]) -> list[list[i
     return list(groups.values())
 
 
-def observed(net: Network, group: Sequence[int], x: Array, responses: Sequence[Array]) -> Moments:
-    """Add up what the pixels of some layers' maps see and answer."""
+def observed(
+    net: Network, group: Sequence[int], x: Array, responses: Sequence[Array]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what the pixels of some layers' maps see (n, D), and what all answer (n, K)."""
     answers = [
         np.moveaxis(response.astype(np.float64), 1, -1).reshape(-1, response.shape[1])
         for response in responses
     ]
-    return moments(patches(net, group[0], x), np.hstack(answers))
+    return patches(net, group[0], x), np.hstack(answers)
 
 
 def fitted(
-    net: Network, group: Sequence[int], one: Moments, other: Moments
-) -> dict[int, tuple[Best, Best]]:
-    """Fit filters to the halves of what was observed of layers with the same view."""
+    net: Network,
+    group: Sequence[int],
+    halves: tuple[Moments, Moments],
+    x: Array,
+    acts: Sequence[Array],
+    *,
+    offset: bool,
+) -> dict[int, Best]:
+    """Fit filters to what was observed of layers with the same view.
+
+    The ridge is that with which filters fitted to the first half do best on some images of the
+    other, given with their activations. Without any it is the weakest, least squares.
+    """
+    seen, answers = observed(net, group, x, [acts[layer] for layer in group])
     ends = np.cumsum([net.channels[layer] for layer in group]).tolist()
-    parts = [slice(end - net.channels[layer], end) for layer, end in zip(group, ends, strict=True)]
-    for layer, part in zip(group, parts, strict=True):
-        if not np.isfinite((one.energy + other.energy)[part]).all():
+    parts = {n: slice(end - net.channels[n], end) for n, end in zip(group, ends, strict=True)}
+    errors: dict[int, list[float]] = {layer: [] for layer in group}
+    for predicted in predictions(halves[0], seen, offset=offset) if len(x) else ():
+        for layer, part in parts.items():
+            sides = (side[:, part].reshape(len(x), -1) for side in (answers, predicted))
+            errors[layer].append(Evaluation(*compare(*sides)).mean)
+    whole = halves[0].and_of(halves[1])
+    found = {}
+    for layer, part in parts.items():
+        own = whole._replace(answers=whole.answers[part], products=whole.products[:, part])
+        filters, constant = fit(own, weakest(errors[layer]), offset=offset)
+        if not (np.isfinite(filters).all() and np.isfinite(constant).all()):
             raise NetworkError(
-                f"{net.describe(layer)} answers with numbers whose squares are too large to be "
-                "added up; expected smaller weights or pixels"
+                f"{net.describe(layer)} answers with numbers too large to fit filters to them; "
+                "expected smaller weights or pixels"
             )
-    shape = (-1, net.channels[0], *receptive_field(net, group[0]).size)
-    kinds: dict[bool, list[Best]] = {}
+        shape = (-1, net.channels[0], *receptive_field(net, layer).size)
+        found[layer] = Best(np.ascontiguousarray(filters.T).reshape(shape), constant)
+    return found
 
-    def fit(offset: bool) -> None:  # noqa: FBT001 - one of the parts
-        kinds[offset] = [
-            Best(np.ascontiguousarray(found.filters.T).reshape(shape), found.offset)
-            for found in fits(one, other, parts, offset=offset)
-        ]
 
-    each(fit, (False, True))
-    return dict(zip(group, zip(kinds[False], kinds[True], strict=True), strict=True))
+def weakest(errors: Sequence[float]) -> float:
+    """Return the weakest of the ridges that do best; NaN is no error."""
+    known = [inf if isnan(error) else error for error in errors]
+    best = [s for s, error in zip(STRENGTHS, known, strict=False) if error <= min(known) + ALIKE]
+    return best[-1] if best else STRENGTHS[-1]
 
 
 def patches(net: Network, layer: int, x: Array) -> NDArray[np.float64]:
@@ -165,8 +214,8 @@ def patches(net: Network, layer: int, x: Array) -> NDArray[np.float64]:
 @QUIET
 def ceiling(
     net: Network,
-    fit: Array,
-    test: Array,
+    images: Array,
+    others: Array,
     layers: Sequence[int],
     progress: Progress = None,
 ) -> dict[int, Ceiling]:
@@ -175,7 +224,7 @@ def ceiling(
     Parameters
     ----------
     net : Network
-    fit, test : (N, H, W) or (N, C, H, W) arrays
+    images, others : (N, H, W) or (N, C, H, W) arrays
         Pixels as `Network.prepare` takes them.
     layers : sequence of int
     progress : callable, optional
@@ -190,10 +239,10 @@ def ceiling(
     ArgumentError, NetworkError
         As `evaluate` does, for what is not finite.
     """
-    filters = best_filters(net, fit, layers, progress)
+    filters = best_filters(net, images, layers, progress)
     parts: dict[tuple[int, int], list[Array]] = {}
     first = 0
-    for raw in chunks(test):
+    for raw in chunks(others):
         x = net.prepare(raw)
         acts = forward(net, x)
         check_forward(net, x, acts, first)

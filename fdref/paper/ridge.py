@@ -1,4 +1,4 @@
-"""Linear regression that keeps its weights small, and finds out by itself how small."""
+"""Linear regression that keeps its weights small: ridge regression, from sums over observations."""
 
 from __future__ import annotations
 
@@ -7,17 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
     Numbers = NDArray[np.float64]
 
-STRENGTHS = (*(float(10.0**n) for n in np.arange(3, -12.5, -0.5)), 0.0)
+STRENGTHS = (*(float(10.0**n) for n in np.arange(2, -8.5, -0.5)), 0.0)
 """Ridges to choose from, as multiples of the squares of a pixel, added up and averaged."""
-
-INDISTINCT = 1e-12
-"""Errors that differ by less, relative to what they are sums of, are equal but for rounding."""
 
 
 class Moments(NamedTuple):
@@ -32,8 +29,6 @@ class Moments(NamedTuple):
         Pixels times pixels.
     products : (D, K) array
         Pixels times answers.
-    energy : (K,) array
-        Answers squared.
     """
 
     count: int
@@ -41,37 +36,15 @@ class Moments(NamedTuple):
     answers: Numbers
     squares: Numbers
     products: Numbers
-    energy: Numbers
 
-    def __add__(self, other: Moments) -> Moments:  # type: ignore[override]
-        """Return the sums over the observations of both."""
+    def and_of(self, other: Moments) -> Moments:
+        """Return the sums over both's observations."""
         return Moments(*(one + two for one, two in zip(self, other, strict=True)))
 
-    def of(self, answers: slice) -> Moments:
-        """Leave out all but some answers."""
-        return Moments(
-            self.count,
-            self.pixels,
-            self.answers[answers],
-            self.squares,
-            self.products[:, answers],
-            self.energy[answers],
-        )
-
-    def about(self, pixels: Numbers, answers: Numbers) -> Moments:
-        """Return the sums for pixels and answers minus these, such as their means."""
-        squares = self.squares - np.outer(self.pixels, pixels)
-        squares += np.outer(pixels, self.count * pixels - self.pixels)
-        products = self.products - np.outer(self.pixels, answers)
-        products += np.outer(pixels, self.count * answers - self.answers)
-        return Moments(
-            self.count,
-            self.pixels - self.count * pixels,
-            self.answers - self.count * answers,
-            squares,
-            products,
-            self.energy + answers * (self.count * answers - 2 * self.answers),
-        )
+    def means(self, *, offset: bool) -> tuple[Numbers, Numbers]:
+        """Return what is subtracted of pixels and answers: their means, without an offset 0."""
+        parts = self.count if offset else np.inf
+        return self.pixels / parts, self.answers / parts
 
 
 class Fit(NamedTuple):
@@ -89,99 +62,60 @@ class Fit(NamedTuple):
 
 def moments(pixels: Numbers, answers: Numbers) -> Moments:
     """Add up observations (n, D) with their answers (n, K)."""
-    return Moments(
-        len(pixels),
-        pixels.sum(axis=0),
-        answers.sum(axis=0),
-        pixels.T @ pixels,
-        pixels.T @ answers,
-        (answers**2).sum(axis=0),
-    )
+    sums = pixels.sum(axis=0), answers.sum(axis=0)
+    return Moments(len(pixels), *sums, pixels.T @ pixels, pixels.T @ answers)
 
 
-def fits(one: Moments, other: Moments, parts: Sequence[slice], *, offset: bool) -> list[Fit]:
-    """Fit linear filters to all observations, with the ridge that does best from half to half.
+def fit(sums: Moments, strength: float, *, offset: bool) -> Fit:
+    """Fit filters to observations: of least squared errors plus, times the ridge, squared weights.
 
     Parameters
     ----------
-    one, other : Moments
-        Of the two halves of the observations. If one is empty, nothing is known of ridges, and the
-        fit is that of least squares, with the smallest of all such filters.
-    parts : sequence of slice
-        Answers that share a ridge.
+    sums : Moments
+    strength : float
+        Of the ridge, as in `STRENGTHS`. With 0 it is least squares; where that has several
+        solutions, it is the smallest.
     offset : bool
-        Whether a constant is fitted, too.
-
-    Returns
-    -------
-    list of Fit
-        One for each part.
+        Whether a constant is fitted, too, which no ridge keeps small.
 
     Examples
     --------
     >>> pixels = np.random.default_rng(0).standard_normal((40, 3))
-    >>> halves = [moments(half, half @ [[2.0], [0.0], [-1.0]] + 5) for half in np.split(pixels, 2)]
-    >>> (found,) = fits(*halves, [slice(0, 1)], offset=True)
+    >>> seen = moments(pixels, pixels @ [[2.0], [0.0], [-1.0]] + 5)
+    >>> found = fit(seen, 0, offset=True)
     >>> found.filters.ravel().round(6).tolist(), found.offset.round(6).tolist()
     ([2.0, 0.0, -1.0], [5.0])
     """
-    errors = held_out(one, other, parts, offset=offset) + held_out(other, one, parts, offset=offset)
-    whole, pixels, answers = centred(one + other, offset=offset)
-    found = []
-    for part, row in zip(parts, errors, strict=True):
-        own = whole.of(part)
-        equal = row <= row.min() + INDISTINCT * own.energy.sum()
-        filters = solve(own, STRENGTHS[int(np.flatnonzero(equal)[-1])])
-        found.append(Fit(filters, answers[part] - pixels @ filters))
-    return found
+    values, axes, slopes = decomposed(sums, offset=offset)
+    filters: Numbers = axes @ (shrinkage(values, strength)[:, None] * slopes)
+    pixels, answers = sums.means(offset=offset)
+    return Fit(filters, answers - pixels @ filters)
 
 
-def centred(sums: Moments, *, offset: bool) -> tuple[Moments, Numbers, Numbers]:
-    """Return sums about the means, and these; without an offset, about zero."""
-    count = max(sums.count, 1)
-    pixels, answers = (a / count if offset else 0 * a for a in (sums.pixels, sums.answers))
-    return sums.about(pixels, answers), pixels, answers
+def predictions(sums: Moments, pixels: Numbers, *, offset: bool) -> Iterator[Numbers]:
+    """Predict answers (n, K) to pixels (n, D) by the fit with each ridge of `STRENGTHS`.
 
-
-def held_out(fitted: Moments, other: Moments, parts: Sequence[slice], *, offset: bool) -> Numbers:
-    """Return how far filters fitted to some observations are off on others, squares added up.
-
-    In the basis where the pixels are uncorrelated every ridge is a shrinkage of each axis, so that
-    one decomposition serves all of them.
-
-    Returns
-    -------
-    (parts, ridges) array
+    In the basis where the fitted pixels are uncorrelated every ridge shrinks each axis by itself,
+    so that one decomposition serves all of them.
     """
-    own, *means = centred(fitted, offset=offset)
-    judge = other.about(*means)
-    values, axes = np.linalg.eigh(own.squares)
-    shrinkages = [inverse(values + ridge(own, strength)) for strength in STRENGTHS]
-    slopes, wanted = axes.T @ own.products, axes.T @ judge.products
-    squares = axes.T @ judge.squares @ axes
-    rows = []
-    for part in parts:
-        agreement = (slopes[:, part] * wanted[:, part]).sum(axis=1)
-        spread = squares * (slopes[:, part] @ slopes[:, part].T)
-        energy = judge.energy[part].sum()
-        rows.append([energy - 2 * d @ agreement + d @ spread @ d for d in shrinkages])
-    return np.array(rows)
+    values, axes, slopes = decomposed(sums, offset=offset)
+    average, answers = sums.means(offset=offset)
+    turned = (pixels - average) @ axes
+    for strength in STRENGTHS:
+        yield (turned * shrinkage(values, strength)) @ slopes + answers
 
 
-def ridge(sums: Moments, strength: float) -> float:
-    """Return what is added to the diagonal."""
-    return strength * float(np.trace(sums.squares)) / len(sums.squares)
+def decomposed(sums: Moments, *, offset: bool) -> tuple[Numbers, Numbers, Numbers]:
+    """Return the squares' eigenvalues and axes, and the products in their basis."""
+    pixels, answers = sums.means(offset=offset)
+    squares = sums.squares - np.outer(sums.pixels, pixels)
+    products = sums.products - np.outer(sums.pixels, answers)
+    values, axes = np.linalg.eigh(squares)
+    return values, axes, axes.T @ products
 
 
-def inverse(values: Numbers) -> Numbers:
-    """Invert eigenvalues; of those that are 0 but for rounding, 0."""
-    least = values.max() * len(values) * np.finfo(np.float64).eps
-    return np.divide(1, values, out=np.zeros_like(values), where=values > max(least, 0))
-
-
-def solve(sums: Moments, strength: float) -> Numbers:
-    """Return the filters (D, K) of least squared error and weights; of several, the smallest."""
-    values, axes = np.linalg.eigh(sums.squares)
-    shrinkage = inverse(values + ridge(sums, strength))
-    found: Numbers = axes @ (shrinkage[:, None] * (axes.T @ sums.products))
-    return found
+def shrinkage(values: Numbers, strength: float) -> Numbers:
+    """Return by what each axis is multiplied; by 0 where nothing was seen along it."""
+    ridged = values + strength * values.mean()  # the mean of eigenvalues is that of the diagonal
+    least = max(ridged.max() * len(values) * np.finfo(np.float64).eps, 0)
+    return np.divide(1, ridged, out=np.zeros_like(values), where=ridged > least)
