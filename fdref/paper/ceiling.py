@@ -207,7 +207,8 @@ def patches(net: Network, layer: int, x: Array) -> NDArray[np.float64]:
     height, width = net.map_sizes(x.shape[2:])[layer]
     windows = np.lib.stride_tricks.sliding_window_view(padded(net, layer, x), field.size, (2, 3))
     windows = windows[:, :, :: field.stride[0], :: field.stride[1]][:, :, :height, :width]
-    rows = windows.transpose(0, 2, 3, 1, 4, 5).reshape(len(x) * height * width, -1)
+    pixels = x.shape[1] * field.size[0] * field.size[1]
+    rows = windows.transpose(0, 2, 3, 1, 4, 5).reshape(len(x) * height * width, pixels)
     return rows.astype(np.float64)
 
 

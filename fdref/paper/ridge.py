@@ -22,7 +22,7 @@ class Moments(NamedTuple):
 
     Attributes
     ----------
-    count : int
+    observations : int
     pixels : (D,) array
     answers : (K,) array
     squares : (D, D) array
@@ -31,7 +31,7 @@ class Moments(NamedTuple):
         Pixels times answers.
     """
 
-    count: int
+    observations: int
     pixels: Numbers
     answers: Numbers
     squares: Numbers
@@ -39,11 +39,17 @@ class Moments(NamedTuple):
 
     def and_of(self, other: Moments) -> Moments:
         """Return the sums over both's observations."""
-        return Moments(*(one + two for one, two in zip(self, other, strict=True)))
+        return Moments(
+            self.observations + other.observations,
+            self.pixels + other.pixels,
+            self.answers + other.answers,
+            self.squares + other.squares,
+            self.products + other.products,
+        )
 
     def means(self, *, offset: bool) -> tuple[Numbers, Numbers]:
         """Return what is subtracted of pixels and answers: their means, without an offset 0."""
-        parts = self.count if offset else np.inf
+        parts = self.observations if offset else np.inf
         return self.pixels / parts, self.answers / parts
 
 
@@ -118,4 +124,5 @@ def shrinkage(values: Numbers, strength: float) -> Numbers:
     """Return by what each axis is multiplied; by 0 where nothing was seen along it."""
     ridged = values + strength * values.mean()  # the mean of eigenvalues is that of the diagonal
     least = max(ridged.max() * len(values) * np.finfo(np.float64).eps, 0)
-    return np.divide(1, ridged, out=np.zeros_like(values), where=ridged > least)
+    found: Numbers = np.divide(1, ridged, out=np.zeros_like(values), where=ridged > least)
+    return found

@@ -232,7 +232,7 @@ def class_means(peaks: Array, labels: NDArray[np.integer]) -> NDArray[np.float64
     """Average each filter's activation over the images of each class; NaN where there are none."""
     means = np.full((int(labels.max()) + 1, peaks.shape[1]), np.nan)
     for label in np.unique(labels):
-        means[label] = peaks[labels == label].mean(axis=0, dtype=np.float64)
+        means[label] = peaks[labels == label].mean(axis=0)
     return means
 
 
