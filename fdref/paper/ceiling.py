@@ -3,12 +3,14 @@
 Few images do not determine the weights of a filter over a large field: plain least squares fits
 them to the images' noise, and is worse on others than what it should bound. So it is ridge
 regression, whose strength the fitting images choose among themselves: half of them are fitted with
-every ridge, and eq. 3 on the others tells which is best.
+every ridge, and eq. 3 on the others tells which is best. Without offset, it also tells whether the
+filters are better fitted to the responses or to what varies in them: no filter makes a bias.
 """
 
 from __future__ import annotations
 
 from math import inf, isnan
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -28,13 +30,15 @@ if TYPE_CHECKING:
 
     from fdref.arrays import Array
     from fdref.network import Network
-    from fdref.paper.ridge import Moments
+    from fdref.paper.ridge import Kind, Moments
 
     Progress = Callable[[int], object] | None
 
 
 JUDGES = 500
 """At most so many images tell which ridge is best."""
+
+KINDS: tuple[Kind, ...] = ("affine", "linear", "slopes")
 
 ALIKE = 1e-9
 """Errors of eq. 3 that differ by less speak for the weaker ridge."""
@@ -116,18 +120,20 @@ def best_filters(
     acts = forward(net, x)
     found: dict[int, tuple[Best, Best]] = {}
     for i, group in enumerate(groups):
-        kinds: dict[bool, dict[int, Best]] = {}
+        kinds: dict[Kind, dict[int, tuple[float, Best]]] = {}
 
-        def fit_kind(
-            offset: bool,  # noqa: FBT001 - one of the parts
+        def add_kind(
+            kind: Kind,
             i: int = i,
             group: Sequence[int] = group,
-            kinds: dict[bool, dict[int, Best]] = kinds,
+            kinds: dict[Kind, dict[int, tuple[float, Best]]] = kinds,
         ) -> None:
-            kinds[offset] = fitted(net, group, (sums[i, 0], sums[i, 1]), x, acts, offset=offset)
+            kinds[kind] = fitted(net, group, (sums[i, 0], sums[i, 1]), x, acts, kind)
 
-        each(fit_kind, (False, True))
-        found |= {layer: (kinds[False][layer], kinds[True][layer]) for layer in group}
+        each(add_kind, KINDS)
+        for layer in group:
+            linear = min((kinds["linear"][layer], kinds["slopes"][layer]), key=itemgetter(0))
+            found[layer] = linear[1], kinds["affine"][layer][1]
     return found
 
 
@@ -163,10 +169,9 @@ def fitted(
     halves: tuple[Moments, Moments],
     x: Array,
     acts: Sequence[Array],
-    *,
-    offset: bool,
-) -> dict[int, Best]:
-    """Fit filters to what was observed of layers with the same view.
+    kind: Kind,
+) -> dict[int, tuple[float, Best]]:
+    """Fit filters to what was observed of layers with the same view; return them with their error.
 
     The ridge is that with which filters fitted to the first half do best on some images of the
     other, given with their activations. Without any it is the weakest, least squares.
@@ -175,7 +180,7 @@ def fitted(
     ends = np.cumsum([net.channels[layer] for layer in group]).tolist()
     parts = {n: slice(end - net.channels[n], end) for n, end in zip(group, ends, strict=True)}
     errors: dict[int, list[float]] = {layer: [] for layer in group}
-    for predicted in predictions(halves[0], seen, offset=offset) if len(x) else ():
+    for predicted in predictions(halves[0], seen, kind) if len(x) else ():
         for layer, part in parts.items():
             sides = (side[:, part].reshape(len(x), -1) for side in (answers, predicted))
             errors[layer].append(Evaluation(*compare(*sides)).mean)
@@ -183,22 +188,24 @@ def fitted(
     found = {}
     for layer, part in parts.items():
         own = whole._replace(answers=whole.answers[part], products=whole.products[:, part])
-        filters, constant = fit(own, weakest(errors[layer]), offset=offset)
+        error, strength = weakest(errors[layer])
+        filters, constant = fit(own, strength, kind)
         if not (np.isfinite(filters).all() and np.isfinite(constant).all()):
             raise NetworkError(
                 f"{net.describe(layer)} answers with numbers too large to fit filters to them; "
                 "expected smaller weights or pixels"
             )
         shape = (-1, net.channels[0], *receptive_field(net, layer).size)
-        found[layer] = Best(np.ascontiguousarray(filters.T).reshape(shape), constant)
+        found[layer] = error, Best(np.ascontiguousarray(filters.T).reshape(shape), constant)
     return found
 
 
-def weakest(errors: Sequence[float]) -> float:
-    """Return the weakest of the ridges that do best; NaN is no error."""
+def weakest(errors: Sequence[float]) -> tuple[float, float]:
+    """Return the least error, and the weakest of the ridges that have it; NaN is no error."""
     known = [inf if isnan(error) else error for error in errors]
-    best = [s for s, error in zip(STRENGTHS, known, strict=False) if error <= min(known) + ALIKE]
-    return best[-1] if best else STRENGTHS[-1]
+    least = min(known, default=inf)
+    best = [s for s, error in zip(STRENGTHS, known, strict=False) if error <= least + ALIKE]
+    return least, best[-1] if best else STRENGTHS[-1]
 
 
 def patches(net: Network, layer: int, x: Array) -> NDArray[np.float64]:

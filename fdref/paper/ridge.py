@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 STRENGTHS = (*(float(10.0**n) for n in np.arange(2, -8.5, -0.5)), 0.0)
 """Ridges to choose from, as multiples of the squares of a pixel, added up and averaged."""
+
+
+Kind = Literal["linear", "slopes", "affine"]
+"""Filters alone; filters with a constant each; and these filters without it: only what varies."""
 
 
 class Moments(NamedTuple):
@@ -47,9 +51,9 @@ class Moments(NamedTuple):
             self.products + other.products,
         )
 
-    def means(self, *, offset: bool) -> tuple[Numbers, Numbers]:
-        """Return what is subtracted of pixels and answers: their means, without an offset 0."""
-        parts = self.observations if offset else np.inf
+    def means(self, kind: Kind) -> tuple[Numbers, Numbers]:
+        """Return what is subtracted of pixels and answers: their means, or zeros."""
+        parts = np.inf if kind == "linear" else self.observations
         return self.pixels / parts, self.answers / parts
 
 
@@ -72,7 +76,7 @@ def moments(pixels: Numbers, answers: Numbers) -> Moments:
     return Moments(len(pixels), *sums, pixels.T @ pixels, pixels.T @ answers)
 
 
-def fit(sums: Moments, strength: float, *, offset: bool) -> Fit:
+def fit(sums: Moments, strength: float, kind: Kind) -> Fit:
     """Fit filters to observations: of least squared errors plus, times the ridge, squared weights.
 
     Parameters
@@ -81,39 +85,39 @@ def fit(sums: Moments, strength: float, *, offset: bool) -> Fit:
     strength : float
         Of the ridge, as in `STRENGTHS`. With 0 it is least squares; where that has several
         solutions, it is the smallest.
-    offset : bool
-        Whether a constant is fitted, too, which no ridge keeps small.
+    kind : "linear", "slopes" or "affine"
+        With a constant, which no ridge keeps small; "slopes" fits it and leaves it out.
 
     Examples
     --------
     >>> pixels = np.random.default_rng(0).standard_normal((40, 3))
     >>> seen = moments(pixels, pixels @ [[2.0], [0.0], [-1.0]] + 5)
-    >>> found = fit(seen, 0, offset=True)
+    >>> found = fit(seen, 0, "affine")
     >>> found.filters.ravel().round(6).tolist(), found.offset.round(6).tolist()
     ([2.0, 0.0, -1.0], [5.0])
     """
-    values, axes, slopes = decomposed(sums, offset=offset)
+    values, axes, slopes = decomposed(sums, kind)
     filters: Numbers = axes @ (shrinkage(values, strength)[:, None] * slopes)
-    pixels, answers = sums.means(offset=offset)
-    return Fit(filters, answers - pixels @ filters)
+    pixels, answers = sums.means(kind)
+    return Fit(filters, (answers - pixels @ filters) * (kind == "affine"))
 
 
-def predictions(sums: Moments, pixels: Numbers, *, offset: bool) -> Iterator[Numbers]:
+def predictions(sums: Moments, pixels: Numbers, kind: Kind) -> Iterator[Numbers]:
     """Predict answers (n, K) to pixels (n, D) by the fit with each ridge of `STRENGTHS`.
 
     In the basis where the fitted pixels are uncorrelated every ridge shrinks each axis by itself,
     so that one decomposition serves all of them.
     """
-    values, axes, slopes = decomposed(sums, offset=offset)
-    average, answers = sums.means(offset=offset)
+    values, axes, slopes = decomposed(sums, kind)
+    average, answers = (mean * (kind == "affine") for mean in sums.means(kind))
     turned = (pixels - average) @ axes
     for strength in STRENGTHS:
         yield (turned * shrinkage(values, strength)) @ slopes + answers
 
 
-def decomposed(sums: Moments, *, offset: bool) -> tuple[Numbers, Numbers, Numbers]:
+def decomposed(sums: Moments, kind: Kind) -> tuple[Numbers, Numbers, Numbers]:
     """Return the squares' eigenvalues and axes, and the products in their basis."""
-    pixels, answers = sums.means(offset=offset)
+    pixels, answers = sums.means(kind)
     squares = sums.squares - np.outer(sums.pixels, pixels)
     products = sums.products - np.outer(sums.pixels, answers)
     values, axes = np.linalg.eigh(squares)

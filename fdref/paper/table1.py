@@ -106,7 +106,7 @@ def table1_claims(subject: Subject, found: Survey, *, lenet: bool) -> tuple[Clai
         "Bilinear unpooling is the worst of the three.",
         ", ".join(f"layer {n}: {worst(found, n)}" for n in layers),
         "its error minus the larger of the others', in the layer where that is least",
-        min((lead(found, n) for n in layers), default=nan),
+        float(np.min([lead(found, n) for n in layers])) if layers else nan,
         ">",
         0,
     )
