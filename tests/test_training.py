@@ -158,7 +158,7 @@ def test_training_that_diverges_in_the_last_batch_ends_with_a_message(digits):
     fast = dataclasses.replace(
         run, weights={**run.weights, 7: last}, velocity={**run.velocity, 7: last}
     )
-    with pytest.raises(ArgumentError, match="diverged in epoch 1: .*inf"):
+    with pytest.raises(ArgumentError, match=r"diverged in epoch 1: .*inf"):
         training.train_epoch(fast, few)
 
 
