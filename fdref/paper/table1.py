@@ -75,7 +75,7 @@ def add_to(result: Reproduction, subject: Subject, found: Survey, best: dict[int
         "Mean ± standard deviation over the images. Linear and affine filter: the best filter over "
         "the receptive field, without and with a constant, as the ceilings of what any such filter "
         f"explains; fitted on {fitted:,} images by least squares with a ridge, which is chosen "
-        "among these, and evaluated on others. Least squares of the responses is not quite eq. 3, so "
+        "among these, and evaluated on others. Least squares is not quite eq. 3, so "
         "that a decoded filter may come out as good as the best."
     )
     result.sections.append(
