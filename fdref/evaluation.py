@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import nan
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,6 +13,7 @@ from fdref.arrays import real_array
 from fdref.decoding import decode
 from fdref.engine import engine_named
 from fdref.errors import ArgumentError
+from fdref.finite import QUIET, check_banks, check_forward, check_response
 from fdref.forward_pass import forward
 from fdref.network import Network, receptive_field
 from fdref.selection import decodable_numbers
@@ -38,8 +40,9 @@ class Evaluation:
     errors : (n,) array of float64
         For each image, the mean squared difference between the layer's responses and what its
         decoded filters predict, each mapped to [0, 1] by its own extremes over the whole layer.
+        NaN where one of the two is the same everywhere: there is nothing to compare.
     correlations : (n,) array of float64
-        For each image, the correlation coefficient of the two.
+        For each image, the correlation coefficient of the two; NaN where the error is.
     """
 
     errors: NDArray[np.float64] = field(repr=False)
@@ -51,21 +54,30 @@ class Evaluation:
         return len(self.errors)
 
     @property
+    def compared(self) -> int:
+        """Of how many images the responses could be compared: those that have an error."""
+        return len(numbers(self.errors))
+
+    @property
     def mean(self) -> float:
-        """The mean error over the images."""
-        return float(self.errors.mean())
+        """The mean error over the images that have one; NaN if none has."""
+        found = numbers(self.errors)
+        return float(found.mean()) if len(found) else nan
 
     @property
     def std(self) -> float:
-        """The standard deviation of the error over the images."""
-        return float(self.errors.std())
+        """The standard deviation of the error over the same images."""
+        found = numbers(self.errors)
+        return float(found.std()) if len(found) else nan
 
     @property
     def correlation(self) -> float:
-        """The mean correlation coefficient over the images."""
-        return float(self.correlations.mean())
+        """The mean correlation coefficient over the same images."""
+        found = numbers(self.correlations)
+        return float(found.mean()) if len(found) else nan
 
 
+@QUIET
 def evaluate(
     net: Network,
     x: ArrayLike,
@@ -99,7 +111,10 @@ def evaluate(
     Raises
     ------
     ArgumentError
-        If there are no images, they do not fit the network, or a layer has no filters.
+        If there are no images, they do not fit the network or are not finite, or a layer has no
+        filters.
+    NetworkError
+        If weights are so large that filters or responses overflow.
 
     Examples
     --------
@@ -115,14 +130,19 @@ def evaluate(
     callback(progress, "progress")
     if not len(images):
         raise ArgumentError("there are no images; expected at least one")
-    numbers = decodable_numbers(net, layers)
-    banks = {number: decode(net, number, None, unpool, engine) for number in numbers}
-    parts: dict[int, list[Array]] = {number: [] for number in numbers}
+    wanted = decodable_numbers(net, layers)
+    banks = {number: decode(net, number, None, unpool, engine) for number in wanted}
+    check_banks(net, banks)
+    parts: dict[int, list[Array]] = {number: [] for number in wanted}
+    first = 0
     for chunk in chunks(images):
         acts = forward(net, chunk, engine)
+        check_forward(net, chunk, acts, first)
         for number, bank in banks.items():
             predicted = respond(net, number, bank, chunk, engine)
+            check_response(net, number, predicted, first)
             parts[number].append(compare(acts[number], predicted))
+        first += len(chunk)
         if progress is not None:
             progress(len(chunk))
     return {n: Evaluation(*np.concatenate(found, axis=1)) for n, found in parts.items()}
@@ -137,26 +157,31 @@ def chunks(images: Array) -> Iterator[Array]:
 def compare(response: Array, predicted: Array) -> NDArray[np.float64]:
     """Return eq. 3's error (row 0) and the correlation coefficient (row 1) of each image: (2, N).
 
-    A response that is the same everywhere is mapped to 0 and correlates with nothing.
+    Both are NaN for an image of which a side holds a NaN or infinity, or is the same everywhere.
     """
-    found, expected = (a.reshape(len(a), -1).astype(np.float64) for a in (predicted, response))
-    errors = ((unit_range(expected) - unit_range(found)) ** 2).mean(axis=1)
-    expected -= expected.mean(axis=1, keepdims=True)
-    found -= found.mean(axis=1, keepdims=True)
-    norms = np.sqrt((expected**2).sum(axis=1) * (found**2).sum(axis=1))
-    products = (expected * found).sum(axis=1)
-    correlations = np.divide(products, norms, out=np.zeros(len(norms)), where=norms > 0)
-    return np.stack([errors, correlations])
+    sides = [unit_range(a.reshape(len(a), -1).astype(np.float64)) for a in (response, predicted)]
+    errors = ((sides[0] - sides[1]) ** 2).mean(axis=1)
+    # Correlation does not depend on scale, and from 0 to 1 no square overflows or vanishes.
+    one, other = (side - side.mean(axis=1, keepdims=True) for side in sides)
+    norms = np.sqrt((one**2).sum(axis=1) * (other**2).sum(axis=1))
+    return np.stack([errors, (one * other).sum(axis=1) / norms])
 
 
 def unit_range(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Map each row (N, n) to [0, 1] by its own minimum and maximum."""
+    """Map each row (N, n) to [0, 1] by its own minimum and maximum, or to NaN if that cannot be."""
     low, high = values.min(axis=1, keepdims=True), values.max(axis=1, keepdims=True)
-    span = high - low
-    mapped: NDArray[np.float64] = np.divide(
-        values - low, span, out=np.zeros_like(values), where=span > 0
-    )
+    possible = np.isfinite(low) & np.isfinite(high) & (low < high)
+    low, high = (np.where(possible, edge, np.nan) for edge in (low, high))
+    # By a power of two, which rounds nothing, so that no span overflows or is subnormal.
+    exponent = np.frexp(np.maximum(np.abs(low), np.abs(high)))[1]
+    scale = np.ldexp(1.0, np.clip(-exponent, -1022, 1022))
+    mapped: NDArray[np.float64] = (values * scale - low * scale) / (high * scale - low * scale)
     return mapped
+
+
+def numbers(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return those values that are numbers."""
+    return values[~np.isnan(values)]
 
 
 def respond(

@@ -7,7 +7,7 @@ from io import BytesIO
 import matplotlib.image
 import numpy as np
 
-from fdref.paper.report import Claim, Section, Table
+from fdref.paper.report import Claim, Section, Table, judged
 
 NASTY = "<script>alert('&')</script> \"quoted\" & déjà vu"
 
@@ -24,7 +24,14 @@ SECTIONS = (
         "Table 1",
         "How far responses are from predictions.",
         (
-            Claim("The figures are the paper's.", "0.1 standard deviations off", True),
+            judged(
+                "The figures are the paper's.",
+                "0.1 standard deviations off",
+                "deviations",
+                0.1,
+                "<=",
+                1,
+            ),
             Claim("Bilinear is the worst.", "layer 3: nearest", False),
             Claim("The error grows.", "there is one layer only", None),
         ),

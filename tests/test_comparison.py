@@ -11,6 +11,7 @@ from judging import question
 
 from fdref.conformance.case import EXACT, Tolerance
 from fdref.conformance.comparison import Outcome, Problem, excused, judge
+from fdref.conformance.equality import equal
 from fdref.conformance.expectations import excuses
 from fdref.errors import ArgumentError
 
@@ -60,6 +61,21 @@ class TestComparison:
     def test_not_the_same(self, expected, got):
         assert not passes(expected, got)
         assert not passes(expected, got, Tolerance(1e-20, 0, "tiny"))
+
+    def test_a_tolerance_that_passes_anything_or_nothing_is_none(self):
+        for bound in (np.inf, np.nan, -1e-9):
+            for bounds in ((bound, 0, ""), (0, bound, ""), (0, 0, "", {"a": bound})):
+                with pytest.raises(ValueError, match="passes anything or nothing"):
+                    Tolerance(*bounds)
+
+    @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+    def test_what_is_not_finite_is_no_mistake_s_result_but_its_own(self, bad):
+        case = question(tolerance=NEAR, a=[1.0, 2.0])
+        assert equal(case, {"a": np.array([bad, 2.0])}, {"a": np.array([bad, 2.0])})
+        for other in {0.0, 1.0, -np.inf, np.inf, np.nan} - {bad}:
+            if not (np.isnan(bad) and np.isnan(other)):
+                assert not equal(case, {"a": np.array([bad, 2.0])}, {"a": np.array([other, 2.0])})
+                assert not passes([bad, 2.0], [other, 2.0], NEAR)
 
     def test_infinities_are_within_no_tolerance(self):
         assert not passes([np.inf], [0.0], NEAR)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from strategies import images_for, networks
 
 import fdref
-from fdref import ArgumentError, BatchNorm, Conv, Network, Pool, ReLU
+from fdref import ArgumentError, BatchNorm, Conv, Network, NetworkError, Pool, ReLU
+from fdref.evaluation import compare
 
 
 def slow_error(response, predicted):
@@ -61,8 +62,9 @@ def test_linear_networks_have_no_error(data, net):
         terms = fdref.respond(net, number, abs(bank), abs(x)).max(initial=0)
         assert abs(predicted - response).max() <= 1e-5 * max(terms, 1e-30)
         assert result.n == len(x)
-        if np.ptp(response) > 1e-3 * terms:
-            assert result.mean < 1e-4
+        spans = np.ptp(response.reshape(len(x), -1), axis=1)
+        assert (result.errors[spans > 1e-3 * terms] < 1e-4).all()
+        assert np.isnan(result.errors[spans == 0]).all()
 
 
 def test_padding_is_aligned():
@@ -105,10 +107,133 @@ def test_table_1_on_the_shipped_digits():
     assert 0.060 < found[7].mean < 0.100
 
 
-def test_a_constant_response_is_mapped_to_zero():
-    net = Network([Conv(np.ones((2, 1, 2, 2))), ReLU()])
-    found = fdref.evaluate(net, np.zeros((1, 1, 4, 4)))
-    assert (found[1].mean, found[1].correlation) == (0, 0)
+def test_a_constant_response_compares_with_nothing():
+    """Neither well nor badly: an image is left out of the mean, and n tells of it."""
+    random = np.random.default_rng(0)
+    net = Network([Conv(random.standard_normal((2, 1, 2, 2))), ReLU()])
+    x = np.concatenate([np.zeros((1, 1, 4, 4)), random.standard_normal((2, 1, 4, 4))])
+    found = fdref.evaluate(net, x)[1]
+    assert np.isnan(found.errors).tolist() == np.isnan(found.correlations).tolist()
+    assert np.isnan(found.errors).tolist() == [True, False, False]
+    assert (found.n, found.compared) == (3, 2)
+    assert (found.mean, found.std) == (found.errors[1:].mean(), found.errors[1:].std())
+    assert found.correlation == pytest.approx(1)
+    none = fdref.evaluate(net, x[:1])[1]
+    assert none.compared == 0
+    assert np.isnan([none.mean, none.std, none.correlation]).all()
+
+
+def test_one_number_cannot_be_compared():
+    """A single filter at a single place: mapped to [0, 1], each number would be any other."""
+    random = np.random.default_rng(0)
+    net = Network([Conv(random.standard_normal((1, 1, 3, 3)), [5.0])])
+    assert fdref.evaluate(net, random.standard_normal((4, 1, 3, 3)))[1].compared == 0
+
+
+@pytest.mark.parametrize("size", [1e-320, 1e-310, 1e-200, 1e-160, 1e160, 1e300, 3e307])
+def test_neither_size_nor_place_of_a_response_changes_what_it_is_like(size):
+    """Squares and spans of such numbers overflow or vanish in float64."""
+    random = np.random.default_rng(0)
+    response, predicted = np.clip(random.standard_normal((2, 3, 50)), -2.9, 2.9)
+    wanted = compare(response, predicted)
+    digits = 2 if size < 1e-318 else 9  # of so small numbers themselves there are few
+    for scaled in (compare(response * size, predicted), compare(response, predicted * size)):
+        np.testing.assert_allclose(scaled, wanted, rtol=0, atol=10.0**-digits)
+    both = [np.array([[-1.7e308, 0, 1.7e308]]), np.array([[-1.0, 0, 1]])]  # the span is infinite
+    np.testing.assert_array_equal(compare(*both), [[0], [1]])
+    np.testing.assert_array_equal(compare(both[0], -both[1]), [[2 / 3], [-1]])
+
+
+def test_weights_of_any_size_that_does_not_overflow_are_judged_alike():
+    """A power of two on a layer's filters rounds nothing: errors are the same bit for bit."""
+    random = np.random.default_rng(0)
+    first, second = random.standard_normal((4, 1, 3, 3)), random.standard_normal((3, 4, 2, 2))
+    x = random.standard_normal((3, 1, 12, 12))
+
+    def judged(scale: float) -> np.ndarray:
+        net = Network([Conv(first), Pool(2, 2), ReLU(), Conv(scale * second)])
+        found = fdref.evaluate(net, x)[4]
+        return np.stack([found.errors, found.correlations])
+
+    for power in (-1040, -600, 600, 1010):
+        wanted = judged(1.0)
+        tolerance = 1e-7 if power == -1040 else 0  # subnormal numbers have fewer digits
+        np.testing.assert_allclose(judged(2.0**power), wanted, rtol=0, atol=tolerance)
+
+
+NUMBERS = [0.0, 1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("response", "predicted"),
+    [
+        ([np.nan, 1, 2], NUMBERS),
+        (NUMBERS, [0, np.nan, 2]),
+        ([np.nan] * 3, [np.nan] * 3),
+        ([0, 1, np.inf], NUMBERS),
+        ([0, 1, np.inf], [0, 1, np.inf]),
+        ([0, 1, -np.inf], [0, 1, -np.inf]),
+        ([-np.inf, 1, np.inf], NUMBERS),
+        ([np.inf] * 3, [np.inf] * 3),
+        ([7, 7, 7], NUMBERS),
+        (NUMBERS, [0, 0, 0]),
+        ([7, 7, 7], [7, 7, 7]),
+    ],
+)
+@pytest.mark.filterwarnings("default")
+def test_what_cannot_be_compared_has_no_score(response, predicted):
+    """Nor does it touch the image beside it."""
+    rows = [np.array([side, NUMBERS]) for side in (response, predicted)]
+    found = compare(*rows)
+    assert np.isnan(found[:, 0]).all()
+    np.testing.assert_array_equal(found[:, 1], [0, 1])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_an_image_that_is_not_finite_is_refused_by_its_number(value, engine, monkeypatch):
+    monkeypatch.setattr("fdref.evaluation.CHUNK", 2)
+    net = fdref.load()
+    x = net.prepare(fdref.mnist().test.images[:6])
+    x[3, 0, 5, 6] = value
+    with pytest.raises(ArgumentError, match=rf"^image 3 holds {value} at \[0, 5, 6\]; expected"):
+        fdref.evaluate(net, x, layers=[1], engine=engine)
+    assert not np.isfinite(fdref.respond(net, 1, fdref.decode(net, 1), x[3:4], engine)).all()
+
+
+def test_an_image_too_large_for_float32_is_refused():
+    net = fdref.load()
+    x = net.prepare(fdref.mnist().test.images[:3]).astype(np.float64)
+    x[2] = 1e300
+    with pytest.raises(ArgumentError, match=r"^image 2 holds 1e\+300 .* fit into float32$"):
+        fdref.evaluate(net, x, layers=[1])
+
+
+def ones(size: float, *shape: int) -> np.ndarray:
+    return np.full(shape, size, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ([Conv(ones(1e25, 2, 1, 2, 2)), Conv(ones(1e25, 1, 2, 1, 1))],
+         r"^layer 2 \(conv\) has decoded filters too large for float32; expected smaller"),
+        ([Conv(ones(1e38, 2, 1, 1, 2))],
+         r"^layer 1 \(conv\) answers image 1 with inf: too large for float32; expected smaller"),
+        # what overflowed looks like numbers again
+        ([Conv(ones(-1e38, 2, 1, 1, 2)), ReLU(), Conv(ones(1e-38, 1, 2, 1, 1), ones(1, 1))],
+         r"^layer 1 \(conv\) answers image 1 with -inf"),
+        # the network averages, its decoded filter adds up
+        ([Conv(ones(1, 2, 1, 1, 1)), Pool(2, 2, method="avg"), Conv(ones(2e37, 1, 2, 1, 1))],
+         r"^the decoded filters of layer 3 \(conv\) answer image 1 with inf"),
+    ],
+)  # fmt: skip
+def test_responses_that_overflow_are_refused_by_layer_and_image(layers, message):
+    """Quietly: the tests make an error of every warning."""
+    x = np.random.default_rng(0).standard_normal((3, 1, 4, 4)).astype(np.float32)
+    x[1] = 5
+    top = max(number for number, layer in enumerate(layers, 1) if isinstance(layer, Conv))
+    with pytest.raises(NetworkError, match=message):
+        fdref.evaluate(Network(layers), x, layers=[top], unpool="nearest")
 
 
 @pytest.mark.parametrize(

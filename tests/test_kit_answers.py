@@ -16,6 +16,7 @@ import fdref.conformance
 from fdref.conformance.case import EXACT, OPERATIONS
 from fdref.conformance.compute import compute
 from fdref.conformance.implementation import Implementation
+from fdref.evaluation import compare
 
 
 @named([case for case in SMALL if case.id != "pool-max-nan"])
@@ -94,3 +95,23 @@ def test_integers_are_small_enough_for_every_order_of_adding():
             for values in case.expected.values():
                 limit = 2**24 if values.dtype == np.float32 else 2**53
                 assert np.nan_to_num(np.abs(values)).max() < limit
+
+
+@named([case for case in ANSWERED if case.operation == "evaluate"])
+def test_the_tolerance_of_eq_3_holds_what_roundings_do_and_not_much_more(case):
+    """The responses are moved as far as they may be, each to where it makes most of the error."""
+    own = case.tolerance
+    sides = [case.expected[name].astype(np.float64) for name in ("response", "predicted")]
+    bounds = [own.of(name).atol for name in ("response", "predicted")]
+
+    def unit(side):
+        rows = side.reshape(len(side), -1)
+        low, high = rows.min(axis=1, keepdims=True), rows.max(axis=1, keepdims=True)
+        return ((rows - low) / (high - low)).reshape(side.shape)
+
+    apart = np.sign(unit(sides[0]) - unit(sides[1]))
+    before = compare(*sides)[0]
+    moved = compare(sides[0] + bounds[0] * apart, sides[1] - bounds[1] * apart)[0] - before
+    assert abs(moved).max() <= own.of("errors").atol
+    if before.max() > 1e-6:  # else there is no error to make more of
+        assert own.of("errors").atol <= 400 * abs(moved).max()

@@ -57,6 +57,11 @@ def test_every_verdict_is_a_word_and_counted():
     assert set(words) == set(VERDICTS.values())
 
 
+def test_what_was_measured_stands_beside_the_verdict():
+    held = [text for _, text in Checker(report()).texts if "holds for" in text]
+    assert held == ["deviations: 0.1; holds for at most 1"]
+
+
 def test_text_is_escaped_everywhere():
     checker = Checker(report())
     assert not checker.all("script")

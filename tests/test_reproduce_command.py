@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import errno
 import json
+import re
 from typing import TYPE_CHECKING
 
 import h5py
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 CELL = {
     "layer": 3, "unpool": "nearest", "n": 6, "mean": 0.25, "std": 0.125, "correlation": 0.5,
-    "paper_mean": None, "paper_std": None, "ceiling": 0.0625,
+    "paper_mean": None, "paper_std": None, "ceiling": 0.0625, "affine_ceiling": 0.03125,
 }  # fmt: skip
 
 
@@ -74,6 +75,10 @@ def test_the_command_writes_everything_the_same_each_time(stubbed, model, tmp_pa
         assert reproduce(model, "--images", file, "-o", tmp_path / folder) == 0
     told = capsys.readouterr().out
     assert "0.2500 +/- 0.1250" in told
+    assert "0.0625" in told
+    assert "0.0312" in told
+    assert "holds           0.1       <= 1       The figures are the paper's." in told
+    assert "does not apply                       The error grows. (there is one layer only)" in told
     assert "of 3 claims, hold: 1, do not hold: 1, do not apply: 1" in told
     one, other = (
         {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
@@ -91,6 +96,58 @@ def test_the_command_writes_everything_the_same_each_time(stubbed, model, tmp_pa
         digest = numbers.attrs["SHA-256"]
     assert f"<dd>{digest}</dd>" in one["report.html"].decode()
     assert b"6 of 9 \xc3\x97 9 pixels" in one["report.html"]
+
+
+HUGE = [fdref.Conv(np.full((4, 1, 3, 3), 1e25)), fdref.Conv(np.full((3, 4, 7, 7), 1e25))]
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"),
+    [
+        ([fdref.Conv(layer.filters.astype(np.float32)) for layer in HUGE],
+         "layer 2 (conv) has decoded filters too large for float32"),
+        ([fdref.Conv(np.full((3, 1, 9, 9), 1e37, np.float32))],
+         "layer 1 (conv) answers image 0 with inf: too large for float32"),
+        ([fdref.Conv(np.full((3, 1, 9, 9), 1e306)), fdref.ReLU()],
+         "layer 1 (conv) answers image 0 with inf: too large for float64"),
+    ],
+)  # fmt: skip
+def test_a_network_that_overflows_is_refused_in_a_line(layers, message, tmp_path, capsys):
+    """It scored perfectly, and its claims held: NaN is neither larger nor smaller."""
+    fdref.save(fdref.Network(layers, input_size=(9, 9)), tmp_path / "huge.mat")
+    file = images_file(tmp_path)
+    assert reproduce(tmp_path / "huge.mat", "--images", file, "-o", tmp_path / "out") == 2
+    said = capsys.readouterr()
+    assert message in said.err
+    assert said.err.count("\n") == 1
+    assert not said.out
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["huge.mat", "images.npz"]
+
+
+def test_a_network_with_nothing_to_compare_is_reported_as_such(tmp_path, capsys):
+    """Filters of zeros: nothing holds, no score is written, and the report is whole."""
+    layers = [
+        fdref.Conv(np.zeros((4, 1, 3, 3))),
+        fdref.Pool(2, 2),
+        fdref.Conv(np.zeros((3, 4, 3, 3))),
+    ]
+    fdref.save(fdref.Network(layers, input_size=(9, 9)), tmp_path / "zero.mat")
+    random_images = np.random.default_rng(0).integers(0, 256, (6, 9, 9))
+    file = images_file(tmp_path, images=random_images)
+    assert reproduce(tmp_path / "zero.mat", "--images", file, "-o", tmp_path / "out") == 0
+    told = capsys.readouterr().out
+    assert "nothing to compare" in told
+    assert "0.0000" not in told
+    own = [line for line in told.splitlines() if line.startswith("holds")]
+    assert all("charact" in line or "C " in line for line in own)  # of the hand-made network
+    for row in json.loads((tmp_path / "out" / "table1.json").read_text()):
+        assert (row["n"], row["compared"]) == (6, 0)
+        assert [row[key] for key in ("mean", "std", "correlation")] == [None] * 3
+        assert row["layer"] == 1 or row["ceiling"] is None
+    (first, *_) = csv.DictReader((tmp_path / "out" / "table1.csv").read_text().splitlines())
+    assert (first["compared"], first["mean"]) == ("0", "")
+    html = (tmp_path / "out" / "report.html").read_text()
+    assert "nan" not in re.sub(r'"data:[^"]*"', "", html).lower()
 
 
 def test_by_default_it_is_about_the_digits_that_ship(stubbed, tmp_path):
@@ -124,9 +181,22 @@ REFUSED = {
     "too large": ({"images": whole(6, 10, 10)}, "images are 10x10; expected 9x9"),
     "empty": ({"images": whole(0, 9, 9), "labels": []}, "expected at least two images"),
     "no pixels": ({"images": whole(6, 0, 9)}, "expected at least two images"),
-    "too bright": ({"images": whole(6, 9, 9) * 2.0}, "values from 400.0 to 400.0; expected"),
-    "negative": ({"images": np.full((6, 9, 9), -1)}, "values from -1 to -1; expected pixels"),
-    "not a number": ({"images": np.full((6, 9, 9), np.nan)}, "values from nan to nan; expected"),
+    "too bright": (
+        {"images": whole(6, 9, 9) * 2.0},
+        "values from 400.0 to 400.0, first in image 0; expected",
+    ),
+    "negative": (
+        {"images": np.full((6, 9, 9), -1)},
+        "values from -1 to -1, first in image 0; expected pixels",
+    ),
+    "not a number": (
+        {"images": np.full((6, 9, 9), np.nan)},
+        "values from nan to nan, first in image 0; expected",
+    ),
+    "one of many": (
+        {"images": np.where(np.arange(6)[:, None, None] == 4, np.inf, whole(6, 9, 9))},
+        "values from 200.0 to inf, first in image 4; expected",
+    ),
     "to one": ({"images": whole(6, 9, 9) / 255}, "multiply them by 255"),
     "too few labels": ({"labels": np.arange(5)}, "`labels` have shape (5,); expected (6,)"),
     "halves": ({"labels": np.arange(6) / 2}, "are not whole numbers; expected classes"),

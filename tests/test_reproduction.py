@@ -7,10 +7,12 @@ import pytest
 
 import fdref
 from fdref import ArgumentError, Conv, Network, ReLU
-from fdref.paper.ceiling import ceiling, linear_filters
+from fdref.evaluation import compare
+from fdref.paper.ceiling import best_filters, ceiling
 from fdref.paper.claims import reproduce
+from fdref.paper.ridge import STRENGTHS, fit, moments, predictions
 from fdref.paper.subject import Subject
-from fdref.paper.survey import EQ3, PER_FILTER, survey
+from fdref.paper.survey import EQ3, PER_FILTER, RAW_PIXELS, survey
 from fdref.resize import METHODS
 
 pytestmark = pytest.mark.large
@@ -44,6 +46,7 @@ def test_table_1_is_what_evaluate_finds(found):
         assert row["mean"] == pytest.approx(expected.mean, rel=1e-5, abs=1e-12)
         assert row["std"] == pytest.approx(expected.std, rel=1e-5, abs=1e-12)
         assert row["correlation"] == pytest.approx(expected.correlation, rel=1e-5)
+        assert row["compared"] == 200
     cells = {(row["layer"], row["unpool"]) for row in found.table1}
     assert cells == {(1, "bicubic"), *((n, m) for n in (3, 5, 7) for m in METHODS)}
 
@@ -70,6 +73,16 @@ def test_a_network_that_learnt_nothing_does_not():
     noise = reproduce(subject(Network(layers, average=fdref.load().average)))
     assert False in verdicts(noise, "Table 1")
     assert False in verdicts(noise, "Figure 1")
+
+
+def test_a_claim_is_judged_by_the_numbers_beside_it(found):
+    """Every verdict follows from what is measured, the relation and the threshold."""
+    relations = {">": np.greater, ">=": np.greater_equal, "<=": np.less_equal, "==": np.equal}
+    claims = [claim for section in found.sections for claim in section.claims]
+    assert len(claims) == 14
+    for claim in claims:
+        assert claim.quantity
+        assert claim.holds == bool(relations[claim.relation](claim.measured, claim.threshold))
 
 
 def test_claims_that_make_no_sense_for_a_network_say_so():
@@ -129,24 +142,106 @@ def test_each_filter_by_itself_is_eq_3_of_each_map():
     assert (EQ3, 1, "nearest") not in seen.table
 
 
-def test_least_squares_finds_a_linear_filter():
+def test_raw_pixels_are_raw():
+    """That reading shows the decoded filters the picture without the average subtracted."""
+    net, shown = fdref.load(), subject(fdref.load(), count=3)
+    seen = survey(net, shown.images, shown.labels)
+    response = fdref.forward(net, net.prepare(shown.images))[3]
+    pixels = shown.images[:, None].astype(np.float32)
+    predicted = fdref.respond(net, 3, seen.banks[3, "bicubic"], pixels)
+    found = seen.table[RAW_PIXELS, 3, "bicubic"]
+    sides = (side.reshape(3, -1).astype(float) for side in (response, predicted))
+    one, other = ((s - s.min(1)[:, None]) / np.ptp(s, axis=1)[:, None] for s in sides)
+    np.testing.assert_allclose(found.errors, ((one - other) ** 2).mean(1), rtol=1e-5)
+    assert (abs(found.errors / seen.table[EQ3, 3, "bicubic"].errors - 1) > 0.1).all()
+
+
+def test_dead_maps_are_left_out_of_each_filter_by_itself():
+    net = Network([Conv(np.array([1.0, 0]).reshape(2, 1, 1, 1))])  # the second answers nothing
+    images = np.random.default_rng(0).integers(0, 256, (3, 4, 4))
+    images[1] = 7  # nor does the first tell anything of this image
+    errors = survey(net, images, np.arange(3)).table[PER_FILTER, 1, "bicubic"].errors
+    np.testing.assert_array_equal(errors, [0, np.nan, 0])
+
+
+@pytest.mark.parametrize("kind", ["linear", "slopes", "affine"])
+@pytest.mark.parametrize("strength", [0.0, 1e-3, 1.0])
+def test_ridge_regression_is_least_squares_with_more_rows(strength, kind):
+    """Twin: a row for each weight, as far from zero as the ridge is strong; none for the offset."""
+    random = np.random.default_rng(0)
+    pixels, answers = random.standard_normal((30, 7)) + 3, random.standard_normal((30, 2)) - 5
+    halves = moments(pixels[:11], answers[:11]), moments(pixels[11:], answers[11:])
+    sums, offset = halves[0].and_of(halves[1]), kind != "linear"
+    ridge = strength * ((pixels - offset * pixels.mean(axis=0)) ** 2).sum(axis=0).mean()
+    rows = np.hstack([pixels, np.full((30, 1), float(offset))])
+    more = np.hstack([np.sqrt(ridge) * np.eye(7), np.zeros((7, 1))])
+    twin = np.linalg.lstsq(np.vstack([rows, more]), np.vstack([answers, np.zeros((7, 2))]))[0]
+    found = fit(sums, strength, kind)
+    np.testing.assert_allclose(found.filters, twin[:-1], atol=1e-9)
+    np.testing.assert_allclose(found.offset, twin[-1] * (kind == "affine"), atol=1e-9)
+    other = random.standard_normal((4, 7))
+    for ridge, predicted in zip(STRENGTHS, predictions(sums, other, kind), strict=True):
+        own = fit(sums, ridge, kind)
+        np.testing.assert_allclose(predicted, other @ own.filters + own.offset, atol=1e-9)
+
+
+def test_the_ceiling_finds_a_linear_filter():
     """A network that is one convolution, padded and strided, is found again to rounding."""
     random = np.random.default_rng(0)
-    net = Network([Conv(random.standard_normal((4, 1, 3, 5)), stride=(2, 1), pad=(1, 0, 2, 1))])
+    filters, bias = random.standard_normal((4, 1, 3, 5)), 300 * random.standard_normal(4)
     images = random.uniform(0, 255, (30, 12, 13))
-    np.testing.assert_allclose(linear_filters(net, images, [1])[1], net[1].filters, atol=1e-9)
-    assert ceiling(net, images, images, [1])[1].mean < 1e-15
+    for own in (None, bias):
+        net = Network([Conv(filters, own, stride=(2, 1), pad=(1, 0, 2, 1))])
+        linear, affine = best_filters(net, images, [1])[1]
+        top = ceiling(net, images, images, [1])[1]
+        if own is None:
+            np.testing.assert_allclose(linear.bank, filters, atol=1e-9)
+            assert top.linear.mean < 1e-15
+        else:
+            np.testing.assert_allclose(affine.offset, bias, atol=1e-6)
+            assert top.linear.mean > 1e-4  # no filter makes a bias
+        assert not linear.offset.any()
+        np.testing.assert_allclose(affine.bank, filters, atol=1e-9)
+        assert top.affine.mean < 1e-15
 
 
-def test_no_linear_filter_is_beaten_where_it_was_fitted():
-    """On its own images the least-squares filter differs least, by definition."""
+def test_the_ceiling_bounds_the_decoded_filters(found):
+    """With 100 images for 784 weights, too: least squares alone is far above them.
+
+    At layer 3 a decoded filter is about as good as a linear one can be, in eq. 3.
+    """
+    rows = [row for row in found.table1 if row["unpool"] == "nearest"]
+    assert [row["layer"] for row in rows] == [3, 5, 7]
+    for row in rows:
+        for kind in ("ceiling", "affine_ceiling"):
+            assert row[kind] < row["mean"] * (1.1 if row["layer"] == 3 else 1)
+            assert row[f"{kind}_correlation"] > row["correlation"]
+        if row["layer"] < 7:  # where a few images suffice for the offset, too
+            assert row["affine_ceiling"] < row["ceiling"]
+
+
+def test_a_ceiling_is_what_its_filters_predict_of_images_they_have_not_seen():
     net, images = fdref.load(), fdref.mnist().test.images
-    x = net.prepare(images)
-    response = fdref.forward(net, x)[7][:, :, 0, 0].astype(float)
-    best = fdref.respond(net, 7, linear_filters(net, images, [7])[7], x)[:, :, 0, 0]
-    decoded = fdref.respond(net, 7, fdref.decode(net, 7), x)[:, :, 0, 0].astype(float)
-    scaled = decoded * (decoded * response).sum(axis=0) / (decoded**2).sum(axis=0)
-    assert (((response - best) ** 2).sum(axis=0) < ((response - scaled) ** 2).sum(axis=0)).all()
+    fitted = best_filters(net, images[:60], [7])[7]
+    other = images[60:80]
+    before = ceiling(net, images[:60], other, [7])[7]
+    again = ceiling(net, images[:60], other[:7], [7])[7]
+    np.testing.assert_allclose(before.linear.errors[:7], again.linear.errors, rtol=1e-5)
+    x = net.prepare(other)
+    for kind, (bank, offset) in zip(before, fitted, strict=True):
+        predicted = fdref.respond(net, 7, bank, x) + offset[:, None, None]
+        expected = compare(fdref.forward(net, x)[7], predicted)
+        np.testing.assert_allclose(kind.errors, expected[0], rtol=1e-5)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_a_ceiling_of_very_few_images(count):
+    """With a single image nothing judges, and the smallest exact filters are taken."""
+    net, images = fdref.load(), fdref.mnist().test.images
+    top = ceiling(net, images[:count], images[:count], [7])[7]
+    assert 0 <= top.affine.mean < 0.2
+    if count == 1:
+        assert top.linear.mean < 1e-10
 
 
 def test_images_and_labels_must_be_as_many():

@@ -147,6 +147,29 @@ def test_damaged_checkpoints_are_refused(tmp_path):  # which NumPy leaves open
         training.read_checkpoint(tmp_path / "missing")
 
 
+def test_training_that_diverges_in_the_last_batch_ends_with_a_message(digits):
+    """Its weights are looked at by no further batch, and would become a checkpoint."""
+    few = digits._replace(images=digits.images[:100], labels=digits.labels[:100])
+    run = training.start(0)
+    huge = {n: (run.weights[n][0] * np.float32(1e36), run.weights[n][1]) for n in (5, 7)}
+    with pytest.raises(ArgumentError, match="diverged in epoch 1: the loss is nan"):
+        training.train_epoch(dataclasses.replace(run, weights={**run.weights, **huge}), few)
+    last = run.weights[7][0], np.full(10, 3e38, np.float32)  # the same for every class
+    fast = dataclasses.replace(
+        run, weights={**run.weights, 7: last}, velocity={**run.velocity, 7: last}
+    )
+    with pytest.raises(ArgumentError, match=r"diverged in epoch 1: .*inf"):
+        training.train_epoch(fast, few)
+
+
+def test_an_output_that_is_not_a_number_names_no_digit(digits):
+    """Of NaN the first is the largest, which would name every image 0."""
+    run = training.start(0)
+    huge = {n: (run.weights[n][0] * np.float32(1e36), run.weights[n][1]) for n in (5, 7)}
+    net = training.lenet({**run.weights, **huge}, training.average_image(digits))
+    assert training.error_rate(net, digits) == 1
+
+
 def test_weights_that_diverge_end_training_with_a_message(digits):
     run = training.start(0)
     weights = {**run.weights, 3: (np.full_like(run.weights[3][0], np.nan), run.weights[3][1])}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import TYPE_CHECKING
 from zipfile import BadZipFile
 
@@ -19,6 +20,8 @@ from fdref.weights.files import replace_file
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
+
+    from numpy.typing import NDArray
 
     from fdref.arrays import Array
     from fdref.weights.mnist import Digits
@@ -107,18 +110,20 @@ def train_epoch(
     for first in range(0, len(order), BATCH):
         batch = order[first : first + BATCH]
         labels = digits.labels[batch]
-        try:
-            net = lenet(weights, average)
-        except NetworkError as error:
-            raise ArgumentError(f"training diverged in epoch {run.epoch + 1}: {error}") from None
-        with np.errstate(over="ignore", invalid="ignore"):  # the next network says it in a line
+        net = _checked(run, weights, average)
+        with np.errstate(over="ignore", invalid="ignore"):  # said in a line
             acts = forward(net, net.prepare(digits.images[batch]))
+            losses.append(cross_entropy(acts[-1], labels))
+            if not isfinite(losses[-1]):
+                raise ArgumentError(
+                    f"training diverged in epoch {run.epoch + 1}: the loss is {losses[-1]}"
+                )
             weights, velocity = _step(weights, velocity, backward(net, acts, labels))
-        losses.append(cross_entropy(acts[-1], labels))
-        errors = int((acts[-1].argmax(axis=1).ravel() != labels).sum())
+        errors = _wrong(acts[-1], labels)
         wrong += errors
         if progress is not None:
             progress(len(batch), losses[-1], errors / len(batch))
+    _checked(run, weights, average)
     return replace(
         run,
         weights=weights,
@@ -126,6 +131,20 @@ def train_epoch(
         losses=(*run.losses, float(np.mean(losses))),
         errors=(*run.errors, wrong / len(order)),
     )
+
+
+def _checked(run: Training, weights: Weights, average: Array) -> Network:
+    """Return the network of some weights, which are finite unless training diverged."""
+    try:
+        return lenet(weights, average)
+    except NetworkError as error:
+        raise ArgumentError(f"training diverged in epoch {run.epoch + 1}: {error}") from None
+
+
+def _wrong(outputs: Array, labels: NDArray[np.uint8]) -> int:
+    """Count images that are not named rightly; an output of NaN names nothing."""
+    right = (outputs.argmax(axis=1).ravel() == labels) & np.isfinite(outputs).all(axis=(1, 2, 3))
+    return int((~right).sum())
 
 
 def _step(weights: Weights, velocity: Weights, gradients: Weights) -> tuple[Weights, Weights]:
@@ -147,8 +166,9 @@ def error_rate(net: Network, digits: Digits) -> float:
     wrong = 0
     for first in range(0, len(digits.labels), 1000):
         part = slice(first, first + 1000)
-        guesses = forward(net, net.prepare(digits.images[part]))[-1].argmax(axis=1)
-        wrong += int((guesses.ravel() != digits.labels[part]).sum())
+        with np.errstate(over="ignore", invalid="ignore"):  # an output of NaN counts as wrong
+            outputs = forward(net, net.prepare(digits.images[part]))[-1]
+        wrong += _wrong(outputs, digits.labels[part])
     return wrong / len(digits.labels)
 
 
@@ -195,5 +215,7 @@ def _weights(arrays: Mapping[str, Array], group: str) -> Weights:
         filters, biases = (arrays[f"{group}/{number}/{part}"] for part in ("filters", "biases"))
         if (filters.shape, biases.shape) != (shape, shape[:1]):
             raise ValueError(f"{group} of layer {number} have another shape")
+        if not (np.isfinite(filters).all() and np.isfinite(biases).all()):
+            raise ValueError(f"{group} of layer {number} are not finite: training diverged")
         found[number] = filters.astype(np.float32), biases.astype(np.float32)
     return found

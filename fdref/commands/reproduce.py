@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from fdref.arrays import Array
     from fdref.network import Network
+    from fdref.paper.report import Claim
     from fdref.paper.subject import Reproduction
 
     Labels = np.ndarray[Any, np.dtype[np.integer[Any]]]
@@ -39,7 +40,7 @@ NAMES = (
     *("report.html", "report.h5", "table1.json", "table1.csv"),
     *(f"{stem}.{kind}" for stem in FIGURES for kind in ("png", "svg")),
 )
-COLUMNS = ("layer", "unpool", "paper", "here", "correlation", "linear filter")
+COLUMNS = ("layer", "unpool", "paper", "here", "correlation", "linear filter", "affine filter")
 ARCHIVE = "a .npz file of `images` (N, H, W) or (N, C, H, W) from 0 to 255 and `labels` (N,)"
 
 
@@ -161,8 +162,10 @@ def check_images(path: Path, images: Array) -> None:
         )
     low, high = images.min(), images.max()
     if not (low >= 0 and high <= 255):  # NaN is neither
+        bad = ~((images >= 0) & (images <= 255)).reshape(len(images), -1).all(axis=1)
         raise ArgumentError(
-            f"{path}: `images` have values from {low} to {high}; expected pixels from 0 to 255"
+            f"{path}: `images` have values from {low} to {high}, first in image {bad.argmax()}; "
+            "expected pixels from 0 to 255"
         )
     if high <= 1 and images.dtype.kind == "f":
         raise ArgumentError(
@@ -260,23 +263,43 @@ def write_numbers(result: Reproduction, facts: Mapping[str, str], path: Path) ->
 
 
 def tell(result: Reproduction) -> None:
-    """Print table 1 beside the paper's, and how many claims hold."""
+    """Print table 1 beside the paper's, what became of each claim, and how many hold."""
     rows = []
     for cell in result.table1:
         paper, here = (
-            "" if mean is None else f"{mean:.4f} +/- {std:.4f}"
-            for mean, std in (
-                (cell["paper_mean"], cell["paper_std"]),
-                (cell["mean"], cell["std"]),
+            "" if cell[mean] is None else f"{cell[mean]:.4f} +/- {cell[std]:.4f}"
+            for mean, std in (("paper_mean", "paper_std"), ("mean", "std"))
+        )
+        correlation, linear, affine = (
+            "" if cell[name] is None else f"{cell[name]:{form}}"
+            for name, form in (
+                ("correlation", ".3f"),
+                ("ceiling", ".4f"),
+                ("affine_ceiling", ".4f"),
             )
         )
-        ceiling = "" if cell["ceiling"] is None else f"{cell['ceiling']:.4f}"
-        correlation = f"{cell['correlation']:.3f}"
-        rows.append((str(cell["layer"]), str(cell["unpool"]), paper, here, correlation, ceiling))
+        here = here or "nothing to compare"
+        rows.append(
+            (str(cell["layer"]), str(cell["unpool"]), paper, here, correlation, linear, affine)
+        )
     print_table(COLUMNS, rows)
-    verdicts = [claim.holds for section in result.sections for claim in section.claims]
+    print()
+    claims = [claim for section in result.sections for claim in section.claims]
+    print_table(("verdict", "measured", "threshold", "claim"), [judgement(one) for one in claims])
+    verdicts = [claim.holds for claim in claims]
     yes, no, moot = (sum(found is verdict for found in verdicts) for verdict in (True, False, None))
     print(f"\nof {len(verdicts)} claims, hold: {yes}, do not hold: {no}, do not apply: {moot}")
+
+
+def judgement(claim: Claim) -> tuple[str, str, str, str]:
+    """Return a claim's verdict, what it was judged by, and what it is."""
+    from fdref.paper.report import VERDICTS  # noqa: PLC0415 - only where it is used
+
+    if claim.measured is None or claim.threshold is None:
+        why = f" ({claim.found})" if claim.holds is None else ""
+        return VERDICTS[claim.holds], "", "", f"{claim.text}{why}"
+    threshold = f"{claim.relation} {claim.threshold:.4g}"
+    return VERDICTS[claim.holds], f"{claim.measured:.4g}", threshold, claim.text
 
 
 def on_a_terminal() -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -38,6 +39,11 @@ class Tolerance:
     reason: str
     outputs: Mapping[str, float] = field(default_factory=dict)
     """The `atol` of outputs that have one of their own."""
+
+    def __post_init__(self) -> None:
+        bounds = (self.rtol, self.atol, *self.outputs.values())
+        if not all(0 <= bound < inf for bound in bounds):
+            raise ValueError(f"a tolerance of {max(bounds)} passes anything or nothing")
 
     def of(self, output: str) -> Tolerance:
         """Return the tolerance of one output."""

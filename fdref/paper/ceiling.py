@@ -1,32 +1,84 @@
-"""How good could any filter be? The least-squares linear filter as the ceiling."""
+"""How good could any filter be? The best linear filter, without and with an offset, as the ceiling.
+
+Few images do not determine the weights of a filter over a large field: plain least squares fits
+them to the images' noise, and is worse on others than what it should bound. So it is ridge
+regression, whose strength the fitting images choose among themselves: half of them are fitted with
+every ridge, and eq. 3 on the others tells which is best. Without offset, it also tells whether the
+filters are better fitted to the responses or to what varies in them: no filter makes a bias.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from math import inf, isnan
+from operator import itemgetter
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from fdref.errors import NetworkError
 from fdref.evaluation import Evaluation, chunks, compare, padded, respond
+from fdref.finite import QUIET, check_forward, check_response
 from fdref.forward_pass import forward
 from fdref.network import receptive_field
+from fdref.paper.ridge import STRENGTHS, fit, moments, predictions
+from fdref.parallel import each
 from fdref.selection import decodable_numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from fdref.arrays import Array
     from fdref.network import Network
+    from fdref.paper.ridge import Kind, Moments
     from fdref.selection import Layers
 
     Progress = Callable[[int], object] | None
 
 
-def linear_filters(
+JUDGES = 500
+"""At most so many images tell which ridge is best."""
+
+KINDS: tuple[Kind, ...] = ("affine", "linear", "slopes")
+
+ALIKE = 1e-9
+"""Errors of eq. 3 that differ by less speak for the weaker ridge."""
+
+
+class Best(NamedTuple):
+    """The best filters of a layer, to be used like a decoded bank.
+
+    Attributes
+    ----------
+    bank : (K, C0, Rh, Rw) array
+    offset : (K,) array
+        Added to each filter's answers; zero where none was fitted.
+    """
+
+    bank: NDArray[np.float64]
+    offset: NDArray[np.float64]
+
+
+class Ceiling(NamedTuple):
+    """How well the best filters predict a layer, as `evaluate` says it of decoded ones.
+
+    Attributes
+    ----------
+    linear : Evaluation
+        Of filters alone, such as decoded ones.
+    affine : Evaluation
+        Of filters with a constant each, such as a network's biases add up to.
+    """
+
+    linear: Evaluation
+    affine: Evaluation
+
+
+def best_filters(
     net: Network, images: Array, layers: Layers, progress: Progress = None
-) -> dict[int, NDArray[np.float64]]:
-    """Fit to each filter's responses the linear filter over its receptive field, without offset.
+) -> dict[int, tuple[Best, Best]]:
+    """Fit to each filter's responses the linear filter over its receptive field.
 
     Parameters
     ----------
@@ -41,28 +93,121 @@ def linear_filters(
     Returns
     -------
     dict
-        ``{layer: (K, C0, Rh, Rw) array}``, to be used like a decoded bank. Where the images do not
-        determine a filter, the one of least norm.
+        ``{layer: (without offset, with offset)}``
+
+    Raises
+    ------
+    NetworkError
+        If responses are so large that filters overflow.
     """
-    numbers = decodable_numbers(net, layers)
-    squares: dict[int, Array] = {}
-    products: dict[int, Array] = {}
+    groups = same_view(net, images, decodable_numbers(net, layers))
+    sums: dict[tuple[int, int], Moments] = {}
+    first = 0
     for raw in chunks(images):
         x = net.prepare(raw)
         acts = forward(net, x)
-        for layer in numbers:
-            seen = patches(net, layer, x)
-            response = acts[layer].astype(np.float64).transpose(0, 2, 3, 1).reshape(len(seen), -1)
-            squares[layer] = squares.get(layer, 0) + seen.T @ seen
-            products[layer] = products.get(layer, 0) + seen.T @ response
+        check_forward(net, x, acts, first)
+
+        def add(part: tuple[int, int], x: Array = x, acts: list[Array] = acts) -> None:
+            group, half = groups[part[0]], slice(part[1], None, 2)  # often sorted by class
+            seen, answers = observed(net, group, x[half], [acts[layer][half] for layer in group])
+            new = moments(seen, answers)
+            sums[part] = sums[part].and_of(new) if part in sums else new
+
+        each(add, [(i, half) for i in range(len(groups)) for half in range(2)])
+        first += len(x)
         if progress is not None:
             progress(len(x))
-    filters = {}
-    for layer in numbers:
+    x = net.prepare(judges(images))
+    acts = forward(net, x)
+    found: dict[int, tuple[Best, Best]] = {}
+    for i, group in enumerate(groups):
+        kinds: dict[Kind, dict[int, tuple[float, Best]]] = {}
+
+        def add_kind(
+            kind: Kind,
+            i: int = i,
+            group: Sequence[int] = group,
+            kinds: dict[Kind, dict[int, tuple[float, Best]]] = kinds,
+        ) -> None:
+            kinds[kind] = fitted(net, group, (sums[i, 0], sums[i, 1]), x, acts, kind)
+
+        each(add_kind, KINDS)
+        for layer in group:
+            linear = min((kinds["linear"][layer], kinds["slopes"][layer]), key=itemgetter(0))
+            found[layer] = linear[1], kinds["affine"][layer][1]
+    return found
+
+
+def judges(images: Array) -> Array:
+    """Choose images evenly among every other one, the half that is held back at first."""
+    half = images[1::2]
+    return half[:: max(1, -(-len(half) // JUDGES))]
+
+
+def same_view(net: Network, images: Array, layers: Sequence[int]) -> list[list[int]]:
+    """Put together layers whose pixels see the same patches, which are decomposed once for all."""
+    sizes = net.map_sizes(images.shape[-2:])
+    groups: dict[object, list[int]] = {}
+    for layer in layers:
+        groups.setdefault((receptive_field(net, layer), sizes[layer]), []).append(layer)
+    return list(groups.values())
+
+
+def observed(
+    net: Network, group: Sequence[int], x: Array, responses: Sequence[Array]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what the pixels of some layers' maps see (n, D), and what all answer (n, K)."""
+    answers = [
+        np.moveaxis(response.astype(np.float64), 1, -1).reshape(-1, response.shape[1])
+        for response in responses
+    ]
+    return patches(net, group[0], x), np.hstack(answers)
+
+
+def fitted(
+    net: Network,
+    group: Sequence[int],
+    halves: tuple[Moments, Moments],
+    x: Array,
+    acts: Sequence[Array],
+    kind: Kind,
+) -> dict[int, tuple[float, Best]]:
+    """Fit filters to what was observed of layers with the same view; return them with their error.
+
+    The ridge is that with which filters fitted to the first half do best on some images of the
+    other, given with their activations. Without any it is the weakest, least squares.
+    """
+    seen, answers = observed(net, group, x, [acts[layer] for layer in group])
+    ends = np.cumsum([net.channels[layer] for layer in group]).tolist()
+    parts = {n: slice(end - net.channels[n], end) for n, end in zip(group, ends, strict=True)}
+    errors: dict[int, list[float]] = {layer: [] for layer in group}
+    for predicted in predictions(halves[0], seen, kind) if len(x) else ():
+        for layer, part in parts.items():
+            sides = (side[:, part].reshape(len(x), -1) for side in (answers, predicted))
+            errors[layer].append(Evaluation(*compare(*sides)).mean)
+    whole = halves[0].and_of(halves[1])
+    found = {}
+    for layer, part in parts.items():
+        own = whole._replace(answers=whole.answers[part], products=whole.products[:, part])
+        error, strength = weakest(errors[layer])
+        filters, constant = fit(own, strength, kind)
+        if not (np.isfinite(filters).all() and np.isfinite(constant).all()):
+            raise NetworkError(
+                f"{net.describe(layer)} answers with numbers too large to fit filters to them; "
+                "expected smaller weights or pixels"
+            )
         shape = (-1, net.channels[0], *receptive_field(net, layer).size)
-        solution = np.linalg.lstsq(squares[layer], products[layer])[0]
-        filters[layer] = np.ascontiguousarray(solution.T).reshape(shape)
-    return filters
+        found[layer] = error, Best(np.ascontiguousarray(filters.T).reshape(shape), constant)
+    return found
+
+
+def weakest(errors: Sequence[float]) -> tuple[float, float]:
+    """Return the least error, and the weakest of the ridges that have it; NaN is no error."""
+    known = [inf if isnan(error) else error for error in errors]
+    least = min(known, default=inf)
+    best = [s for s, error in zip(STRENGTHS, known, strict=False) if error <= least + ALIKE]
+    return least, best[-1] if best else STRENGTHS[-1]
 
 
 def patches(net: Network, layer: int, x: Array) -> NDArray[np.float64]:
@@ -71,23 +216,25 @@ def patches(net: Network, layer: int, x: Array) -> NDArray[np.float64]:
     height, width = net.map_sizes(x.shape[2:])[layer]
     windows = np.lib.stride_tricks.sliding_window_view(padded(net, layer, x), field.size, (2, 3))
     windows = windows[:, :, :: field.stride[0], :: field.stride[1]][:, :, :height, :width]
-    rows = windows.transpose(0, 2, 3, 1, 4, 5).reshape(len(x) * height * width, -1)
+    pixels = x.shape[1] * field.size[0] * field.size[1]
+    rows = windows.transpose(0, 2, 3, 1, 4, 5).reshape(len(x) * height * width, pixels)
     return rows.astype(np.float64)
 
 
+@QUIET
 def ceiling(
     net: Network,
-    fit: Array,
-    test: Array,
+    images: Array,
+    others: Array,
     layers: Layers,
     progress: Progress = None,
-) -> dict[int, Evaluation]:
+) -> dict[int, Ceiling]:
     """Evaluate filters fitted on some images on others, as `evaluate` does decoded filters.
 
     Parameters
     ----------
     net : Network
-    fit, test : (N, H, W) or (N, C, H, W) arrays
+    images, others : (N, H, W) or (N, C, H, W) arrays
         Pixels as `Network.prepare` takes them.
     layers : int, str, sequence or array of these, or mask, optional
     progress : callable, optional
@@ -95,16 +242,28 @@ def ceiling(
     Returns
     -------
     dict
-        ``{layer: Evaluation}``
+        ``{layer: Ceiling}``
+
+    Raises
+    ------
+    ArgumentError, NetworkError
+        As `evaluate` does, for what is not finite.
     """
     numbers = decodable_numbers(net, layers)
-    filters = linear_filters(net, fit, numbers, progress)
-    parts: dict[int, list[Array]] = {layer: [] for layer in numbers}
-    for raw in chunks(test):
+    filters = best_filters(net, images, numbers, progress)
+    parts: dict[tuple[int, int], list[Array]] = {}
+    first = 0
+    for raw in chunks(others):
         x = net.prepare(raw)
         acts = forward(net, x)
+        check_forward(net, x, acts, first)
         for layer in numbers:
-            parts[layer].append(compare(acts[layer], respond(net, layer, filters[layer], x)))
+            for kind, (bank, offset) in enumerate(filters[layer]):
+                predicted = respond(net, layer, bank, x) + offset[:, None, None]
+                check_response(net, layer, predicted, first)
+                parts.setdefault((layer, kind), []).append(compare(acts[layer], predicted))
+        first += len(x)
         if progress is not None:
             progress(len(x))
-    return {n: Evaluation(*np.concatenate(found, axis=1)) for n, found in parts.items()}
+    found = {key: Evaluation(*np.concatenate(rows, axis=1)) for key, rows in parts.items()}
+    return {layer: Ceiling(found[layer, 0], found[layer, 1]) for layer in numbers}

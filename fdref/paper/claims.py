@@ -5,29 +5,30 @@ No verdict is written down: each is computed from the numbers that stand beside 
 
 from __future__ import annotations
 
+from math import isnan, nan
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fdref.decoding import decode
-from fdref.evaluation import Evaluation, respond
+from fdref.errors import NetworkError
+from fdref.evaluation import Evaluation, compare, respond
+from fdref.finite import QUIET, first_bad
 from fdref.forward_pass import forward
 from fdref.layers import Conv, Pool
 from fdref.paper import supplement, table1
-from fdref.paper.ceiling import ceiling
-from fdref.paper.report import Claim, Section
+from fdref.paper.ceiling import Ceiling, ceiling
+from fdref.paper.figure1 import add_to as figure1
+from fdref.paper.report import Claim, Section, judged
 from fdref.paper.subject import Reproduction
 from fdref.paper.survey import Strip, survey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from fdref.network import Network
     from fdref.paper.subject import Subject
     from fdref.paper.survey import Survey
-
-CONTRAST = 128
-"""A decoded filter shown as an image is scaled to this largest magnitude."""
 
 CLASS = 3
 """Figures 3 and 4 look at this class, as the paper does."""
@@ -36,6 +37,7 @@ STRIP = 10
 """Filters of a layer that figure 4 shows."""
 
 
+@QUIET
 def reproduce(subject: Subject, progress: Callable[[int], object] | None = None) -> Reproduction:
     """Recompute what the paper and its supplement show.
 
@@ -52,7 +54,9 @@ def reproduce(subject: Subject, progress: Callable[[int], object] | None = None)
     Raises
     ------
     ArgumentError
-        If the images do not fit the network, or there are not as many labels.
+        If the images do not fit the network or are not finite, or there are not as many labels.
+    NetworkError
+        If weights are so large that filters or responses overflow.
     """
     net = subject.net
     found = survey(net, subject.images, subject.labels, progress)
@@ -64,9 +68,8 @@ def reproduce(subject: Subject, progress: Callable[[int], object] | None = None)
         for fit, test in subject.folds
     ]
     best = {
-        layer: Evaluation(
-            np.concatenate([fold[layer].errors for fold in folds]),
-            np.concatenate([fold[layer].correlations for fold in folds]),
+        layer: Ceiling(
+            *(joined(kind) for kind in zip(*(fold[layer] for fold in folds), strict=True))
         )
         for layer in pooled
     }
@@ -80,70 +83,12 @@ def reproduce(subject: Subject, progress: Callable[[int], object] | None = None)
     return result
 
 
-def figure1(result: Reproduction, subject: Subject, found: Survey) -> None:
-    """Show the last layer's decoded filters and the images that correlate most with them."""
-    title = "Figure 1: what the last layer looks for"
-    if not subject.classes:
-        why = "the outputs of the last convolution are not the classes of the images"
-        result.sections.append(
-            Section(title, "", (Claim("Decoded filters show classes.", why, None),))
-        )
-        return
-    best = found.guesses[subject.last]
-    bank = found.banks[subject.last, "bicubic"]
-    images = subject.net.prepare(subject.images[best])
-    matrix = found.scores[best].T
-    named = [subject.classes[label] for label in subject.labels[best]]
-    own = int((subject.labels[best] == np.arange(len(best))).sum())
-    diagonal = int((matrix.argmax(axis=0) == np.arange(len(best))).sum())
-    right = float((found.scores.argmax(axis=1) == subject.labels).mean())
-    chance = float(np.bincount(subject.labels).max() / len(subject.labels))
-    count = len(best)
-    result.drawings["figure1"] = bank, images, matrix, subject.classes, named
-    result.numbers |= {"figure1/matrix": matrix, "figure1/image": best, "figure1/decoded": bank}
-    result.sections.append(
-        Section(
-            title,
-            "The decoded filters of the last layer, their positive parts, the images of the whole "
-            "set that correlate most with them, and the correlation of every filter with every one "
-            "of these images.",
-            (
-                Claim(
-                    "The image that correlates most with a decoded filter is of its class.",
-                    f"{own} of {count}",
-                    2 * own > count,
-                ),
-                Claim(
-                    "It correlates most with the filter of its own class: the diagonal is the "
-                    "largest of its column.",
-                    f"{diagonal} of {count}",
-                    2 * diagonal > count,
-                ),
-                Claim(
-                    "As a linear classifier, the decoded filters name more images rightly than "
-                    "chance.",
-                    f"{right:.1%} of {len(subject.labels):,}; the largest class has {chance:.1%}",
-                    right > chance,
-                ),
-                excitation(subject, found, subject.last),
-                *(excitation(subject, found, n) for n in subject.net.decodable[-2:-1]),
-            ),
-            picture="figure1",
-            alt="Decoded filters, their positive parts, images, and a matrix of correlations",
-        )
+def joined(parts: Sequence[Evaluation]) -> Evaluation:
+    """Put evaluations of different images together."""
+    return Evaluation(
+        np.concatenate([part.errors for part in parts]),
+        np.concatenate([part.correlations for part in parts]),
     )
-
-
-def excitation(subject: Subject, found: Survey, layer: int) -> Claim:
-    """Show the network a layer's decoded filters as images."""
-    bank = found.banks[layer, "bicubic"]
-    text = f"A decoded filter of layer {layer}, shown as an image, excites its own neuron most."
-    if bank.shape[2:] != subject.images.shape[-2:]:
-        return Claim(text, "the filters are not as large as the images", None)
-    peaks = np.abs(bank).max(axis=(1, 2, 3), keepdims=True)
-    answers = forward(subject.net, CONTRAST * bank / np.where(peaks > 0, peaks, 1))[layer]
-    own = float((answers[:, :, 0, 0].argmax(axis=1) == np.arange(len(bank))).mean())
-    return Claim(text, f"{own:.1%} of {len(bank)}", own > 0.5)
 
 
 def figure2(result: Reproduction, subject: Subject) -> None:
@@ -161,6 +106,11 @@ def figure2(result: Reproduction, subject: Subject) -> None:
             titles.append(f"{kind} (layer {below})")
         else:
             continue  # the picture is the same
+        if first_bad(stage) is not None:
+            raise NetworkError(
+                f"filter {k} of {net.describe(layer)}, decoded down to {net.describe(below)}, is "
+                f"too large for {stage.dtype}; expected smaller weights"
+            )
         stages.append(stage)
         result.numbers[f"figure2/stage{depth}"] = stage
     result.drawings["figure2"] = stages, titles
@@ -187,21 +137,27 @@ def figure3(result: Reproduction, subject: Subject, found: Survey) -> None:
         sides[layer] = acts[layer][0], predicted[0]
         pixels = acts[layer].shape[2] * acts[layer].shape[3]
         columns[layer] = 25 if pixels == 1 else 10 if len(predicted[0]) > 25 else 5
-        seen.append(float(np.corrcoef(acts[layer].ravel(), predicted.ravel())[0, 1]))
+        seen.append(float(compare(acts[layer], predicted)[1, 0]))
         result.numbers[f"figure3/layer{layer}/network"] = acts[layer][0]
         result.numbers[f"figure3/layer{layer}/correlation"] = predicted[0]
     result.drawings["figure3"] = x[0], sides, columns
-    pairs = zip(sides, seen, strict=True)
+    told = [
+        f"layer {n}: " + ("nothing to compare" if isnan(r) else f"correlation coefficient {r:.3f}")
+        for n, r in zip(sides, seen, strict=True)
+    ]
     result.sections.append(
         Section(
             "Figure 3: responses in the network and by correlation",
             f"Image {index}, of class {subject.labels[index]}: the maps of the first convolutions "
             "in the network, and by correlation with their decoded filters.",
             (
-                Claim(
+                judged(
                     "Correlation with the decoded filters gives responses like the network's.",
-                    ", ".join(f"layer {n}: correlation coefficient {r:.3f}" for n, r in pairs),
-                    min(seen) > 0.5,
+                    ", ".join(told),
+                    "the smallest correlation coefficient",
+                    float(np.min(seen)),
+                    ">",
+                    0.5,
                 ),
             ),
             picture="figure3",
@@ -212,7 +168,7 @@ def figure3(result: Reproduction, subject: Subject, found: Survey) -> None:
 
 def figure4(result: Reproduction, subject: Subject, found: Survey) -> None:
     """Show decoded filters beside the images that excite them."""
-    net, strips, agree = subject.net, [], []
+    net, strips = subject.net, []
     for layer in net.decodable:
         order = np.arange(net.channels[layer])
         title = f"layer {layer}"
@@ -235,28 +191,43 @@ def figure4(result: Reproduction, subject: Subject, found: Survey) -> None:
         result.numbers[f"figure4/layer{layer}/filters"] = shown
         result.numbers[f"figure4/layer{layer}/network"] = best
         result.numbers[f"figure4/layer{layer}/correlation"] = guess
-        tops = subject.labels[found.best[layer][:, 0]], subject.labels[found.guesses[layer]]
-        agree.append(f"layer {layer}: {(tops[0] == tops[1]).mean():.0%}")
     result.drawings["figure4"] = (strips,)
-    deep = net.decodable[-1]
-    same = (subject.labels[found.best[deep][:, 0]] == subject.labels[found.guesses[deep]]).mean()
     result.sections.append(
         Section(
             "Figure 4: filters and the images that excite them",
             "Decoded filters of each layer, their positive parts, the images with the highest "
             "activation in the network (the first framed red), and the image with the highest "
             "correlation with the decoded filter (framed yellow).",
-            (
-                Claim(
-                    "The image that a decoded filter of the last layer picks is of the same class "
-                    "as the network's.",
-                    "same class, all filters: " + ", ".join(agree),
-                    bool(same > 0.5),
-                ),
-            ),
+            (figure4_claim(subject, found),),
             picture="figure4",
             alt="Rows of decoded filters and images",
         )
+    )
+
+
+def figure4_claim(subject: Subject, found: Survey) -> Claim:
+    """Compare the classes of the images that the network and the decoded filters pick."""
+    text = (
+        "The image that a decoded filter of the last layer picks is of the same class as the "
+        "network's."
+    )
+    if len(np.unique(subject.labels)) == 1:
+        return Claim(text, "all images are of one class", None)
+    share = {}
+    for layer, choosy in found.choosy.items():
+        classes = (subject.labels[rows] for rows in (found.best[layer][:, 0], found.guesses[layer]))
+        share[layer] = float((choosy & np.equal(*classes)).mean()) if choosy.any() else nan
+    told = [
+        f"layer {n}: " + ("every image is answered alike" if isnan(same) else f"{same:.0%}")
+        for n, same in share.items()
+    ]
+    return judged(
+        text,
+        "same class, all filters: " + ", ".join(told),
+        "share of the last layer's filters",
+        share[subject.last],
+        ">",
+        0.5,
     )
 
 

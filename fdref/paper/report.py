@@ -6,12 +6,14 @@ import struct
 from base64 import b64encode
 from dataclasses import dataclass
 from html import escape
-from typing import TYPE_CHECKING
+from math import isnan
+from operator import eq, ge, gt, le
+from typing import TYPE_CHECKING, Literal
 
 from fdref import web_page
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
 STYLE = """
 .summary { width: 100%; max-width: 44rem; }
@@ -26,7 +28,8 @@ STYLE = """
 .claims .no::before { content: "\\25A0"; }
 .claims .moot::before { content: "\\25CB"; }
 .claims p { margin: 0; }
-.claims .found { color: var(--soft); }
+.claims .found, .claims .criterion { color: var(--soft); }
+.claims .criterion { font-size: .875rem; }
 @media (max-width: 36rem) {
   .claims li { display: block; }
   .summary thead th + th, .summary td { width: 4.25rem; font-size: .75rem; }
@@ -39,6 +42,16 @@ VERDICTS: dict[bool | None, str] = {True: "holds", False: "does not hold", None:
 PLURAL: dict[bool | None, str] = {True: "hold", False: "do not hold", None: "do not apply"}
 COLOURS: dict[bool | None, str] = {True: "yes", False: "no", None: "moot"}
 """Of verdicts, by their name in `STYLE`."""
+
+Relation = Literal[">", ">=", "<=", "=="]
+
+RELATIONS: dict[Relation, tuple[Callable[[float, float], bool], str]] = {
+    ">": (gt, "more than"),
+    ">=": (ge, "at least"),
+    "<=": (le, "at most"),
+    "==": (eq, "exactly"),
+}
+"""How a measured value must stand to a threshold, and the words for it."""
 
 DENSITY = 2
 """Pixels of a picture to one of a screen, so that letters are sharp on paper and on phones."""
@@ -56,11 +69,48 @@ class Claim:
         What we see, with the numbers.
     holds : bool or None
         None: does not apply to this network or these images; `found` says why.
+    quantity : str
+        What was measured to tell, in words.
+    measured : float or None
+        Its value; None where the claim does not apply.
+    relation : ">", ">=", "<=" or "=="
+        How `measured` stands to `threshold` where the claim holds.
+    threshold : float or None
     """
 
     text: str
     found: str
     holds: bool | None
+    quantity: str = ""
+    measured: float | None = None
+    relation: Relation = ">"
+    threshold: float | None = None
+
+
+def judged(
+    text: str, found: str, quantity: str, measured: float, relation: Relation, threshold: float
+) -> Claim:
+    """Judge a claim by a number and what it is held against; NaN is judged by nothing.
+
+    Examples
+    --------
+    >>> judged("Strokes are thin.", "of 28 pixels", "pixels across a stroke", 2, "<=", 3).holds
+    True
+    >>> judged("Strokes are thin.", "there are none", "", float("nan"), "<=", 3).holds is None
+    True
+    """
+    if isnan(measured):
+        return Claim(text, found, None)
+    holds = bool(RELATIONS[relation][0](measured, threshold))
+    return Claim(text, found, holds, quantity, float(measured), relation, float(threshold))
+
+
+def criterion(claim: Claim) -> str:
+    """Say what was measured and what it is held against; nothing where a claim does not apply."""
+    if claim.measured is None or claim.threshold is None:
+        return ""
+    words = RELATIONS[claim.relation][1]
+    return f"{claim.quantity}: {claim.measured:.4g}; holds for {words} {claim.threshold:.4g}"
 
 
 @dataclass(frozen=True)
@@ -194,9 +244,12 @@ def _image(png: bytes, alt: str) -> str:
 
 def _claim(identifier: str, claim: Claim) -> str:
     verdict = f'<strong class="{COLOURS[claim.holds]}">{VERDICTS[claim.holds]}</strong>'
+    held = criterion(claim)
     return (
         f'<li id="{identifier}">{verdict}<div><p>{escape(claim.text)}</p>'
-        f'<p class="found">{escape(claim.found)}</p></div></li>'
+        f'<p class="found">{escape(claim.found)}</p>'
+        + (f'<p class="criterion">{escape(held)}</p>' if held else "")
+        + "</div></li>"
     )
 
 

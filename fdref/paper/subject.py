@@ -36,7 +36,7 @@ class Reproduction:
     sections: list[Section] = field(default_factory=list)
     drawings: dict[str, tuple[Any, ...]] = field(default_factory=dict)
     numbers: dict[str, NDArray[Any]] = field(default_factory=dict)
-    table1: list[dict[str, object]] = field(default_factory=list)
+    table1: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from fdref.decoding import decode_all
 from fdref.forward_pass import forward
 from fdref.paper.composition_graph import graph_of, named_and_strongest
-from fdref.paper.report import Claim, Section
+from fdref.paper.report import Section, judged
+from fdref.paper.survey import wins
 from fdref.weights.handmade import NAMES, handmade
 
 if TYPE_CHECKING:
@@ -25,7 +24,7 @@ def add_to(result: Reproduction, subject: Subject) -> None:
     c, d = (NAMES[top].index(name) for name in "CD")
     acts = forward(net, banks[top])
     answers = acts[top][:, :, 0, 0]
-    own = int((answers.argmax(axis=1) == np.arange(len(answers))).sum())
+    own = int(wins(answers).sum())
     lookup = named_and_strongest(graphs[c], [a[c : c + 1] for a in acts])
     agree = [named == strongest for named, strongest in lookup.values()]
     shared = [
@@ -53,20 +52,29 @@ def add_to(result: Reproduction, subject: Subject) -> None:
             "The graph from two top filters of the hand-made network, C and D, to the filters that "
             "make them, with the decoded picture at every node.",
             (
-                Claim(
+                judged(
                     "Every decoded character excites its own neuron most.",
                     f"{own} of {len(answers)}",
-                    own == len(answers),
+                    "characters that do",
+                    own,
+                    ">=",
+                    len(answers),
                 ),
-                Claim(
+                judged(
                     "C uses four filters of the second layer.",
                     f"it uses {len(graphs[c][top, c])}",
-                    len(graphs[c][top, c]) == 4,
+                    "filters that it uses",
+                    len(graphs[c][top, c]),
+                    "==",
+                    4,
                 ),
-                Claim(
+                judged(
                     "C and D share a corner.",
                     f"they share {', '.join(shared) or 'none'}",
-                    bool(shared),
+                    "filters that both use",
+                    len(shared),
+                    ">=",
+                    1,
                 ),
             ),
             picture="figure6",
@@ -76,10 +84,13 @@ def add_to(result: Reproduction, subject: Subject) -> None:
             "Figure 7: activations for the decoded C",
             "All activation maps of the hand-made network when the decoded C is the input.",
             (
-                Claim(
+                judged(
                     "The strongest maps of each layer are those that the graph of C names.",
                     f"in {sum(agree)} of {len(agree)} layers",
-                    all(agree),
+                    "layers where they are",
+                    sum(agree),
+                    ">=",
+                    len(agree),
                 ),
             ),
             picture="figure7",

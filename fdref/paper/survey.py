@@ -10,6 +10,7 @@ import numpy as np
 from fdref.decoding import decode
 from fdref.errors import ArgumentError
 from fdref.evaluation import Evaluation, chunks, compare, respond
+from fdref.finite import QUIET, check_banks, check_forward, check_response
 from fdref.forward_pass import forward, relu
 from fdref.layers import Pool, ReLU
 from fdref.resize import METHODS
@@ -59,6 +60,9 @@ class Survey:
         For each filter the images that excite it most in the network, the first most of all.
     guesses : {layer: (K,) array of int}
         The image whose correlation with the decoded filter (bicubic) is the largest anywhere.
+    choosy : {layer: (K,) array of bool}
+        Whether `best` and `guesses` say anything of a filter: some images excite it more than
+        others, in the network and by correlation. Of a dead filter both are the first image.
     scores : (N, K) array
         The largest correlation of each image with each decoded filter of the last convolution.
     by_class : {layer: (classes, K) array}
@@ -69,6 +73,7 @@ class Survey:
     table: dict[tuple[str, int, Method], Evaluation]
     best: dict[int, NDArray[np.int64]]
     guesses: dict[int, NDArray[np.int64]]
+    choosy: dict[int, NDArray[np.bool_]]
     scores: Array
     by_class: dict[int, NDArray[np.float64]]
 
@@ -97,6 +102,7 @@ class Strip(NamedTuple):
     guess: Array
 
 
+@QUIET
 def survey(
     net: Network,
     images: Array,
@@ -117,18 +123,24 @@ def survey(
     Raises
     ------
     ArgumentError
-        If there are no images, they do not fit the network, or there are not as many labels.
+        If there are no images, they do not fit the network or are not finite, or there are not as
+        many labels.
+    NetworkError
+        If weights are so large that filters or responses overflow.
     """
     if not len(images) or len(images) != len(labels):
         raise ArgumentError(f"there are {len(images)} images and {len(labels)} labels")
     banks = all_banks(net)
     rows: dict[tuple[str, int, Method], list[Array]] = {}
     peaks: dict[tuple[str, int], list[Array]] = {}
+    first = 0
     for raw in chunks(images):
         x = net.prepare(raw)
         acts = forward(net, x)
-        for reading, layer, method, row in comparisons(net, raw, x, acts, banks):
+        check_forward(net, x, acts, first)
+        for reading, layer, method, row in comparisons(net, raw, x, acts, banks, first):
             rows.setdefault((reading, layer, method), []).append(row)
+        first += len(x)
         for layer in net.decodable:
             predicted = respond(net, layer, banks[layer, "bicubic"], x)
             peaks.setdefault(("predicted", layer), []).append(predicted.max(axis=(2, 3)))
@@ -144,6 +156,7 @@ def survey(
             for n in net.decodable
         },
         {n: whole["predicted", n].argmax(axis=0) for n in net.decodable},
+        {n: vary(whole["response", n]) & vary(whole["predicted", n]) for n in net.decodable},
         whole["predicted", net.decodable[-1]],
         {n: class_means(whole["response", n], labels) for n in net.decodable},
     )
@@ -159,24 +172,35 @@ def all_banks(net: Network) -> dict[Cell, Array]:
             banks[layer, method] = (
                 banks[layer, METHODS[0]] if same else decode(net, layer, None, method)
             )
+    for method in METHODS:
+        check_banks(net, {layer: banks[layer, method] for layer in net.decodable})
     return banks
 
 
 def comparisons(
-    net: Network, raw: Array, x: Array, acts: list[Array], banks: dict[Cell, Array]
+    net: Network, raw: Array, x: Array, acts: list[Array], banks: dict[Cell, Array], first: int = 0
 ) -> Iterator[tuple[str, int, Method, Array]]:
-    """Compare responses with predictions, in our reading of eq. 3 and in others."""
+    """Compare responses with predictions, in our reading of eq. 3 and in others.
+
+    `first` is the number of the first image, for the message about one that overflows.
+    """
+
+    def answer(layer: int, bank: Array, images: Array) -> Array:
+        predicted = respond(net, layer, bank, images)
+        check_response(net, layer, predicted, first)
+        return predicted
+
     pixels = (raw[:, None] if raw.ndim == 3 else raw).astype(net.dtype)
     for layer in net.decodable:
         response = acts[layer]
         for method in METHODS:
             if method != METHODS[0] and banks[layer, method] is banks[layer, METHODS[0]]:
                 continue
-            predicted = respond(net, layer, banks[layer, method], x)
+            predicted = answer(layer, banks[layer, method], x)
             yield EQ3, layer, method, compare(response, predicted)
         bank = banks[layer, "bicubic"]
-        predicted = respond(net, layer, bank, x)
-        yield RAW_PIXELS, layer, "bicubic", compare(response, respond(net, layer, bank, pixels))
+        predicted = answer(layer, bank, x)
+        yield RAW_PIXELS, layer, "bicubic", compare(response, answer(layer, bank, pixels))
         if response[0, 0].size > 1:
             yield PER_FILTER, layer, "bicubic", per_filter(response, predicted)
         if layer < len(net) and isinstance(net[layer + 1], ReLU):
@@ -184,11 +208,24 @@ def comparisons(
 
 
 def per_filter(response: Array, predicted: Array) -> Array:
-    """Compare as eq. 3 does, but map each filter's responses to [0, 1] by themselves."""
+    """Compare as eq. 3 does, but map each filter's responses to [0, 1] by themselves.
+
+    An image is judged by the filters whose two maps can be compared; NaN if there are none.
+    """
     count, filters = response.shape[:2]
     rows = compare(*(a.reshape(count * filters, *a.shape[2:]) for a in (response, predicted)))
-    averages: Array = rows.reshape(2, count, filters).mean(axis=2)
+    rows = rows.reshape(2, count, filters)
+    known = ~np.isnan(rows)
+    counts = known.sum(axis=2)
+    sums = rows.sum(axis=2, where=known)
+    averages: Array = np.divide(sums, counts, out=np.full(counts.shape, np.nan), where=counts > 0)
     return averages
+
+
+def vary(peaks: Array) -> NDArray[np.bool_]:
+    """Tell for each filter whether images differ in how much they excite it."""
+    varies: NDArray[np.bool_] = peaks.min(axis=0) < peaks.max(axis=0)
+    return varies
 
 
 def class_means(peaks: Array, labels: NDArray[np.integer]) -> NDArray[np.float64]:
@@ -197,3 +234,10 @@ def class_means(peaks: Array, labels: NDArray[np.integer]) -> NDArray[np.float64
     for label in np.unique(labels):
         means[label] = peaks[labels == label].mean(axis=0)
     return means
+
+
+def wins(answers: Array) -> NDArray[np.bool_]:
+    """Tell for each row of a square matrix whether the diagonal is larger than all else in it."""
+    others = np.where(np.eye(len(answers), dtype=bool), -np.inf, answers)
+    larger: NDArray[np.bool_] = np.diagonal(answers) > others.max(axis=1)
+    return larger

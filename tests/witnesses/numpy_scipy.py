@@ -248,8 +248,8 @@ def evaluate(images: Array, network: Sequence[Layer], layer: int, unpool: str) -
         "predicted": predicted,
         "errors": errors,
         "correlations": np.array([np.corrcoef(r, q)[0, 1] for r, q in zip(*both, strict=True)]),
-        "mean": errors.mean(),
-        "std": errors.std(),
+        "mean": np.nanmean(errors),
+        "std": np.nanstd(errors),
     }
 
 
@@ -266,7 +266,7 @@ def windows_of(layer: Layer) -> list[dict[str, Any]]:
 def unit(rows: Array) -> Array:
     """Each row on [0, 1]."""
     low, high = rows.min(axis=1, keepdims=True), rows.max(axis=1, keepdims=True)
-    return (rows - low) / np.where(high > low, high - low, 1)
+    return (rows - low) / np.where(high > low, high - low, np.nan)
 
 
 # What all share.

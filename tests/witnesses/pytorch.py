@@ -186,8 +186,8 @@ def evaluate(
         "correlations": torch.stack(
             [torch.corrcoef(rows)[0, 1] for rows in torch.stack([r, q], 1)]
         ),
-        "mean": errors.mean(),
-        "std": errors.std(correction=0),  # it divides by N - 1 unless told
+        "mean": errors.nanmean(),
+        "std": errors[~errors.isnan()].std(correction=0),  # it divides by N - 1 unless told
     }
 
 
@@ -202,7 +202,7 @@ def seen(layer: Layer) -> Layer:
 def unit(rows: Tensor) -> Tensor:
     """Return each row on [0, 1]."""
     low, high = rows.amin(1, keepdim=True), rows.amax(1, keepdim=True)
-    return (rows - low) / torch.where(high > low, high - low, 1)
+    return (rows - low) / torch.where(high > low, high - low, torch.nan)
 
 
 def on_tensors(operation: Callable[..., Any]) -> Callable[..., Any]:
