@@ -11,7 +11,8 @@ import numpy as np
 
 from fdref.errors import ArgumentError
 from fdref.weights.files import replace_file
-from fdref.weights.matlab import DEEPEST, DTYPES, import_h5py
+from fdref.weights.hdf5 import import_h5py
+from fdref.weights.matlab import DEEPEST, DTYPES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     import h5py
     from numpy.typing import NDArray
 
-    from fdref.weights.matlab import Place, Value
+    from fdref.weights.hdf5 import Place
+    from fdref.weights.matlab import Value
 
 MOST_FIELDS = 4000  # HDF5 has 64 KiB for the list of their names
 CLASSES = {np.dtype(code): kind for kind, code in DTYPES.items()}
