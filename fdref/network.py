@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import cached_property
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fdref.arrays import real_array
 from fdref.errors import ArgumentError, FdrefError, NetworkError
-from fdref.geometry import ReceptiveField, output_size, pair, stack_windows
+from fdref.geometry import ReceptiveField, output_size, padded_size, pair, stack_windows
 from fdref.layers import BatchNorm, Conv, Layer, Pool, weights
 
 if TYPE_CHECKING:
@@ -19,6 +20,12 @@ if TYPE_CHECKING:
 
     from fdref.arrays import Array
     from fdref.geometry import Margins, Pair
+
+
+ALWAYS = 2**27
+"""Numbers that the maps of one image may have, however small it is."""
+EXPANSION = 1024
+"""Numbers that they may have for each of a larger image's; beyond that a padding is damaged."""
 
 
 class Network:
@@ -107,11 +114,7 @@ class Network:
             return
         if self._input_size is None:
             self._input_size = (size[0], size[1])
-        if self._input_size != tuple(size):
-            raise NetworkError(
-                f"the average image is {size[0]}x{size[1]}; expected the network's input size, "
-                f"{self._input_size[0]}x{self._input_size[1]}"
-            )
+        # An average of another size than the input's is `prepare`'s trouble: decoding needs none.
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -196,7 +199,8 @@ class Network:
         Raises
         ------
         NetworkError
-            If a layer's window does not fit into the map that it gets.
+            If a layer's window does not fit into the map that it gets, or padding makes the maps
+            of one image larger than 1024 times the image, and than 2^27 numbers.
 
         Examples
         --------
@@ -205,9 +209,19 @@ class Network:
         ((28, 28), (24, 24), (12, 12), (8, 8), (4, 4), (1, 1), (1, 1), (1, 1), (1, 1))
         """
         sizes = [pair(input_size, "input_size")]
+        held = self._channels[0] * prod(sizes[0])
+        most = max(ALWAYS, EXPANSION * held)
         for number, layer in enumerate(self._layers, 1):
             window, stride, pad = _window(layer)
             sizes.append(output_size(sizes[-1], window, stride, pad))
+            held += self._channels[number] * prod(sizes[-1])
+            padded = self._channels[number - 1] * prod(padded_size(sizes[-2], pad))
+            if held + padded > most:
+                raise NetworkError(
+                    f"{self.describe(number)} (pad {list(pad)}) brings the maps of one image of "
+                    f"{_by(sizes[0])} to {held + padded} numbers; expected at most {most}: the "
+                    "padding is damaged, or the image too small for the network"
+                )
             if 0 in sizes[-1]:
                 raise NetworkError(
                     f"{self.describe(number)} has a {window[0]}x{window[1]} window, which does not "
@@ -231,7 +245,8 @@ class Network:
         Raises
         ------
         ArgumentError
-            For another shape, or a dtype that is not a number's.
+            For another shape, or a dtype that is not a number's; or if the network's average image is
+            of another size than its input.
 
         Examples
         --------
@@ -244,10 +259,22 @@ class Network:
         if pixels.ndim == 3:
             pixels = pixels[:, None]
         self.check_images(pixels)
+        if not self._average_fits():
+            average = () if self._average is None else self._average.shape[1:]
+            raise ArgumentError(
+                f"the network's average image is {_by(average)}, its input "
+                f"{_by(self._input_size or ())}; expected the same size: cut the right part out of "
+                "`net.average`, and subtract it or give it to a new fdref.Network"
+            )
         prepared: Array = pixels.astype(self.dtype)
         if self._average is not None:
             prepared -= self._average.astype(self.dtype)
         return prepared
+
+    def _average_fits(self) -> bool:
+        """Tell whether the average, if any, is a colour or of the input's size."""
+        own = (1, 1) if self._average is None else self._average.shape[1:]
+        return own in ((1, 1), self._input_size)
 
     def check_images(self, images: Array) -> None:
         """Raise ArgumentError unless images (N, C, H, W) can be this network's input."""
@@ -256,10 +283,11 @@ class Network:
             either = f"(N, H, W) or (N, {count}, H, W)" if count == 1 else f"(N, {count}, H, W)"
             raise ArgumentError(f"images have shape {images.shape}; expected {either}")
         size = images.shape[2:]
-        if self._average is not None and self._average.shape[1:] not in ((1, 1), size):
+        average = (1, 1) if self._average is None else self._average.shape[1:]
+        if average not in ((1, 1), size) and self._average_fits():
             raise ArgumentError(
-                f"images are {size[0]}x{size[1]}; expected {self._average.shape[1]}x"
-                f"{self._average.shape[2]}, the size of the network's average image"
+                f"images are {_by(size)}; expected {_by(average)}, the size of the network's "
+                "average image"
             )
         if 0 in size:
             raise ArgumentError(f"images are {size[0]}x{size[1]}; expected at least one pixel")
@@ -284,6 +312,10 @@ def receptive_field(net: Network, layer: int | str) -> ReceptiveField:
     ReceptiveField(size=(14, 14), stride=(2, 2), offset=(0, 0))
     """
     return stack_windows(map(_window, net.layers[: net.number(layer)]))
+
+
+def _by(size: Sequence[int]) -> str:
+    return "x".join(map(str, size))
 
 
 def _window(layer: Layer) -> tuple[Pair, Pair, Margins]:

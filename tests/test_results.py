@@ -19,7 +19,7 @@ from scipy.io import savemat
 from fdref.conformance.case import Case
 from fdref.conformance.comparison import Outcome, judge
 from fdref.conformance.results import read_results
-from fdref.errors import FileError
+from fdref.errors import DependencyError, FileError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -296,5 +296,5 @@ class TestFolders:
         monkeypatch.undo()
         save_v5(tmp_path / "ramp.mat", {"a": np.array(1.0)})
         monkeypatch.setattr(builtins, "__import__", absent)
-        with pytest.raises(FileError, match="pip install scipy"):
+        with pytest.raises(DependencyError, match="pip install scipy"):
             read_results(tmp_path, self.kit)

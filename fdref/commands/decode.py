@@ -24,6 +24,7 @@ from fdref.engine import engine_named
 from fdref.planning import free_memory
 from fdref.resize import METHODS
 from fdref.weights import SHIPPED
+from fdref.weights.bounded import opened
 
 if TYPE_CHECKING:
     import argparse
@@ -92,7 +93,7 @@ def run(options: argparse.Namespace) -> None:
 
 def describe(source: Path, options: argparse.Namespace) -> dict[str, str]:
     """Say what every dataset is the result of."""
-    with source.open("rb") as file:
+    with opened(source, "the network again") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {
         "method": METHOD,
