@@ -245,7 +245,7 @@ class Network:
         Raises
         ------
         ArgumentError
-            For another shape, or a dtype that is not a number's; or if the network's average image is
+            For another shape or a dtype that is not a number's; or if the average image is
             of another size than its input.
 
         Examples

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SIDE = 28
-SLACK = 2**16
+SLACK = 2**20
 """Bytes that a small file may have beyond what is in it."""
 IMAGES_MAGIC, LABELS_MAGIC = 2051, 2049
 
