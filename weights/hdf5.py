@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from fdref.errors import DependencyError
+from fdref.errors import DependencyError, FileError
 from fdref.weights.files import refusal
 
 if TYPE_CHECKING:
@@ -176,30 +176,41 @@ class Hdf5:
     heap: int
     """the largest, in bytes"""
 
-    def members(self, group: h5py.Group, place: Place) -> dict[str, h5py.HLObject]:
-        """Open what the links of a group lead to, less what HDF5 or MATLAB keep for themselves."""
+    def members(self, group: h5py.Group, place: Place) -> list[str]:
+        """Name what is in a group, less what HDF5 or MATLAB keep for themselves."""
         names = self._names(group, place)
-        nodes = {}
         for name in names:
             with of_the_file():
                 link = group.get(name, getlink=True)
             if "/" in name or not isinstance(link, self.h5py.HardLink):
                 raise refusal((*place, name), "is a link to elsewhere, expected data: not safe")
-            with of_the_file():
-                nodes[name] = group[name]
-        return nodes
+        return names
+
+    def member(self, group: h5py.Group, name: str) -> h5py.HLObject:
+        """Open one of `members`; HDF5 takes kilobytes for each that is open."""
+        with of_the_file():
+            return group[name]
 
     def _names(self, group: h5py.Group, place: Place) -> list[str]:
         """List names one by one: many links may share one that is very long."""
         names: list[str] = []
+        refusals: list[FileError] = []  # none goes through HDF5's own code
 
-        def note(name: bytes) -> None:
-            if not name.startswith(b"#"):  # '#refs#' is no variable
+        def note(name: bytes) -> bool | None:
+            if name.startswith(b"#"):  # '#refs#' is no variable
+                return None
+            try:
                 self.budget.take(place, size=5 * len(name), values=1)
-                names.append(name.decode(errors="surrogateescape"))
+            except FileError as refusal:
+                refusals.append(refusal)
+                return True
+            names.append(name.decode(errors="surrogateescape"))
+            return None
 
         with of_the_file():
             group.id.links.iterate(note)
+        if refusals:
+            raise refusals[0]
         return names
 
     def kind(self, node: h5py.HLObject) -> str:

@@ -95,8 +95,10 @@ def variables(data: bytes, name: str, budget: Budget) -> dict[str, Value]:
     try:
         with opened(data, budget) as file:
             reader = _Reader(file)
-            nodes = reader.fields(file.file, (f"{name}: ",))
-            return {key: reader.value(node, (f"{name}: {key}",)) for key, node in nodes.items()}
+            names = reader.fields(file.file, (f"{name}: ",))
+            return {
+                key: reader.value(file.member(file.file, key), (f"{name}: {key}",)) for key in names
+            }
     except Damaged as error:
         raise refusal(name, f"is damaged or cut off, fetch it again ({error})") from error
 
@@ -130,19 +132,22 @@ class _Reader:
 
     def struct(self, group: h5py.Group, place: Place) -> Value:
         """Read a struct, or a struct array: there every field is a list of references."""
-        nodes = self.fields(group, (*place, "."))
-        if not nodes or not all(map(self._is_column, nodes.values())):
-            return {name: self.value(node, (*place, f".{name}")) for name, node in nodes.items()}
-        columns = [self.cell(node, (*place, f".{name}")) for name, node in nodes.items()]
+        names = self.fields(group, (*place, "."))
+        if not names or not all(self._is_column(self.file.member(group, name)) for name in names):
+            return {
+                name: self.value(self.file.member(group, name), (*place, f".{name}"))
+                for name in names
+            }
+        columns = [self.cell(self.file.member(group, name), (*place, f".{name}")) for name in names]
         if len({len(column) for column in columns}) > 1:
             raise refusal(place, "is a struct array with fields of different lengths: damaged")
-        return [dict(zip(nodes, row, strict=True)) for row in zip(*columns, strict=True)]
+        return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
 
-    def fields(self, group: h5py.Group, place: Place) -> dict[str, h5py.HLObject]:
-        """Open what the links of a group lead to, in MATLAB's order."""
-        nodes = self.file.members(group, place)
-        order = self.file.texts(group, "MATLAB_fields", len(nodes))
-        return {name: nodes[name] for name in (order if set(order) == set(nodes) else nodes)}
+    def fields(self, group: h5py.Group, place: Place) -> list[str]:
+        """Name what is in a group, in MATLAB's order."""
+        names = self.file.members(group, place)
+        order = self.file.texts(group, "MATLAB_fields", len(names))
+        return list(dict.fromkeys(order)) if set(order) == set(names) else names
 
     def cell(self, dataset: h5py.Dataset, place: Place) -> list[Value]:
         """Read what the references of a cell, or of one field of a struct array, lead to."""

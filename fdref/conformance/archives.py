@@ -83,7 +83,8 @@ def _from_hdf5(data: bytes, what: str, budget: Budget) -> tuple[dict[str, NDArra
     try:
         with opened(data, budget) as file:
             found = {}
-            for name, node in file.members(file.file, (f"{what}: ",)).items():
+            for name in file.members(file.file, (f"{what}: ",)):
+                node = file.member(file.file, name)
                 if file.kind(node) != "numbers":
                     raise refusal(f"{what}: {name}", "is no array of numbers")
                 found[name] = file.array(node, (f"{what}: {name}",))
