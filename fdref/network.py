@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fdref.arrays import real_array
-from fdref.errors import ArgumentError, FdrefError, NetworkError
+from fdref.errors import ArgumentError, FdrefError, NetworkError, shown
 from fdref.geometry import ReceptiveField, output_size, padded_size, pair, stack_windows
 from fdref.layers import BatchNorm, Conv, Layer, Pool, weights
 
@@ -168,7 +168,7 @@ class Network:
             found = [n for n, own in enumerate(self._layers, 1) if own.name == layer != ""]
             if len(found) == 1:
                 return found[0]
-            names = ", ".join(repr(own.name) for own in self._layers if own.name) or "none"
+            names = ", ".join(repr(shown(own.name)) for own in self._layers if own.name) or "none"
             problem = f"layers {found} are all" if found else "no layer is"
             raise ArgumentError(f"{problem} named {layer!r}; the names are {names}")
         if isinstance(layer, bool) or not isinstance(layer, int | np.integer):
@@ -180,7 +180,7 @@ class Network:
     def describe(self, number: int) -> str:
         """Return how messages call a layer, such as ``layer 3 (conv 'conv2')``."""
         layer = self._layers[number - 1]
-        return f"layer {number} ({layer.kind}{f' {layer.name!r}' if layer.name else ''})"
+        return f"layer {number} ({layer.kind}{f' {shown(layer.name)!r}' if layer.name else ''})"
 
     def groups(self, number: int) -> int:
         """Return the number of filter groups of a convolution: channels it gets / filter's own."""
