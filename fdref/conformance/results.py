@@ -34,7 +34,10 @@ LARGEST = 2**30
 """Bytes that one file may take, arrays included; the largest case needs a few hundred thousand."""
 HEADER, PACKED = 128, 15
 """Of MATLAB's files of version 5 to 7: the length, and the type of an element that zlib packed."""
-FAULTS = (OSError, EOFError, LookupError, ValueError, TypeError, ArithmeticError, AttributeError)
+FAULTS = (
+    *(OSError, EOFError, LookupError, ValueError, TypeError, ArithmeticError),
+    *(AttributeError, NameError),
+)
 """What SciPy, which does not say so, raises over damaged files."""
 
 
