@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import struct
-import warnings
-import zlib
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -13,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fdref.conformance.comparison import REAL, Problem
-from fdref.errors import DependencyError, FileError, shown
-from fdref.weights import matlab
+from fdref.errors import FileError, shown
+from fdref.weights import matlab, matlab5
 from fdref.weights.bounded import Budget, contents
 from fdref.weights.hdf5 import is_hdf5
 from fdref.weights.npz import arrays_of
@@ -32,13 +28,6 @@ if TYPE_CHECKING:
 ENDINGS = (".npz", ".h5", ".mat")
 LARGEST = 2**30
 """Bytes that one file may take, arrays included; the largest case needs a few hundred thousand."""
-HEADER, PACKED = 128, 15
-"""Of MATLAB's files of version 5 to 7: the length, and the type of an element that zlib packed."""
-FAULTS = (
-    *(OSError, EOFError, LookupError, ValueError, TypeError, ArithmeticError),
-    *(AttributeError, NameError),
-)
-"""What SciPy, which does not say so, raises over damaged files."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +48,7 @@ def read_results(folder: Path, kit: Kit) -> Results:
     FileError
         If the folder cannot be read.
     DependencyError
-        If h5py or SciPy is needed and cannot be imported.
+        If h5py is needed and cannot be imported.
     """
     cases = {case.id: case for case in kit.cases}
     files: dict[str, list[Path]] = {}
@@ -121,8 +110,8 @@ def _mat(path: Path, budget: Budget, case: Case) -> Arrays:
     """Read a MATLAB file of any version from 5 on, and put its axes in our order."""
     data = contents(path, "a MATLAB file", LARGEST)
     values: dict[str, Any]
-    if data.startswith(b"MATLAB 5.0"):
-        values = _old_mat(data, path, budget)
+    if data.startswith(matlab5.MAGIC):
+        values = dict(matlab5.variables(data, f"{path}", budget))
     elif is_hdf5(data):
         found = matlab.variables(data, f"{path}", budget)
         values = {name: _reversed(value) for name, value in found.items()}
@@ -135,43 +124,6 @@ def _mat(path: Path, budget: Budget, case: Case) -> Arrays:
         name: from_matlab(array, np.ndim(case.expected[name])) if name in case.expected else array
         for name, array in arrays.items()
     }
-
-
-def _old_mat(data: bytes, path: Path, budget: Budget) -> dict[str, Any]:
-    """Read a MATLAB file of version 5 to 7."""
-    try:
-        from scipy.io import loadmat  # noqa: PLC0415 - not everybody has it
-        from scipy.io.matlab import MatReadError  # noqa: PLC0415
-    except ImportError as error:
-        raise DependencyError(
-            f"{path} is a MATLAB file of version 5 to 7, which SciPy reads: `pip install scipy`, "
-            "or save it with -v7.3"
-        ) from error
-    budget.file(len(data))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            _check_packed(data, budget)
-            values = loadmat(io.BytesIO(data))
-        except RecursionError:
-            raise
-        except (MatReadError, zlib.error, struct.error, *FAULTS) as error:
-            raise FileError(f"cannot be read: {error}") from error
-    return {name: value for name, value in values.items() if not name.startswith("__")}
-
-
-def _check_packed(data: bytes, budget: Budget) -> None:
-    """Count what the packed elements of a file of version 7 unpack to, before SciPy does so."""
-    order = "<" if data[126:128] == b"IM" else ">"
-    position = HEADER
-    while position + 8 <= len(data):
-        kind, size = struct.unpack_from(f"{order}2I", data, position)
-        position += 8 + size
-        if kind == PACKED:
-            inflate, part = zlib.decompressobj(), data[position - size : position]
-            while part and not inflate.eof:
-                budget.take((), len(inflate.decompress(part, 2**20)))
-                part = inflate.unconsumed_tail
 
 
 def from_matlab(array: NDArray[Any], axes: int) -> NDArray[Any]:
