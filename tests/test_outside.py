@@ -16,6 +16,8 @@ import pytest
 
 import fdref
 from fdref.commands.reproduce import archive
+from fdref.conformance.case import Case
+from fdref.conformance.compute import compute
 from fdref.conformance.expectations import read_excuses
 from fdref.conformance.kit import read_kit, write_kit
 from fdref.conformance.results import read_results
@@ -219,6 +221,13 @@ class TestWhoseFaultItIs:
 
         with pytest.raises(fault, match="not an answer"):
             assert_conforms(function, "correlate")
+
+    def test_a_network_that_cannot_be_read_is_no_refusal(self, tmp_path):
+        parameters = {"network": {"file": "missing.mat"}}
+        images = {"images": np.zeros((1, 1, 28, 28))}
+        case = Case("a", "forward", "2", "", images, parameters, {}, refused=True)
+        with pytest.raises(FileError, match=r"missing.mat cannot be read"):
+            compute(case, folder=tmp_path)
 
 
 class TestArchives:

@@ -253,6 +253,21 @@ class TestWhatIsWrongFailsItsCaseAlone:
         np.savez(tmp_path / "ramp.npz", pictures=ramp(2, 3))
         assert "has shape (2, 3); expected (1, 1, 2, 3)" in self.problem(tmp_path)
 
+    @pytest.mark.parametrize("ending", [".npz", ".h5", ".mat"])
+    def test_more_than_a_result_can_be(self, ending, tmp_path):
+        """All results are held at once, so none may be large, however small its file."""
+        large = np.zeros((1, 1, 2**11, 2**10))
+        path = tmp_path / f"ramp{ending}"
+        if ending == ".npz":
+            np.savez_compressed(path, pictures=large)
+        elif ending == ".mat":
+            save_v5(path, {"pictures": large}, compress=True)
+        else:
+            with h5py.File(path, "w") as file:
+                file.create_dataset("pictures", data=large, compression=9)
+        assert path.stat().st_size < 2**20
+        assert "is too much, expected at most 16777216 bytes" in self.problem(tmp_path)
+
     def test_several_answers(self, tmp_path):
         for ending in (".npz", ".h5"):
             WRITERS[ending[1:]][1](tmp_path / f"ramp{ending}", {"pictures": ramp(1, 1, 2, 3)})

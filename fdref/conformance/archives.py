@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from fdref.weights.bounded import Budget
 from fdref.weights.files import refusal
 from fdref.weights.hdf5 import Damaged, import_h5py, opened
 from fdref.weights.npz import arrays_of
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fdref.conformance.case import Arrays
+    from fdref.weights.bounded import Budget
 
 Format = Literal["npz", "h5"]
 FORMATS: tuple[Format, ...] = ("npz", "h5")
@@ -31,15 +31,16 @@ def packed(arrays: Arrays, parameters: str, form: Format) -> bytes:
     return _npz(arrays, parameters) if form == "npz" else _hdf5(arrays, parameters)
 
 
-def unpacked(data: bytes, form: Format, what: str) -> tuple[dict[str, NDArray[Any]], str]:
-    """Read the arrays of a file, and the parameters.
+def unpacked(
+    data: bytes, form: Format, what: str, budget: Budget
+) -> tuple[dict[str, NDArray[Any]], str]:
+    """Read the arrays of a file, and the parameters, within what a whole kit may take.
 
     Raises
     ------
     FileError
         If it is none of ours.
     """
-    budget = Budget()
     found, parameters = (_from_npz if form == "npz" else _from_hdf5)(data, what, budget)
     for name, array in found.items():
         if array.dtype.kind not in "fiub":

@@ -18,6 +18,7 @@ from fdref.conformance.case import OPERATIONS, Case, Tolerance
 from fdref.conformance.cases import cases
 from fdref.errors import ArgumentError, FileError
 from fdref.weights import SHIPPED
+from fdref.weights.bounded import Budget
 from fdref.weights.bounded import contents as contents_of
 from fdref.weights.files import refusal
 
@@ -163,7 +164,8 @@ def read_kit(folder: Path) -> Kit:
         if form not in FORMATS:
             raise refusal(str(manifest_path), f"names the format {form!r}, expected npz or h5")
         _check(folder / "lenet.mat", manifest["files"]["lenet.mat"])
-        found = [_case(folder, entry, form) for entry in manifest["cases"]]
+        budget = Budget()
+        found = [_case(folder, entry, form, budget) for entry in manifest["cases"]]
         version = str(manifest["fdref"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         problem = f"is damaged, write the kit again: {type(error).__name__} {error}"
@@ -171,7 +173,7 @@ def read_kit(folder: Path) -> Kit:
     return Kit(folder, version, SCHEMA, found)
 
 
-def _case(folder: Path, entry: Mapping[str, Any], form: Format) -> Case:
+def _case(folder: Path, entry: Mapping[str, Any], form: Format, budget: Budget) -> Case:
     name = entry["id"]
     if not IDENTIFIER.fullmatch(name) or entry["operation"] not in OPERATIONS:
         raise ValueError(f"in {name!r}")
@@ -179,7 +181,7 @@ def _case(folder: Path, entry: Mapping[str, Any], form: Format) -> Case:
     for kind, listed in (("cases", "inputs"), ("expected", "outputs")):
         path = f"{kind}/{name}.{form}"
         data = _check(folder / path, entry["sha256"][path])
-        found, parameters = unpacked(data, form, str(folder / path))
+        found, parameters = unpacked(data, form, str(folder / path), budget)
         if parameters and json.loads(parameters) != entry["parameters"]:
             raise ValueError(f"in the parameters of {name!r}")
         arrays.append({own["name"]: found[own["name"]] for own in entry[listed]})

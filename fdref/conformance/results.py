@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from fdref.conformance.kit import Kit
 
 ENDINGS = (".npz", ".h5", ".mat")
-LARGEST = 2**30
-"""Bytes that one file may take, arrays included; the largest case needs a few hundred thousand."""
+LARGEST = 2**24
+"""Bytes that one file may take, arrays included: all are held at once, and none needs a tenth."""
 
 
 @dataclass(frozen=True)
