@@ -15,7 +15,7 @@ if not (_here / "kernels").exists():
     __path__.append(str(_here.parent))
 
 from fdref.decoding import decode, decode_all
-from fdref.errors import ArgumentError, FdrefError, FileError, NetworkError
+from fdref.errors import ArgumentError, DependencyError, FdrefError, FileError, NetworkError
 from fdref.evaluation import Evaluation, evaluate, respond
 from fdref.forward_pass import forward
 from fdref.geometry import ReceptiveField
@@ -39,6 +39,7 @@ __all__ = [
     "ArgumentError",
     "BatchNorm",
     "Conv",
+    "DependencyError",
     "Digits",
     "Dropout",
     "Evaluation",

@@ -72,14 +72,24 @@ def extent(size: tuple[int, ...], dilate: Pair) -> Pair:
     return (size[0] - 1) * dilate[0] + 1, (size[1] - 1) * dilate[1] + 1
 
 
+def padded_size(size: tuple[int, ...], pad: Margins) -> Pair:
+    """Return the size of a map with its padding.
+
+    >>> padded_size((28, 28), (1, 1, 2, 0))
+    (30, 30)
+    """
+    return size[0] + pad[0] + pad[1], size[1] + pad[2] + pad[3]
+
+
 def output_size(size: tuple[int, ...], window: Pair, stride: Pair, pad: Margins) -> Pair:
     """Return how many positions a sliding window has on a map; 0 where it does not fit.
 
     >>> output_size((28, 28), (5, 5), (2, 2), (0, 0, 0, 0))
     (12, 12)
     """
-    height = (size[0] + pad[0] + pad[1] - window[0]) // stride[0] + 1
-    width = (size[1] + pad[2] + pad[3] - window[1]) // stride[1] + 1
+    rows, columns = padded_size(size, pad)
+    height = (rows - window[0]) // stride[0] + 1
+    width = (columns - window[1]) // stride[1] + 1
     return max(height, 0), max(width, 0)
 
 

@@ -29,7 +29,8 @@ def weights(values: ArrayLike, what: str, ndim: int) -> Array:
     single = array.dtype in (np.float32, np.float16)
     array = np.array(array, np.float32 if single else np.float64, order="C")
     if not np.isfinite(array).all():
-        worst = tuple(map(int, np.argwhere(~np.isfinite(array))[0]))
+        first = np.unravel_index(np.isfinite(array).argmin(), array.shape)  # of many, one
+        worst = tuple(map(int, first))
         raise NetworkError(f"{what} hold {array[worst]} at {list(worst)}; expected finite numbers")
     return read_only(array)
 

@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 from functools import cached_property
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fdref.arguments import instance, shown, text, texts, whole, whole_number
 from fdref.arrays import real_array
-from fdref.errors import ArgumentError, FdrefError, NetworkError
+from fdref.errors import ArgumentError, FdrefError, NetworkError, one_line
 from fdref.fitting import channels_after, own_channels, read_average, read_layers, window_of
-from fdref.geometry import LARGEST_NUMBER, ReceptiveField, output_size, pair, stack_windows
+from fdref.geometry import (
+    LARGEST_NUMBER,
+    ReceptiveField,
+    output_size,
+    padded_size,
+    pair,
+    stack_windows,
+)
 from fdref.layers import BatchNorm, Conv, Layer
 from fdref.values import Value
 
@@ -25,6 +33,12 @@ if TYPE_CHECKING:
 
 KINDS_SHOWN = 20
 """Layers that `repr` names."""
+
+
+ALWAYS = 2**27
+"""Numbers that the maps of one image may have, however small it is."""
+EXPANSION = 1024
+"""Numbers that they may have for each of a larger image's; beyond that a padding is damaged."""
 
 
 class Network(Value):
@@ -135,13 +149,8 @@ class Network(Value):
             raise NetworkError(
                 f"the average image has {count} channels; expected {self._channels[0]}"
             )
-        if (height, width) == (1, 1) or input_size == (height, width):
-            return input_size
-        if input_size is not None:
-            raise NetworkError(
-                f"the average image is {height}x{width}; expected the network's input size, "
-                f"{input_size[0]}x{input_size[1]}"
-            )
+        if (height, width) == (1, 1) or input_size is not None:
+            return input_size  # one of another size is `prepare`'s trouble: decoding needs none
         return height, width
 
     @property
@@ -225,7 +234,7 @@ class Network(Value):
             found = [n for n, own in enumerate(self._layers, 1) if own.name == layer != ""]
             if len(found) == 1:
                 return found[0]
-            names = ", ".join(repr(own.name) for own in self._layers if own.name) or "none"
+            names = ", ".join(repr(one_line(own.name)) for own in self._layers if own.name) or "none"
             problem = f"layers {found} are all" if found else "no layer is"
             raise ArgumentError(f"{problem} named {layer!r}; the names are {names}")
         number = whole(layer)
@@ -241,7 +250,7 @@ class Network(Value):
         """Return how messages call a layer, such as ``layer 3 (conv 'conv2')``."""
         number = self.number(layer)
         own = self._layers[number - 1]
-        return f"layer {number} ({own.kind}{f' {own.name!r}' if own.name else ''})"
+        return f"layer {number} ({own.kind}{f' {one_line(own.name)!r}' if own.name else ''})"
 
     def groups(self, layer: int | str) -> int:
         """Return the number of filter groups of a convolution: channels it gets / filter's own."""
@@ -260,7 +269,8 @@ class Network(Value):
         Raises
         ------
         NetworkError
-            If a layer's window does not fit into the map that it gets.
+            If a layer's window does not fit into the map that it gets, or padding makes the maps
+            of one image larger than 1024 times the image, and than 2^27 numbers.
 
         Examples
         --------
@@ -269,9 +279,19 @@ class Network(Value):
         ((28, 28), (24, 24), (12, 12), (8, 8), (4, 4), (1, 1), (1, 1), (1, 1), (1, 1))
         """
         sizes = [pair(input_size, "input_size")]
+        held = self._channels[0] * prod(sizes[0])
+        most = max(ALWAYS, EXPANSION * held)
         for number, layer in enumerate(self._layers, 1):
             window, stride, pad = window_of(layer)
             sizes.append(output_size(sizes[-1], window, stride, pad))
+            held += self._channels[number] * prod(sizes[-1])
+            padded = self._channels[number - 1] * prod(padded_size(sizes[-2], pad))
+            if held + padded > most:
+                raise NetworkError(
+                    f"{self.describe(number)} (pad {list(pad)}) brings the maps of one image of "
+                    f"{_by(sizes[0])} to {held + padded} numbers; expected at most {most}: the "
+                    "padding is damaged, or the image too small for the network"
+                )
             if 0 in sizes[-1]:
                 raise NetworkError(
                     f"{self.describe(number)} has a {window[0]}x{window[1]} window, which does not "
@@ -295,7 +315,8 @@ class Network(Value):
         Raises
         ------
         ArgumentError
-            For another shape, or a dtype that is not a number's.
+            For another shape or a dtype that is not a number's; or if the average image is
+            of another size than its input.
 
         Examples
         --------
@@ -308,10 +329,22 @@ class Network(Value):
         if pixels.ndim == 3:
             pixels = pixels[:, None]
         self.check_images(pixels)
+        if not self._average_fits():
+            average = () if self._average is None else self._average.shape[1:]
+            raise ArgumentError(
+                f"the network's average image is {_by(average)}, its input "
+                f"{_by(self._input_size or ())}; expected the same size: cut the right part out of "
+                "`net.average`, and subtract it or give it to a new fdref.Network"
+            )
         prepared: Array = np.array(pixels, self.dtype, order="C")
         if self._average is not None:
             prepared -= self._average.astype(self.dtype)
         return prepared
+
+    def _average_fits(self) -> bool:
+        """Tell whether the average, if any, is a colour or of the input's size."""
+        own = (1, 1) if self._average is None else self._average.shape[1:]
+        return own in ((1, 1), self._input_size)
 
     def check_images(self, images: Array) -> None:
         """Raise ArgumentError unless images (N, C, H, W) can be this network's input."""
@@ -320,10 +353,11 @@ class Network(Value):
             either = f"(N, H, W) or (N, {count}, H, W)" if count == 1 else f"(N, {count}, H, W)"
             raise ArgumentError(f"images have shape {images.shape}; expected {either}")
         size = images.shape[2:]
-        if self._average is not None and self._average.shape[1:] not in ((1, 1), size):
+        average = (1, 1) if self._average is None else self._average.shape[1:]
+        if average not in ((1, 1), size) and self._average_fits():
             raise ArgumentError(
-                f"images are {size[0]}x{size[1]}; expected {self._average.shape[1]}x"
-                f"{self._average.shape[2]}, the size of the network's average image"
+                f"images are {_by(size)}; expected {_by(average)}, the size of the network's "
+                "average image"
             )
         if 0 in size:
             raise ArgumentError(f"images are {size[0]}x{size[1]}; expected at least one pixel")
@@ -349,3 +383,7 @@ def receptive_field(net: Network, layer: int | str) -> ReceptiveField:
     """
     number = instance(net, Network, "net").number(layer)
     return stack_windows(map(window_of, net.layers[:number]))
+
+
+def _by(size: Sequence[int]) -> str:
+    return "x".join(map(str, size))

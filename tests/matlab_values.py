@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from fdref.errors import FileError
+from fdref.weights.bounded import LARGEST, Budget
 from fdref.weights.matlab import read
 
 if TYPE_CHECKING:
@@ -40,10 +41,10 @@ def plain(value: Any) -> Any:
     return native.dtype.str, native.shape, native.tobytes()
 
 
-def refused(path: Path, *, match: str) -> None:
+def refused(path: Path, *, match: str, most: int = LARGEST) -> None:
     """Check that reading ends in one line that names the file."""
     with pytest.raises(FileError, match=match) as refusal:
-        read(path)
+        read(path, Budget(largest=most))
     message = str(refusal.value)
     assert path.name.isprintable() <= (path.name in message)
     assert message.isprintable()

@@ -11,8 +11,8 @@ import numpy as np
 class Writer:
     """A second writer of v7.3 files, after MATLAB's files and knowing nothing of ours."""
 
-    def __init__(self, path):
-        self.file = h5py.File(path, "w", userblock_size=512)
+    def __init__(self, path, block=512):
+        self.file = h5py.File(path, "w", userblock_size=block)
         self.references = self.file.create_group("#refs#")
         self.number = count()
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 from absence import absent
 
-from fdref.errors import FileError
+from fdref.errors import DependencyError, FileError
 from fdref.weights import fetch
 from fdref.weights.fetch import fetch_mnist
 
@@ -188,13 +188,13 @@ def test_a_full_disk_is_no_reason_to_ask_another_mirror(original, cache, monkeyp
 def test_a_cache_that_is_no_folder(server, cache, monkeypatch):
     monkeypatch.setattr(fetch, "MIRRORS", (server[0],))
     cache.parent.parent.write_text("in the way")
-    with pytest.raises(FileError, match="cannot keep MNIST"):
+    with pytest.raises(DependencyError, match="cannot keep MNIST"):
         fetch_mnist()
 
 
 def test_without_pooch(monkeypatch):
     monkeypatch.setitem(sys.modules, "pooch", None)
-    with pytest.raises(FileError, match=r"pip install 'fdref\[fetch\]'"):
+    with pytest.raises(DependencyError, match=r"pip install 'fdref\[fetch\]'"):
         fetch_mnist()
 
 

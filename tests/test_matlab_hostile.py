@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from matlab_values import refused
 
-from fdref.weights import matlab
+from fdref.errors import FileError
+from fdref.weights.bounded import VALUE, Budget
 from fdref.weights.matlab import read
 from fdref.weights.matlab_write import write
 
@@ -230,48 +231,41 @@ def test_refusing_takes_no_memory(tmp_path: Path) -> None:
     assert int(done.stdout) < 50  # megabytes
 
 
-def test_one_array_many_times_counts_many_times(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_array_many_times_counts_many_times(tmp_path: Path) -> None:
     array = np.zeros(1000)
     write(tmp_path / "a.mat", {"x": array})
     with h5py.File(tmp_path / "a.mat", "r+") as file:
         file.create_dataset("cell", (10,), h5py.ref_dtype)[:] = file["x"].ref
-    monkeypatch.setattr(matlab, "LARGEST", 11 * array.nbytes + 10 * 8)
-    assert len(read(tmp_path / "a.mat")["cell"]) == 10
-    monkeypatch.setattr(matlab, "LARGEST", 11 * array.nbytes + 10 * 8 - 1)
-    refused(tmp_path / "a.mat", match=r"a.mat: (x|cell\{10\}) is too much")
+    size = (tmp_path / "a.mat").stat().st_size
+    names = 5 * len("xcell")
+    least = size + 11 * array.nbytes + 10 * 8 + names + 12 * VALUE
+    budget = Budget(largest=least)
+    assert len(read(tmp_path / "a.mat", budget)["cell"]) == 10
+    assert (budget.taken, budget.visited) == (least, 12)
+    refused(tmp_path / "a.mat", match=r"a.mat: (x|cell\{10\}) is too much", most=least - 1)
 
 
-def test_text_counts_with_the_copies_made_of_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_text_counts_with_the_copies_made_of_it(tmp_path: Path) -> None:
     text = "conv" * 2500
     write(tmp_path / "a.mat", {"x": text})
-    monkeypatch.setattr(matlab, "LARGEST", 9 * 2 * len(text))
-    assert read(tmp_path / "a.mat") == {"x": text}
-    monkeypatch.setattr(matlab, "LARGEST", 9 * 2 * len(text) - 1)
-    refused(tmp_path / "a.mat", match="x is too much")
+    least = (tmp_path / "a.mat").stat().st_size + 9 * 2 * len(text) + 5 + VALUE
+    assert read(tmp_path / "a.mat", Budget(largest=least)) == {"x": text}
+    refused(tmp_path / "a.mat", match="x is too much", most=least - 1)
 
 
-def test_a_list_of_fields_that_could_fill_the_memory_is_not_read(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_list_of_fields_that_could_fill_the_memory_is_not_read(tmp_path: Path) -> None:
     fields: dict[str, Value] = dict.fromkeys("zyxwvutsrq", "")
     write(tmp_path / "a.mat", {"x": fields})
-    monkeypatch.setattr(matlab, "LARGEST", 4096 * len(fields))
-    assert list(read(tmp_path / "a.mat")["x"]) == list(fields)
-    monkeypatch.setattr(matlab, "LARGEST", 4096 * len(fields) - 1)
-    assert list(read(tmp_path / "a.mat")["x"]) == sorted(fields)
+    least = 4096 * len(fields)
+    assert list(read(tmp_path / "a.mat", Budget(largest=least))["x"]) == list(fields)
+    assert list(read(tmp_path / "a.mat", Budget(largest=least - 1))["x"]) == sorted(fields)
 
 
-def test_cells_that_double_at_every_level_are_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cells_that_double_at_every_level_are_refused(tmp_path: Path) -> None:
     with h5py.File(tmp_path / "a.mat", "w") as file:
         file["#0"] = 1.0
         for level in range(40):
             file.create_dataset(f"#{level + 1}", (2,), h5py.ref_dtype)[:] = file[f"#{level}"].ref
         file["x"] = file["#40"]
-    monkeypatch.setattr(matlab, "MOST_OBJECTS", 500)
-    refused(tmp_path / "a.mat", match="expected at most .* and 500 values in a file")
+    with pytest.raises(FileError, match=r"expected at most .* and 500 values in a file"):
+        read(tmp_path / "a.mat", Budget(most_values=500))

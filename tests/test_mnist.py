@@ -193,4 +193,4 @@ def test_a_missing_folder_and_a_file_for_a_folder(folder):
 def test_a_folder_in_a_files_place(folder):
     (folder / IMAGES).unlink()
     (folder / IMAGES).mkdir()
-    assert refusal(folder).startswith(f"{folder / IMAGES} cannot be read: ")
+    assert refusal(folder).startswith(f"{folder / IMAGES} is a folder or a device, expected MNIST")

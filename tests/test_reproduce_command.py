@@ -174,7 +174,10 @@ def whole(*shape: int) -> np.ndarray:
 REFUSED = {
     "no images": ({"images": None}, "has no array `images`; expected"),
     "no labels": ({"labels": None}, "has no array `labels`; expected"),
-    "objects": ({"images": np.array([{}] * 6)}, "cannot be read: Object arrays"),
+    "objects": (
+        {"images": np.array([{}] * 6)},
+        "`images` is of dtype object; expected an array of real numbers",
+    ),
     "words": ({"images": np.array(["a"] * 6)}, "`images` have dtype <U1; expected numbers"),
     "flat": ({"images": whole(6, 81)}, "`images` have shape (6, 81); expected (N, H, W) or"),
     "colours": ({"images": whole(6, 3, 9, 9)}, "expected (N, H, W) or (N, 1, H, W)"),
@@ -226,9 +229,12 @@ def test_images_are_refused_each_with_its_own_message(case, stubbed, model, tmp_
     ("content", "message"),
     [
         (None, "No such file"),
-        (b"", "is no .npz file; expected"),
-        (b"text", "is no .npz file; expected"),
-        (b"PK\3\4 and then nothing", "cannot be read: File is not a zip file; expected"),
+        (b"", "is no .npz archive, or damaged: File is not a zip file; expected"),
+        (b"text", "is no .npz archive, or damaged: File is not a zip file; expected"),
+        (
+            b"PK\3\4 and then nothing",
+            "is no .npz archive, or damaged: File is not a zip file; expected",
+        ),
     ],
 )
 def test_files_that_are_no_archives(content, message, stubbed, model, tmp_path, capsys):
@@ -246,7 +252,7 @@ def test_a_damaged_archive(stubbed, model, tmp_path, capsys):
     data[200:260] = bytes(60)
     file.write_bytes(data)
     assert reproduce(model, "--images", file, "-o", tmp_path / "out") == 2
-    assert "cannot be read: Bad CRC-32" in capsys.readouterr().err
+    assert "`images` is damaged: Bad CRC-32" in capsys.readouterr().err
 
 
 def test_the_digits_that_ship_do_not_fit_every_network(stubbed, model, tmp_path, capsys):

@@ -5,11 +5,15 @@ from __future__ import annotations
 import h5py
 import numpy as np
 import pytest
-from second_writer import conv, in_matlab, random, write
+from second_writer import Writer, conv, in_matlab, random, write
 
 import fdref
 from fdref import Dropout, NetworkError, Normalize, ReLU, Softmax
 from fdref.weights import matlab
+
+
+def good():
+    return conv(random(2, 1, 3, 3), random(2))
 
 
 def test_every_kind_of_layer_and_field(tmp_path):
@@ -111,6 +115,155 @@ def test_an_average_colour(tmp_path, shape):
     assert net.input_size == (9, 8)
 
 
+@pytest.mark.parametrize("average", [np.array(7.0), np.full((9, 8), 7.0)], ids=["number", "grey"])
+def test_one_average_for_all_channels(tmp_path, average):
+    """MATLAB subtracts it from every channel."""
+    meta = {"normalization": {"averageImage": average}, "inputSize": [9.0, 8.0, 3.0]}
+    layers = [conv(random(1, 3, 2, 2), [0.0])]
+    net = fdref.load(write(tmp_path / "n.mat", net={"layers": layers, "meta": meta}))
+    assert net.average.shape in {(3, 1, 1), (3, 9, 8)}
+    images = np.full((2, 3, 9, 8), 10, np.uint8)
+    assert (net.prepare(images) == 3).all()
+
+
+@pytest.mark.parametrize("size", [(12, 11), (6, 5)], ids=["larger", "smaller"])
+def test_an_average_of_another_size_stops_prepare_alone(tmp_path, size, engine):
+    """Networks that were trained on crops keep the average of whole images."""
+    meta = {
+        "normalization": {"averageImage": np.full((*size, 3), 7.0)},
+        "inputSize": [9.0, 8.0, 3.0],
+    }
+    layers = [conv(random(1, 3, 2, 2), [0.0])]
+    net = fdref.load(write(tmp_path / "n.mat", net={"layers": layers, "meta": meta}))
+    assert (net.average.shape, net.input_size) == ((3, *size), (9, 8))
+    assert (fdref.decode(net, 1, engine=engine) == random(1, 3, 2, 2)).all()
+    acts = fdref.forward(net, np.ones((1, 3, 9, 8)), engine)  # prepared elsewhere
+    assert acts[1].shape == (1, 1, 8, 7)
+    message = rf"average image is {size[0]}x{size[1]}, its input 9x8; expected the same size"
+    for images in (np.zeros((1, 3, 9, 8)), np.zeros((1, 3, *size))):
+        with pytest.raises(fdref.ArgumentError, match=message):
+            net.prepare(images)
+    fdref.save(net, tmp_path / "again.mat")
+    again = fdref.load(tmp_path / "again.mat")
+    assert (again.average == net.average).all()
+    assert again.input_size == net.input_size
+
+
+@pytest.mark.parametrize(
+    ("written", "method"),
+    [("MAX", "max"), ("Avg", "avg"), ("avg", "avg"), ("", "max"), (np.zeros((0, 0)), "max")],
+)
+def test_the_method_of_pooling_in_any_case(tmp_path, written, method):
+    layers = [good(), {"type": "pool", "pool": 2.0, "method": written}]
+    net = fdref.load(write(tmp_path / "n.mat", net={"layers": layers}))
+    assert net[2].method == method
+
+
+def test_weights_that_stand_in_no_cell(tmp_path):
+    filters = random(4, 2, 3, 3)
+    layers = [
+        {"type": "conv", "weights": in_matlab(filters)},
+        {"type": "conv", "weights": np.zeros((0, 0)), "filters": in_matlab(random(3, 4, 1, 1))},
+    ]
+    net = fdref.load(write(tmp_path / "n.mat", net={"layers": layers}))
+    assert (net[1].filters == filters).all()
+    assert (net[1].bias, net[2].bias) == (None, None)
+    assert (net[2].filters == random(3, 4, 1, 1)).all()
+
+
+@pytest.mark.parametrize("block", [512, 4096, 2**16, 2**20])
+def test_a_users_block_before_the_data(tmp_path, block):
+    write_block(tmp_path / "c.mat", block)
+    assert fdref.load(tmp_path / "c.mat").channels == (1, 2)
+
+
+def write_block(path, block):
+    """Write a network after a block of the user's own."""
+    writer = Writer(path, block)
+    writer.put(writer.file, "net", {"layers": [good()]})
+    writer.close()
+
+
+def object_of(path, place, kind):
+    """Make a value an object as MATLAB stores one: numbers that only MATLAB can read."""
+    with h5py.File(path, "r+") as file:
+        layer = file[file["net/layers"][0, 0]] if place else file["net"]
+        name = place or "net"
+        if name == "weights{1}":
+            node, name = file[layer["weights"][0, 0]], None
+        if name is not None:
+            parent = layer if place else file
+            del parent[name]
+            node = parent.create_dataset(name, data=np.array([[0xDD000000, 2, 1, 1, 1, 1]], "u4"))
+        node.attrs["MATLAB_class"] = np.bytes_(kind)
+        node.attrs["MATLAB_object_decode"] = np.int32(3)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("place", "kind", "message"),
+    [
+        ("weights{1}", "gpuArray", r"layer 1 \(conv 'c'\): the weights are .*'gpuArray'.*`gather`"),
+        ("weights", "gpuArray", "'gpuArray', which cannot be read: in MATLAB, .*`gather`"),
+        ("type", "string", "layer 1 or its type is .*'string', .* in MATLAB, .* with `char`"),
+        ("stride", "gpuArray", "`stride` is .*'gpuArray', .* `gather`"),
+        ("stride", "myclass", "'myclass', .* in MATLAB, save what it holds as plain arrays"),
+        ("", "dagnn.DagNN", r"`net` is .*'dagnn.DagNN', .*net.saveobj\(\)"),
+    ],
+)
+def test_objects_of_matlab_are_named_with_a_remedy(tmp_path, place, kind, message):
+    layers = [{**good(), "name": "c", "stride": 1.0}]
+    path = object_of(write(tmp_path / "n.mat", net={"layers": layers}), place, kind)
+    with pytest.raises(NetworkError, match=message) as caught:
+        fdref.load(path)
+    assert str(caught.value).startswith(f"{path}: ")
+
+
+@pytest.mark.parametrize("place", ["name", "opts", "momentum"])
+def test_objects_that_nobody_needs_hurt_nobody(tmp_path, place):
+    layers = [{**good(), "name": "c", "opts": 1.0, "momentum": 1.0}]
+    path = object_of(write(tmp_path / "n.mat", net={"layers": layers}), place, "string")
+    assert fdref.load(path).channels == (1, 2)
+
+
+def test_a_method_of_pooling_that_is_an_object(tmp_path):
+    layers = [{"type": "pool", "pool": 2.0, "method": "avg"}, good()]
+    path = object_of(write(tmp_path / "n.mat", net={"layers": layers}), "method", "string")
+    with pytest.raises(
+        NetworkError, match=r"`method` is .*'string'.*`char`.*expected 'max' or 'avg'"
+    ):
+        fdref.load(path)
+
+
+NASTY = "\x1b[2J\n\u202e" + "x" * 5000
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"x" * 3000: 1.0},
+        {"net": {"layers": [{"type": NASTY}]}},
+        {"net": {"layers": [{"type": NASTY, "name": NASTY}]}},
+        {"net": {"layers": [{**good(), "name": NASTY, "stride": 0.0}]}},
+        {"net": {"layers": [good(), conv(random(2, 3, 1, 1), [0.0, 0.0], name=NASTY)]}},
+        {"net": {"layers": [{"type": "pool", "pool": 2.0, "method": NASTY}, good()]}},
+        {"net": {"layers": [{**good(), "stride": np.arange(5000.0)}]}},
+        {"net": {"layers": [{**good(), "stride": 1e300}]}},
+        {"net": {"layers": [{"type": "normalize", "param": np.arange(5000.0)}]}},
+        {"net": {"layers": [good()], "meta": {"inputSize": [2.0**21, 5.0, 1.0]}}},
+        {"net": {"layers": [good()], "meta": {"inputSize": [5.0, 5.0, 2.0**21]}}},
+    ],
+)
+def test_whatever_stands_in_a_file_messages_are_short_and_printable(tmp_path, variables):
+    path = write(tmp_path / "bad.mat", **variables)
+    with pytest.raises(NetworkError) as caught:
+        fdref.load(path)
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert message.isprintable()
+    assert len(message) < 700
+
+
 def test_the_input_size_tells_the_groups_of_a_first_convolution(tmp_path):
     meta = {"inputSize": [9.0, 8.0, 4.0, 1.0]}
     net = fdref.load(
@@ -120,10 +273,6 @@ def test_the_input_size_tells_the_groups_of_a_first_convolution(tmp_path):
     )
     assert net.groups(1) == 2
     assert fdref.decode(net, 1).shape == (4, 4, 2, 2)
-
-
-def good():
-    return conv(random(2, 1, 3, 3), random(2))
 
 
 @pytest.mark.parametrize(
@@ -138,12 +287,12 @@ def good():
             {"net": {"layers": [{"type": "concat"}]}},
             r"layer 1 \(concat\): fdref does not know this",
         ),
-        ({"net": {"layers": [{"type": "conv"}]}}, "the weights are no arrays"),
+        ({"net": {"layers": [{"type": "conv"}]}}, "there are no weights"),
         ({"net": {"layers": [{**good(), "stride": 1.5}]}}, r"`stride` is \[1.5\]; expected whole"),
         ({"net": {"layers": [{**good(), "stride": np.nan}]}}, r"`stride` is \[nan\]"),
         ({"net": {"layers": [{**good(), "stride": 0.0}]}}, "stride is"),
         ({"net": {"layers": [{**good(), "pad": [1.0] * 3}]}}, "pad is"),
-        ({"net": {"layers": [{**good(), "pad": "same"}]}}, "`pad` is no array of numbers"),
+        ({"net": {"layers": [{**good(), "pad": "same"}]}}, "`pad` is text; expected numbers"),
         (
             {"net": {"layers": [good(), conv(random(2, 3, 1, 1), [0.0, 0])]}},
             r"layer 2 \(conv\): 2 filters",

@@ -106,7 +106,7 @@ def test_what_would_not_come_back_is_not_written(tmp_path, net, message):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("limit", ["MOST_OBJECTS", "LARGEST"])
+@pytest.mark.parametrize("limit", ["MOST_VALUES", "LARGEST"])
 def test_as_much_as_can_be_read_is_written(tmp_path, monkeypatch, limit):
     """The smallest limit under which a file is read is the smallest under which it is written."""
     net = Network([Conv(random(3, 1, 2, 2)), ReLU(name="x")], classes=["c", "de"], average=[1.0])

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fdref.arguments import instance, path_of
-from fdref.errors import NetworkError
+from fdref.errors import ArgumentError, FileError, NetworkError
 from fdref.network import Network
+from fdref.weights.bounded import Budget
 from fdref.weights.matlab import read
 from fdref.weights.matlab_write import write
 from fdref.weights.mnist import Digits, Mnist, mnist
@@ -38,10 +39,13 @@ def load(path: str | PathLike[str] | None = None) -> Network:
     Raises
     ------
     FileError
-        If the file cannot be read, is no v7.3 file, or is damaged.
+        If the file cannot be read, is no v7.3 file, or is damaged, or would take more than 4 GiB,
+        or more than 100 times its own size (256 MiB at least).
     NetworkError
-        If it holds no network, a layer of a type that fdref does not know, or layers that do not
-        fit each other.
+        If it holds no network, a layer of a type that fdref does not know, numbers out of range, or
+        layers that do not fit each other. Every message names the file.
+    DependencyError
+        If h5py cannot be imported.
 
     Examples
     --------
@@ -50,10 +54,13 @@ def load(path: str | PathLike[str] | None = None) -> Network:
     <Network of 8 layers: conv, pool, conv, pool, conv, relu, conv, softmax>
     """
     source = SHIPPED if path is None else path_of(path, "path")
-    variables = read(source)
+    budget = Budget()
+    variables = read(source, budget)
     try:
-        return network_from(variables)
-    except NetworkError as error:
+        return network_from(variables, budget)
+    except FileError as error:
+        raise FileError(f"{source}: {error}") from None
+    except (NetworkError, ArgumentError) as error:
         raise NetworkError(f"{source}: {error}") from None
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fdref.errors import FileError
+from fdref.errors import DependencyError, FileError
 from fdref.weights.mnist import mnist
 
 if TYPE_CHECKING:
@@ -43,12 +43,14 @@ def fetch_mnist(progress: bool = False) -> Path:  # noqa: FBT001, FBT002 - the o
     Raises
     ------
     FileError
-        If pooch is not installed, no mirror answers with the right files, or they cannot be kept.
+        If no mirror answers with the right files, or they cannot be kept.
+    DependencyError
+        If pooch is not installed.
     """
     try:
         import pooch  # noqa: PLC0415 - an extra
     except ImportError:
-        raise FileError(
+        raise DependencyError(
             "fetching MNIST takes pooch, which is not installed: pip install 'fdref[fetch]'"
         ) from None
     folder = Path(pooch.os_cache("fdref")) / "mnist"

@@ -38,6 +38,5 @@ def replace_file(path: str | PathLike[str], data: bytes) -> None:
 
 
 def refusal(subject: Iterable[str], problem: str) -> FileError:
-    """Make the error; what it quotes of a file may hold line breaks and control codes."""
-    message = f"{''.join(subject)} {problem}"
-    return FileError("".join(char if char.isprintable() else "?" for char in message))
+    """Make the error that says of a file, or of a place in it, what is wrong."""
+    return FileError(f"{''.join(subject)} {problem}")

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fdref.errors import ArgumentError
+from fdref.weights.bounded import LARGEST, MOST_VALUES
 from fdref.weights.files import replace_file
-from fdref.weights.matlab import DEEPEST, DTYPES, LARGEST, MOST_OBJECTS, import_h5py
+from fdref.weights.hdf5 import import_h5py
+from fdref.weights.matlab import DEEPEST, DTYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,7 +22,8 @@ if TYPE_CHECKING:
     import h5py
     from numpy.typing import NDArray
 
-    from fdref.weights.matlab import Place, Value
+    from fdref.weights.hdf5 import Place
+    from fdref.weights.matlab import Value
 
 MOST_FIELDS = 4000  # HDF5 has 64 KiB for the list of their names
 CLASSES = {np.dtype(code): kind for kind, code in DTYPES.items()}
@@ -69,14 +72,14 @@ def _check_extent(variables: dict[str, Value]) -> None:
     for more_values, more_size in _extents(variables, 0):
         values += more_values
         size += more_size
-        if values > MOST_OBJECTS or size > LARGEST:
+        if values > MOST_VALUES or size > LARGEST:
             raise too_much()
 
 
 def too_much() -> ArgumentError:
     """Make the error for more than `read` takes."""
     return ArgumentError(
-        f"there is too much to write, expected at most {LARGEST} bytes and {MOST_OBJECTS} values "
+        f"there is too much to write, expected at most {LARGEST} bytes and {MOST_VALUES} values "
         "in a file that can be read again: leave something out"
     )
 

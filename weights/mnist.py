@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import hashlib
+import io
 import struct
 import zlib
 from pathlib import Path
@@ -13,6 +14,7 @@ import numpy as np
 
 from fdref.arguments import path_of
 from fdref.errors import FileError
+from fdref.weights.bounded import contents
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SIDE = 28
+SLACK = 2**20
+"""Bytes that a small file may have beyond what is in it."""
 IMAGES_MAGIC, LABELS_MAGIC = 2051, 2049
 
 FILES = {
@@ -115,14 +119,19 @@ def _read(folder: Path, name: str, magic: int, item: tuple[int, ...]) -> NDArray
 def _content(folder: Path, name: str, size: int) -> tuple[Path, bytes]:
     """Return the file's path and unpacked content, of which at most one byte too many."""
     plain, packed = folder / name, folder / f"{name}.gz"
-    path = plain
     try:
         path = plain if plain.exists() else packed
-        with plain.open("rb") if path == plain else gzip.open(packed) as file:
+        if not path.exists():
+            raise FileError(
+                f"{folder} has neither {name} nor {name}.gz; expected the four IDX files of MNIST"
+            )
+    except (OSError, ValueError) as error:  # such as a folder that must not be entered
+        raise FileError(f"{plain} cannot be read: {error}; copy or download it again") from None
+    data = contents(path, f"MNIST's {name}, plain or gzipped", 2 * size + SLACK)
+    if path == plain:
+        return path, data[: size + 1]
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(data)) as file:
             return path, file.read(size + 1)
-    except FileNotFoundError:
-        raise FileError(
-            f"{folder} has neither {name} nor {name}.gz; expected the four IDX files of MNIST"
-        ) from None
     except (OSError, EOFError, zlib.error) as error:
         raise FileError(f"{path} cannot be read: {error}; copy or download it again") from None

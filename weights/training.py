@@ -6,7 +6,6 @@ import io
 from dataclasses import dataclass, replace
 from math import isfinite
 from typing import TYPE_CHECKING
-from zipfile import BadZipFile
 
 import numpy as np
 
@@ -15,7 +14,9 @@ from fdref.errors import ArgumentError, FileError, NetworkError
 from fdref.forward_pass import forward
 from fdref.layers import Conv, Pool, ReLU, Softmax
 from fdref.network import Network
+from fdref.weights.bounded import Budget, contents
 from fdref.weights.files import replace_file
+from fdref.weights.npz import arrays_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from fdref.weights.mnist import Digits
 
 BATCH, RATE, MOMENTUM, DECAY = 100, 0.001, 0.9, 0.0005
+LARGEST = 2**26
+"""Bytes of a checkpoint; one has seven million."""
 CLASSES = tuple("0123456789")
 FILTERS = {1: (20, 1, 5, 5), 3: (50, 20, 5, 5), 5: (500, 50, 4, 4), 7: (10, 500, 1, 1)}
 
@@ -192,18 +195,19 @@ def read_checkpoint(path: Path) -> Training:
     FileError
         If there is no such file, or it holds something else.
     """
+    if not path.exists():
+        raise FileError(f"there is no {path} to resume from; start without --resume")
+    data = contents(path, "a checkpoint of a training run", LARGEST)
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
-            return Training(
-                int(arrays["seed"]),
-                _weights(arrays, "weights"),
-                _weights(arrays, "velocity"),
-                tuple(arrays["losses"].tolist()),
-                tuple(arrays["errors"].tolist()),
-            )
-    except FileNotFoundError:
-        raise FileError(f"there is no {path} to resume from; start without --resume") from None
-    except (OSError, EOFError, KeyError, ValueError, TypeError, BadZipFile) as error:
+        arrays = arrays_of(data, f"{path}", Budget())
+        return Training(
+            int(arrays["seed"]),
+            _weights(arrays, "weights"),
+            _weights(arrays, "velocity"),
+            tuple(arrays["losses"].tolist()),
+            tuple(arrays["errors"].tolist()),
+        )
+    except (FileError, LookupError, ValueError, TypeError) as error:
         raise FileError(
             f"{path} is no checkpoint of a training run ({error}); delete it and start again"
         ) from None

@@ -102,6 +102,8 @@ def own(case: Case, engine: str, folder: Path) -> Answer:
 
     try:
         return compute(case, engine, folder)
+    except (MemoryError, ImportError):  # not the engine's fault
+        raise
     except Exception as error:  # noqa: BLE001 - an engine that is broken is what this looks for
         return Problem(f"raised {type(error).__name__}: {error}")
 

@@ -22,6 +22,7 @@ from fdref.commands.table import LONGEST_NAME, print_table, printable
 from fdref.planning import free_memory
 from fdref.resize import METHODS
 from fdref.weights import SHIPPED
+from fdref.weights.bounded import opened
 
 if TYPE_CHECKING:
     import argparse
@@ -90,7 +91,7 @@ def run(options: argparse.Namespace) -> None:
 
 def describe(source: Path, options: argparse.Namespace) -> dict[str, str]:
     """Say what every dataset is the result of."""
-    with source.open("rb") as file:
+    with opened(source, "the network again") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     return {
         "method": METHOD,

@@ -8,8 +8,6 @@ import json
 import os
 import platform
 import sys
-import zipfile
-import zlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,6 +20,8 @@ from fdref.commands.table import print_table, printable
 from fdref.errors import ArgumentError, FileError
 from fdref.layers import Softmax
 from fdref.weights import SHIPPED
+from fdref.weights.bounded import Budget, contents, opened
+from fdref.weights.npz import arrays_of
 
 if TYPE_CHECKING:
     import argparse
@@ -130,19 +130,15 @@ def whole_mnist(folder: Path | None) -> Shown:
 
 def archive(net: Network, path: Path) -> Shown:
     """Read and check somebody's images."""
+    data = contents(path, ARCHIVE)
     try:
-        with path.open("rb") as file:
-            if file.read(4) != b"PK\3\4":
-                raise FileError(f"{path} is no .npz file; expected {ARCHIVE}")
-            file.seek(0)
-            with np.load(file, allow_pickle=False) as arrays:
-                for name in ("images", "labels"):
-                    if name not in arrays:
-                        raise FileError(f"{path} has no array `{name}`; expected {ARCHIVE}")
-                images, labels = arrays["images"], arrays["labels"]
-    except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise FileError(f"{path} cannot be read: {reason}; expected {ARCHIVE}") from None
+        arrays = arrays_of(data, f"{path}", Budget(), ("images", "labels"))
+    except FileError as error:
+        raise FileError(f"{error}; expected {ARCHIVE}") from None
+    for name in ("images", "labels"):
+        if name not in arrays:
+            raise FileError(f"{path} has no array `{name}`; expected {ARCHIVE}")
+    images, labels = arrays["images"], arrays["labels"]
     check_images(path, images)
     whole = check_labels(path, net, labels, len(images))
     return Shown(images, whole, printable(path.name), HALVES)
@@ -205,7 +201,7 @@ def describe(source: Path, net: Network, shown: Shown) -> dict[str, str]:
     """Say what is run, on what and where; not when, so that the same input gives the same file."""
     from importlib.metadata import version  # noqa: PLC0415 - so that other commands are quick
 
-    with source.open("rb") as file:
+    with opened(source, "the network again") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     size = " × ".join(map(str, shown.images.shape[1:]))
     libraries = ", ".join(f"{name} {version(name)}" for name in ("numpy", "numba"))

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from fdref.weights.files import refusal
+from fdref.weights.hdf5 import Damaged, import_h5py, opened
+from fdref.weights.npz import arrays_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fdref.conformance.case import Arrays
+    from fdref.weights.bounded import Budget
 
 Format = Literal["npz", "h5"]
 FORMATS: tuple[Format, ...] = ("npz", "h5")
@@ -28,18 +31,17 @@ def packed(arrays: Arrays, parameters: str, form: Format) -> bytes:
     return _npz(arrays, parameters) if form == "npz" else _hdf5(arrays, parameters)
 
 
-def unpacked(data: bytes, form: Format, what: str) -> tuple[dict[str, NDArray[Any]], str]:
-    """Read the arrays of a file, and the parameters.
+def unpacked(
+    data: bytes, form: Format, what: str, budget: Budget
+) -> tuple[dict[str, NDArray[Any]], str]:
+    """Read the arrays of a file, and the parameters, within what a whole kit may take.
 
     Raises
     ------
     FileError
         If it is none of ours.
     """
-    try:
-        found, parameters = _from_npz(data) if form == "npz" else _from_hdf5(data)
-    except (ValueError, KeyError, OSError, RuntimeError, zipfile.BadZipFile) as error:
-        raise refusal(what, f"cannot be read, write the kit again: {error}") from None
+    found, parameters = (_from_npz if form == "npz" else _from_hdf5)(data, what, budget)
     for name, array in found.items():
         if array.dtype.kind not in "fiub":
             raise refusal(what, f"holds {name!r} of type {array.dtype}, expected numbers")
@@ -62,17 +64,14 @@ def _npz(arrays: Arrays, parameters: str) -> bytes:
     return buffer.getvalue()
 
 
-def _from_npz(data: bytes) -> tuple[dict[str, NDArray[Any]], str]:
-    with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-        found = dict(archive)
+def _from_npz(data: bytes, what: str, budget: Budget) -> tuple[dict[str, NDArray[Any]], str]:
+    found = arrays_of(data, what, budget)
     return found, str(found.pop("parameters", ""))
 
 
 def _hdf5(arrays: Arrays, parameters: str) -> bytes:
-    import h5py  # noqa: PLC0415 - only where it is used, so that --help is quick
-
     buffer = io.BytesIO()
-    with h5py.File(buffer, "w", libver=("earliest", "v108"), track_order=False) as file:
+    with import_h5py().File(buffer, "w", libver=("earliest", "v108"), track_order=False) as file:
         for name in sorted(arrays):
             file.create_dataset(name, data=_plain(arrays[name]), track_times=False)
         if parameters:
@@ -80,12 +79,19 @@ def _hdf5(arrays: Arrays, parameters: str) -> bytes:
     return buffer.getvalue()
 
 
-def _from_hdf5(data: bytes) -> tuple[dict[str, NDArray[Any]], str]:
-    import h5py  # noqa: PLC0415
-
-    with h5py.File(io.BytesIO(data), "r") as file:
-        found = {name: np.asarray(file[name][()]) for name in file}
-        return found, str(file.attrs.get("parameters", ""))
+def _from_hdf5(data: bytes, what: str, budget: Budget) -> tuple[dict[str, NDArray[Any]], str]:
+    budget.file(len(data))
+    try:
+        with opened(data, budget) as file:
+            found = {}
+            for name in file.members(file.file, (f"{what}: ",)):
+                node = file.member(file.file, name)
+                if file.kind(node) != "numbers":
+                    raise refusal(f"{what}: {name}", "is no array of numbers")
+                found[name] = file.array(node, (f"{what}: {name}",))
+            return found, file.text(file.file, "parameters")
+    except Damaged as error:
+        raise refusal(what, f"cannot be read, write the kit again: {error}") from None
 
 
 def _plain(array: NDArray[Any]) -> NDArray[Any]:

@@ -9,7 +9,7 @@ import numpy as np
 import fdref
 from fdref.conformance.networks import network_of
 from fdref.engine import engine_named
-from fdref.errors import ArgumentError, FdrefError
+from fdref.errors import ArgumentError, NetworkError
 from fdref.forward_pass import output
 from fdref.layers import BatchNorm, Conv, Normalize, ReLU
 from fdref.network import Network
@@ -52,7 +52,7 @@ def compute(case: Case, engine: str = "compiled", folder: Path | None = None) ->
         return call(case.operation, case.inputs, case.parameters, engine, folder)
     try:
         call(case.operation, case.inputs, case.parameters, engine, folder)
-    except FdrefError:
+    except (ArgumentError, NetworkError):  # a file that cannot be read is no answer
         return {"refused": np.array(1)}
     return {"refused": np.array(0)}
 

@@ -6,10 +6,15 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
 from fdref.errors import ArgumentError, FileError
+from fdref.weights.bounded import contents
+from fdref.weights.files import refusal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from pathlib import Path
+
+LARGEST = 2**20
+"""Bytes of such a list."""
 
 
 def read_excuses(path: Path, ids: Sequence[str]) -> dict[str, str]:
@@ -20,11 +25,11 @@ def read_excuses(path: Path, ids: Sequence[str]) -> dict[str, str]:
     FileError
         If the file cannot be read, or a line matches no case.
     """
+    expected = "a list of IDs, one a line"
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
-        raise FileError(f"{path} cannot be read: {reason}; expected IDs, one a line") from None
+        lines = contents(path, expected, LARGEST).decode("utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise refusal(f"{path}", f"is not UTF-8 text, expected {expected}") from None
     try:
         return excuses(lines, ids)
     except ArgumentError as error:

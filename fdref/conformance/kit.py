@@ -18,6 +18,8 @@ from fdref.conformance.case import OPERATIONS, Case, Tolerance
 from fdref.conformance.cases import cases
 from fdref.errors import ArgumentError, FileError
 from fdref.weights import SHIPPED
+from fdref.weights.bounded import Budget
+from fdref.weights.bounded import contents as contents_of
 from fdref.weights.files import refusal
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 SCHEMA = 1
 """Of manifest.json; one more whenever a reader of the old would go wrong."""
 
+LARGEST = 2**28
+"""Bytes of a kit's file; the largest that fdref writes has a few million."""
 PAGES = ("README.md", "SPECIFICATION.md")
 IDENTIFIER = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -147,8 +151,8 @@ def read_kit(folder: Path) -> Kit:
     folder = Path(folder)
     manifest_path = folder / "manifest.json"
     try:
-        manifest = json.loads(_read(manifest_path))
-    except ValueError as error:
+        manifest = json.loads(contents_of(manifest_path, "a file of a kit", LARGEST))
+    except (ValueError, RecursionError) as error:  # the latter: brackets within brackets
         raise refusal(str(manifest_path), f"is no JSON: {error}") from None
     if not isinstance(manifest, dict) or "schema" not in manifest:
         raise refusal(str(manifest_path), "is no manifest of a kit; write one with fdref kit")
@@ -160,7 +164,8 @@ def read_kit(folder: Path) -> Kit:
         if form not in FORMATS:
             raise refusal(str(manifest_path), f"names the format {form!r}, expected npz or h5")
         _check(folder / "lenet.mat", manifest["files"]["lenet.mat"])
-        found = [_case(folder, entry, form) for entry in manifest["cases"]]
+        budget = Budget()
+        found = [_case(folder, entry, form, budget) for entry in manifest["cases"]]
         version = str(manifest["fdref"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         problem = f"is damaged, write the kit again: {type(error).__name__} {error}"
@@ -168,7 +173,7 @@ def read_kit(folder: Path) -> Kit:
     return Kit(folder, version, SCHEMA, found)
 
 
-def _case(folder: Path, entry: Mapping[str, Any], form: Format) -> Case:
+def _case(folder: Path, entry: Mapping[str, Any], form: Format, budget: Budget) -> Case:
     name = entry["id"]
     if not IDENTIFIER.fullmatch(name) or entry["operation"] not in OPERATIONS:
         raise ValueError(f"in {name!r}")
@@ -176,7 +181,7 @@ def _case(folder: Path, entry: Mapping[str, Any], form: Format) -> Case:
     for kind, listed in (("cases", "inputs"), ("expected", "outputs")):
         path = f"{kind}/{name}.{form}"
         data = _check(folder / path, entry["sha256"][path])
-        found, parameters = unpacked(data, form, str(folder / path))
+        found, parameters = unpacked(data, form, str(folder / path), budget)
         if parameters and json.loads(parameters) != entry["parameters"]:
             raise ValueError(f"in the parameters of {name!r}")
         arrays.append({own["name"]: found[own["name"]] for own in entry[listed]})
@@ -194,18 +199,10 @@ def _case(folder: Path, entry: Mapping[str, Any], form: Format) -> Case:
 
 
 def _check(path: Path, digest: str) -> bytes:
-    data = _read(path)
+    data = contents_of(path, "a file of a kit", LARGEST)
     if sha256(data) != digest:
         raise refusal(str(path), "is not the file that fdref wrote; write the kit again")
     return data
-
-
-def _read(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise refusal(str(path), f"cannot be read, expected a file of a kit: {reason}") from None
 
 
 def _refuse_taken(folder: Path) -> None:

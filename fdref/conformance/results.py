@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
-import zipfile
 from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
@@ -11,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fdref.conformance.comparison import REAL, Problem
-from fdref.errors import FileError
-from fdref.weights import matlab
+from fdref.errors import FileError, one_line
+from fdref.weights import matlab, matlab5
+from fdref.weights.bounded import Budget, contents
+from fdref.weights.hdf5 import is_hdf5
+from fdref.weights.npz import arrays_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     from fdref.conformance.kit import Kit
 
 ENDINGS = (".npz", ".h5", ".mat")
-LARGEST = 2**30
-"""Bytes that the arrays of one file may take; the largest case needs a few hundred thousand."""
+LARGEST = 2**24
+"""Bytes that one file may take, arrays included: all are held at once, and none needs a tenth."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,9 @@ def read_results(folder: Path, kit: Kit) -> Results:
     Raises
     ------
     FileError
-        If the folder cannot be read, or SciPy is needed and not installed.
+        If the folder cannot be read.
+    DependencyError
+        If h5py is needed and cannot be imported.
     """
     cases = {case.id: case for case in kit.cases}
     files: dict[str, list[Path]] = {}
@@ -85,60 +88,42 @@ def _answer(paths: Sequence[Path], case: Case) -> Answer:
         return Problem(f"has several results: {', '.join(path.name for path in paths)}; keep one")
     path = paths[0]
     try:
-        return {".npz": _npz, ".h5": _hdf5, ".mat": _mat}[path.suffix.lower()](path, case)
+        read = {".npz": _npz, ".h5": _hdf5, ".mat": _mat}[path.suffix.lower()]
+        return read(path, Budget(LARGEST), case)
     except FileError as error:
-        if isinstance(error.__cause__, ImportError):
-            raise
-        return Problem(f"{path.name}: {str(error).removeprefix(str(path)).lstrip(': ')}")
-    except Exception as error:  # noqa: BLE001 - of damaged files no reader says what it may raise
-        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        return Problem(f"{path.name} cannot be read: {' '.join(reason.split())}")
+        problem = str(error).removeprefix(str(path)).lstrip(": ")
+        return Problem(f"{one_line(path.name)}: {problem}")
 
 
-def _npz(path: Path, case: Case) -> Arrays:  # noqa: ARG001 - as the other readers
-    """Read NumPy's archive; what would have to be unpickled is refused."""
-    with zipfile.ZipFile(path) as archive:
-        if sum(member.file_size for member in archive.infolist()) > LARGEST:
-            raise FileError(f"unpacks to more than {LARGEST} bytes")
-    with np.load(path, allow_pickle=False) as arrays:
-        return {name: _array(name, arrays[name]) for name in arrays.files}
+def _npz(path: Path, budget: Budget, case: Case) -> Arrays:  # noqa: ARG001 - as the other readers
+    """Read NumPy's archive."""
+    data = contents(path, "a .npz file", LARGEST)
+    return {name: _array(name, array) for name, array in arrays_of(data, "", budget).items()}
 
 
-def _hdf5(path: Path, case: Case) -> Arrays:  # noqa: ARG001 - as the other readers
+def _hdf5(path: Path, budget: Budget, case: Case) -> Arrays:  # noqa: ARG001 - as the other readers
     """Read HDF5 with the shapes of the specification."""
-    return {name: _array(name, value) for name, value in matlab.read(path).items()}
+    return {name: _array(name, value) for name, value in matlab.read(path, budget).items()}
 
 
-def _mat(path: Path, case: Case) -> Arrays:
+def _mat(path: Path, budget: Budget, case: Case) -> Arrays:
     """Read a MATLAB file of any version from 5 on, and put its axes in our order."""
-    with path.open("rb") as file:
-        head = file.read(2056)
-    if head.startswith(b"MATLAB 5.0"):
-        values = _old_mat(path)
-    elif head.startswith(b"MATLAB 7.3") or matlab.SIGNATURE in head:
-        values = {name: _reversed(value) for name, value in matlab.read(path).items()}
+    data = contents(path, "a MATLAB file", LARGEST)
+    values: dict[str, Any]
+    if data.startswith(matlab5.MAGIC):
+        values = dict(matlab5.variables(data, f"{path}", budget))
+    elif is_hdf5(data):
+        found = matlab.variables(data, f"{path}", budget)
+        values = {name: _reversed(value) for name, value in found.items()}
     else:
-        raise FileError("is no MATLAB file of version 5 to 7.3; save it with -v7 or -v7.3")
+        raise FileError(
+            "is no MATLAB file of version 5 to 7.3, or cut off; save it with -v7 or -v7.3"
+        )
     arrays = {name: _array(name, value) for name, value in values.items()}
     return {
         name: from_matlab(array, np.ndim(case.expected[name])) if name in case.expected else array
         for name, array in arrays.items()
     }
-
-
-def _old_mat(path: Path) -> dict[str, Any]:
-    """Read a MATLAB file of version 5 to 7."""
-    try:
-        from scipy.io import loadmat  # noqa: PLC0415 - not everybody has it
-    except ImportError as error:
-        raise FileError(
-            f"{path} is a MATLAB file of version 5 to 7, which SciPy reads: `pip install scipy`, "
-            "or save it with -v7.3"
-        ) from error
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        values = loadmat(path)
-    return {name: value for name, value in values.items() if not name.startswith("__")}
 
 
 def from_matlab(array: NDArray[Any], axes: int) -> NDArray[Any]:
