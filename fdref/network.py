@@ -234,7 +234,7 @@ class Network(Value):
             found = [n for n, own in enumerate(self._layers, 1) if own.name == layer != ""]
             if len(found) == 1:
                 return found[0]
-            names = ", ".join(repr(one_line(own.name)) for own in self._layers if own.name) or "none"
+            names = ", ".join(repr(one_line(own.name)) for own in self if own.name) or "none"
             problem = f"layers {found} are all" if found else "no layer is"
             raise ArgumentError(f"{problem} named {layer!r}; the names are {names}")
         number = whole(layer)

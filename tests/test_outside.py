@@ -21,7 +21,7 @@ from fdref.conformance.compute import compute
 from fdref.conformance.expectations import read_excuses
 from fdref.conformance.kit import read_kit, write_kit
 from fdref.conformance.results import read_results
-from fdref.errors import DependencyError, FdrefError, FileError, shown
+from fdref.errors import DependencyError, FdrefError, FileError, one_line
 from fdref.testing import assert_conforms
 from fdref.weights import bounded, matlab, npz, training
 from fdref.weights.bounded import Budget, contents
@@ -325,4 +325,4 @@ def test_messages_are_one_printable_line_of_bounded_length():
     assert len(message) <= 1200
     assert message.startswith("a.mat: ?[2J??xxx")
     assert message.endswith("; do this")
-    assert shown("short") == "short"
+    assert one_line("short") == "short"
