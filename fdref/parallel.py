@@ -51,17 +51,24 @@ def _share(work: Callable[[Part], None], waiting: deque[Part], helpers: int) -> 
         _take_turns(work, waiting)
 
     helping = team.send(help_out, helpers)
-    patience = None
     try:
         _take_turns(work, waiting)
-    except (KeyboardInterrupt, SystemExit):
-        patience = PATIENCE
+    except Exception:
+        _finish(waiting, helping)
         raise
-    finally:
-        waiting.clear()
-        begun = [helper for helper in helping if not helper.cancel()]
-        for helper in wait(begun, patience).done:
-            helper.result()
+    except BaseException:  # an interruption, which a helper's error must not hide
+        _finish(waiting, helping, PATIENCE)
+        raise
+    for helper in _finish(waiting, helping):
+        helper.result()
+
+
+def _finish(
+    waiting: deque[Part], helping: list[Future[None]], patience: float | None = None
+) -> set[Future[None]]:
+    """Begin nothing more, wait for what has been begun, and return it."""
+    waiting.clear()
+    return wait([helper for helper in helping if not helper.cancel()], patience).done
 
 
 def _take_turns(work: Callable[[Part], None], waiting: deque[Part]) -> None:

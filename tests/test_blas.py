@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from time import sleep
 
 import pytest
 from absence import absent
@@ -162,12 +161,16 @@ def test_a_child_forked_while_another_thread_computes_has_its_threads():
         assert (status, limited, blas.threads()) == (0, 1, 2)
 
 
-def test_an_interruption_gives_the_threads_back():
-    def interrupt(part):
-        sleep(0.001)
-        raise KeyboardInterrupt
+def test_an_interruption_gives_the_threads_back_and_no_error_hides_it():
+    meeting = threading.Barrier(2, timeout=20)
+
+    def fail(part):
+        meeting.wait()
+        if threading.current_thread() is threading.main_thread():
+            raise KeyboardInterrupt
+        raise ValueError
 
     with two_threads():
         with pytest.raises(KeyboardInterrupt):
-            parallel.each(interrupt, range(50))
+            parallel.each(fail, range(50))
         assert blas.threads() == 2
