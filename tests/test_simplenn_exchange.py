@@ -15,7 +15,7 @@ from strategies import networks, particular_networks, seeds
 import fdref
 from fdref import BatchNorm, Conv, Dropout, Network, Normalize, Pool, ReLU, Softmax
 from fdref.commands import info
-from fdref.weights import matlab, matlab_write
+from fdref.weights.bounded import Budget
 
 
 @pytest.mark.slow
@@ -106,15 +106,14 @@ def test_what_would_not_come_back_is_not_written(tmp_path, net, message):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("limit", ["MOST_VALUES", "LARGEST"])
+@pytest.mark.parametrize("limit", ["most_values", "largest"])
 def test_as_much_as_can_be_read_is_written(tmp_path, monkeypatch, limit):
     """The smallest limit under which a file is read is the smallest under which it is written."""
     net = Network([Conv(random(3, 1, 2, 2)), ReLU(name="x")], classes=["c", "de"], average=[1.0])
     fdref.save(net, path := tmp_path / "net.mat")
 
     def taken(most, call):
-        monkeypatch.setattr(matlab, limit, most)
-        monkeypatch.setattr(matlab_write, limit, most)
+        monkeypatch.setattr("fdref.weights.Budget", lambda: Budget(**{limit: most}))
         try:
             call()
         except fdref.FdrefError:

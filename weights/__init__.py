@@ -9,10 +9,11 @@ from fdref.arguments import instance, path_of
 from fdref.errors import ArgumentError, FileError, NetworkError
 from fdref.network import Network
 from fdref.weights.bounded import Budget
-from fdref.weights.matlab import read
-from fdref.weights.matlab_write import write
+from fdref.weights.files import replace_file
+from fdref.weights.matlab import read, variables
+from fdref.weights.matlab_write import encoded
 from fdref.weights.mnist import Digits, Mnist, mnist
-from fdref.weights.simplenn import network_from, variables_of
+from fdref.weights.simplenn import check_same, network_from, variables_of
 
 if TYPE_CHECKING:
     from os import PathLike
@@ -55,9 +56,9 @@ def load(path: str | PathLike[str] | None = None) -> Network:
     """
     source = SHIPPED if path is None else path_of(path, "path")
     budget = Budget()
-    variables = read(source, budget)
+    found = read(source, budget)
     try:
-        return network_from(variables, budget)
+        return network_from(found, budget)
     except FileError as error:
         raise FileError(f"{source}: {error}") from None
     except (NetworkError, ArgumentError) as error:
@@ -91,4 +92,11 @@ def save(net: Network, path: str | PathLike[str]) -> None:
     np.True_
     """
     target = path_of(path, "path")
-    write(target, variables_of(instance(net, Network, "net")))
+    data = encoded(variables_of(instance(net, Network, "net")))
+    budget = Budget()
+    try:
+        again = network_from(variables(data, "the network", budget), budget)
+    except FileError as error:
+        raise NetworkError(f"{net!r} cannot be written so that it can be read: {error}") from None
+    check_same(net, again)
+    replace_file(target, data)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fdref.errors import ArgumentError
-from fdref.weights.bounded import LARGEST, MOST_VALUES
+from fdref.weights.bounded import MOST_VALUES
 from fdref.weights.files import replace_file
 from fdref.weights.hdf5 import import_h5py
 from fdref.weights.matlab import DEEPEST, DTYPES
@@ -49,54 +49,35 @@ def write(path: str | PathLike[str], variables: Mapping[str, Value]) -> None:
     Raises
     ------
     ArgumentError
-        If MATLAB has no such value, or no such name, or it is more than `read` takes.
+        If MATLAB has no such value, or no such name, or there are more than `read` takes.
     FileError
         If the file cannot be written; nothing is left behind.
     """
-    _check_extent(dict(variables))
+    replace_file(path, encoded(variables))
+
+
+def encoded(variables: Mapping[str, Value]) -> bytes:
+    """Return the bytes of a MATLAB v7.3 file; parameters and errors are those of `write`."""
+    if sum(_counts(dict(variables), 0)) > MOST_VALUES:  # before it takes minutes to lay them out
+        raise ArgumentError(
+            f"there is too much to write, expected at most {MOST_VALUES} values in a file that can "
+            "be read again: leave something out"
+        )
     buffer = io.BytesIO()
     # Every MATLAB reads the oldest format; its header goes into a block of its own before HDF5's.
     with import_h5py().File(buffer, "w", libver="earliest", userblock_size=512) as file:
         _Writer(file).fields(file, variables, ())
     buffer.seek(0)
     buffer.write(HEADER)
-    data = buffer.getvalue()
-    if len(data) > LARGEST:
-        raise too_much()
-    replace_file(path, data)
+    return buffer.getvalue()
 
 
-def _check_extent(variables: dict[str, Value]) -> None:
-    """Refuse what `read` would refuse as too much, before anything is taken for it."""
-    values = size = 0
-    for more_values, more_size in _extents(variables, 0):
-        values += more_values
-        size += more_size
-        if values > MOST_VALUES or size > LARGEST:
-            raise too_much()
-
-
-def too_much() -> ArgumentError:
-    """Make the error for more than `read` takes."""
-    return ArgumentError(
-        f"there is too much to write, expected at most {LARGEST} bytes and {MOST_VALUES} values "
-        "in a file that can be read again: leave something out"
-    )
-
-
-def _extents(value: Value, depth: int) -> Iterator[tuple[int, int]]:
-    """Yield how many values and bytes `read` counts for a value and for all that is inside."""
-    match value:
-        case _ if depth > DEEPEST:
-            return  # is refused when it is written
-        case dict() | list():
-            yield len(value), 8 * len(value) * isinstance(value, list)
-            for inner in value.values() if isinstance(value, dict) else value:
-                yield from _extents(inner, depth + 1)
-        case str():
-            yield 0, 18 * len(value)  # 2 bytes a character, and the 8 copies made of it
-        case np.ndarray():
-            yield 0, value.nbytes
+def _counts(value: Value, depth: int) -> Iterator[int]:
+    """Yield how many values there are within a value, and within those."""
+    if isinstance(value, dict | list) and depth <= DEEPEST:  # deeper ones are refused as such
+        yield len(value)
+        for inner in value.values() if isinstance(value, dict) else value:
+            yield from _counts(inner, depth + 1)
 
 
 @dataclass

@@ -112,12 +112,10 @@ def variables_of(net: Network) -> dict[str, Value]:
     if net.provenance:
         meta["provenance"] = _whole_text(net.provenance, "provenance")
     layers: list[Value] = [_struct(layer) for layer in net]
-    variables: dict[str, Value] = {"net": {"layers": layers, "meta": meta}}
-    _check_same(net, network_from(variables))
-    return variables
+    return {"net": {"layers": layers, "meta": meta}}
 
 
-def _check_same(net: Network, again: Network) -> None:
+def check_same(net: Network, again: Network) -> None:
     """Refuse to write what would be read as something else."""
     for number, (own, read) in enumerate(zip(net, again, strict=True), 1):
         if own != read:
