@@ -16,7 +16,7 @@ from fdref.planning import UNASKED, Choice, cheapest, from_above
 from fdref.resize import METHODS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from fdref.arrays import Array
     from fdref.costs import Way
@@ -107,7 +107,12 @@ class Plan:
     def __iter__(self) -> Iterator[Block]:
         return self.blocks()
 
-    def blocks(self, largest: int = LARGEST, found: Found | None = None) -> Iterator[Block]:
+    def blocks(
+        self,
+        largest: int = LARGEST,
+        found: Found | None = None,
+        progress: Callable[[float], object] | None = None,
+    ) -> Iterator[Block]:
         """Decode.
 
         Parameters
@@ -116,8 +121,11 @@ class Plan:
             Numbers that a block may hold, if that is at least one filter's picture.
         found : {layer: (count, pictures)}, optional
             What need not be decoded again.
+        progress : callable, optional
+            Called after every block, of banks that nobody asked for, too, with its share of the
+            choice's seconds.
         """
-        return iter(_Decoder(self, largest, found or {}))
+        return iter(_Decoder(self, largest, found or {}, progress))
 
 
 @dataclass(frozen=True)
@@ -127,6 +135,7 @@ class _Decoder:
     plan: Plan
     largest: int
     found: Found
+    progress: Callable[[float], object] | None
 
     def __iter__(self) -> Iterator[Block]:
         """Climb from the input; to every boundary, take the filters down that meet there."""
@@ -159,6 +168,8 @@ class _Decoder:
                 bank = np.empty((len(indices), *pictures.shape[1:]), pictures.dtype)
                 bank[:done] = pictures[:done]
         for block in self._blocks(way, indices[done:], atoms):
+            if self.progress is not None:
+                self.progress(way.seconds * len(block) / len(indices))
             if indices == asked:
                 yield Block(way.layer, done, block)
             if kept:

@@ -18,7 +18,7 @@ from fdref.geometry import (
     output_size,
     padded_size,
     pair,
-    stack_windows,
+    stacks_of_windows,
 )
 from fdref.layers import BatchNorm, Conv, Layer
 from fdref.values import Value
@@ -184,6 +184,11 @@ class Network(Value):
         return self._provenance
 
     @cached_property
+    def fields(self) -> tuple[ReceptiveField, ...]:
+        """What a pixel of the input (at 0) and of each layer's output sees of the input."""
+        return tuple(stacks_of_windows(map(window_of, self._layers)))
+
+    @cached_property
     def dtype(self) -> np.dtype[Any]:
         """float32 if all weights are float32, else float64."""
         found = [layer.filters.dtype for layer in self._layers if isinstance(layer, Conv)]
@@ -231,10 +236,10 @@ class Network(Value):
             If there is no such layer, or more than one of that name.
         """
         if isinstance(layer, str):
-            found = [n for n, own in enumerate(self._layers, 1) if own.name == layer != ""]
+            found = self._numbers.get(layer, [])
             if len(found) == 1:
                 return found[0]
-            names = ", ".join(repr(one_line(own.name)) for own in self if own.name) or "none"
+            names = ", ".join(repr(one_line(name)) for name in self._numbers) or "none"
             problem = f"layers {found} are all" if found else "no layer is"
             raise ArgumentError(f"{problem} named {layer!r}; the names are {names}")
         number = whole(layer)
@@ -245,6 +250,15 @@ class Network(Value):
                 f"there is no layer {shown(number)}; the layers are 1 to {len(self)}"
             )
         return number
+
+    @cached_property
+    def _numbers(self) -> dict[str, list[int]]:
+        """The numbers of the layers of each name."""
+        numbers: dict[str, list[int]] = {}
+        for number, layer in enumerate(self._layers, 1):
+            if layer.name:
+                numbers.setdefault(layer.name, []).append(number)
+        return numbers
 
     def describe(self, layer: int | str) -> str:
         """Return how messages call a layer, such as ``layer 3 (conv 'conv2')``."""
@@ -382,7 +396,7 @@ def receptive_field(net: Network, layer: int | str) -> ReceptiveField:
     ReceptiveField(size=(14, 14), stride=(2, 2), offset=(0, 0))
     """
     number = instance(net, Network, "net").number(layer)
-    return stack_windows(map(window_of, net.layers[:number]))
+    return net.fields[number]
 
 
 def _by(size: Sequence[int]) -> str:

@@ -213,6 +213,11 @@ class Hdf5:
             raise refusals[0]
         return names
 
+    def address(self, node: h5py.HLObject) -> int:
+        """Tell objects apart: where one lies in the file."""
+        with of_the_file():
+            return int(self.h5py.h5o.get_info(node.id).addr)
+
     def kind(self, node: h5py.HLObject) -> str:
         """Tell a group, references, numbers and the rest, which is named by its type."""
         if isinstance(node, self.h5py.Group):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from fdref.weights.bounded import Budget, contents
+from fdref.weights.bounded import VALUE, Budget, contents
 from fdref.weights.files import refusal
 from fdref.weights.hdf5 import Damaged, is_hdf5, opened
 
@@ -108,8 +108,23 @@ class _Reader:
     """Gives what stands in a file the meaning that MATLAB gives it."""
 
     file: Hdf5
+    known: dict[int, tuple[Value, int, int]] = field(default_factory=dict)
+    """by their addresses, objects read before, and how many bytes and values they took"""
 
     def value(self, node: h5py.HLObject, place: Place) -> Value:
+        """Read one object and all that is inside; once, however many references lead to it."""
+        budget, address = self.file.budget, self.file.address(node)
+        if address in self.known:
+            value, size, values = self.known[address]
+            budget.take(place, size, values)  # whoever uses it copies it each time
+            return value
+        taken, visited = budget.taken, budget.visited
+        value = self.read(node, place)
+        values = budget.visited - visited
+        self.known[address] = value, budget.taken - taken - VALUE * values, values
+        return value
+
+    def read(self, node: h5py.HLObject, place: Place) -> Value:
         """Read one object and all that is inside."""
         if len(place) > DEEPEST:
             raise refusal(place, f"is {DEEPEST} levels deep or contains itself: damaged")
