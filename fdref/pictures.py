@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from math import ceil, sqrt
+from math import ceil, prod, sqrt
 from typing import TYPE_CHECKING, Any
+from zlib import Z_RLE
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.image import imsave
 from matplotlib.transforms import IdentityTransform
+from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from os import PathLike
 
     from matplotlib.text import Text
@@ -37,7 +39,13 @@ DPI = 128  # a power of two, so that sizes in inches are exact
 NOTE = "each filter on its own contrast, grey is zero"
 
 
-def save_filters(path: str | PathLike[str], bank: Array, title: str, labels: Sequence[str]) -> None:
+def save_filters(
+    path: str | PathLike[str],
+    bank: Array,
+    title: str,
+    labels: Sequence[str],
+    progress: Callable[[int], object] | None = None,
+) -> None:
     """Draw a bank of filters as a labelled grid and write it as PNG.
 
     Parameters
@@ -49,17 +57,42 @@ def save_filters(path: str | PathLike[str], bank: Array, title: str, labels: Seq
     title : str
     labels : sequence of K str
         What stands under each filter.
+    progress : callable, optional
+        Called from time to time with how much of the `work` has been done since.
     """
     drawn = bank[:MOST_FILTERS]
     left_out = f"the first {len(drawn)} of {len(bank)}; " if len(drawn) < len(bank) else ""
     with mpl.rc_context():
         mpl.rcdefaults()  # the same picture whatever the user's matplotlibrc says
-        page = _page(drawn, title, f"{left_out}{NOTE}", labels[:MOST_FILTERS])
-        imsave(path, page, format="png", dpi=DPI, metadata={"Software": "fdref", "Title": title})
+        page = _page(drawn, title, f"{left_out}{NOTE}", labels[:MOST_FILTERS], progress)
+    about = PngInfo()
+    about.add_text("Software", "fdref")
+    about.add_text("Title", title)
+    # On filtered rows of smooth pictures, runs compress as well as level 6 in a third of the time.
+    Image.fromarray(page).save(
+        path, "png", dpi=(DPI, DPI), pnginfo=about, compress_level=1, compress_type=Z_RLE
+    )
+    if progress is not None:
+        progress(drawn.size)
 
 
-def _page(bank: Array, title: str, note: str, labels: Sequence[str]) -> NDArray[np.uint8]:
-    """Return the colours (height, width, 4) of a page."""
+def work(shape: Sequence[int]) -> int:
+    """Return what `save_filters` has to do for a bank of a shape: numbers to lay out and to write.
+
+    >>> work((20, 1, 5, 5))
+    1000
+    """
+    return 2 * min(shape[0], MOST_FILTERS) * prod(shape[1:])
+
+
+def _page(
+    bank: Array,
+    title: str,
+    note: str,
+    labels: Sequence[str],
+    progress: Callable[[int], object] | None,
+) -> NDArray[np.uint8]:
+    """Return the shades (height, width) or colours (height, width, 3) of a page."""
     figure = Figure(dpi=DPI)
     canvas: Any = FigureCanvasAgg(figure)  # matplotlib types its methods no further
     plain = title.encode("unicode_escape").decode()  # the font has no other glyphs for sure
@@ -83,10 +116,13 @@ def _page(bank: Array, title: str, note: str, labels: Sequence[str]) -> NDArray[
     for foot, (top, left) in zip(feet, corners, strict=True):
         foot.set_position((left + width / 2, page_height - top - height - 2))
     canvas.draw()
-    page: NDArray[np.uint8] = np.array(canvas.buffer_rgba())
+    texts = np.asarray(canvas.buffer_rgba())[:, :, 0]  # they are grey: any colour will do
+    page = np.stack([texts] * 3, axis=2) if bank.shape[1] == 3 else texts.copy()
     for filters, (top, left) in zip(bank, corners, strict=True):
-        page[top - 1 : top + height + 1, left - 1 : left + width + 1, :3] = FRAME
-        page[top : top + height, left : left + width, :3] = tile(filters, *scale)
+        page[top - 1 : top + height + 1, left - 1 : left + width + 1] = FRAME
+        page[top : top + height, left : left + width] = tile(filters, *scale)
+        if progress is not None:
+            progress(filters.size)
     return page
 
 
@@ -111,11 +147,9 @@ def choose_scale(bank: Array) -> tuple[int, int]:
 
 
 def tile(filters: Array, enlarge: int, shrink: int) -> NDArray[np.uint8]:
-    """Turn one filter (C, h, w) into colours (h', w', 3)."""
+    """Turn one filter (C, h, w) into colours (h', w', 3) if C is 3, else into shades (h', w')."""
     shades = shades_of(averages(filters, shrink)).repeat(enlarge, axis=1).repeat(enlarge, axis=2)
-    if len(shades) != 3:
-        shades = side_by_side(shades)[None].repeat(3, axis=0)
-    return shades.transpose(1, 2, 0)
+    return shades.transpose(1, 2, 0) if len(shades) == 3 else side_by_side(shades)
 
 
 def averages(filters: Array, step: int) -> Array:

@@ -6,9 +6,10 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.image import imread
+from PIL import Image
 
 from fdref import pictures
-from fdref.pictures import averages, save_filters, shades_of, tile
+from fdref.pictures import averages, save_filters, shades_of, tile, work
 
 
 def bank(*shape: int) -> np.ndarray:
@@ -18,7 +19,8 @@ def bank(*shape: int) -> np.ndarray:
 def draw(path, filters: np.ndarray, title: str = "a title") -> np.ndarray:
     """Save a picture and read it back: colours (height, width, 3) from 0 to 255."""
     save_filters(path, filters, title, [str(k) for k in range(len(filters))])
-    return np.rint(imread(path)[:, :, :3] * 255).astype(np.uint8)
+    page = np.rint(imread(path) * 255).astype(np.uint8)
+    return page if page.ndim == 3 else page[:, :, None].repeat(3, axis=2)
 
 
 def corners(page: np.ndarray) -> list[tuple[int, int]]:
@@ -101,15 +103,15 @@ def test_labels_of_narrow_filters_do_not_touch(tmp_path):
 def test_channels_lie_side_by_side_with_white_in_between():
     filters = bank(5, 4, 3)
     sheet = tile(filters, 2, 1)
-    assert sheet.shape == (8, 5 * 6 + 4 * pictures.SEAM, 3)
+    assert sheet.shape == (8, 5 * 6 + 4 * pictures.SEAM)
     step = 6 + pictures.SEAM
     for c, shades in enumerate(shades_of(filters)):
-        assert np.array_equal(sheet[::2, c * step : c * step + 6 : 2, 0], shades)
+        assert np.array_equal(sheet[::2, c * step : c * step + 6 : 2], shades)
         assert (sheet[:, c * step + 6 : (c + 1) * step] == 255).all()
 
 
 def test_many_channels_lie_in_a_square():
-    assert tile(bank(64, 3, 3), 1, 1).shape[:2] == (8 * 3 + 7 * pictures.SEAM,) * 2
+    assert tile(bank(64, 3, 3), 1, 1).shape == (8 * 3 + 7 * pictures.SEAM,) * 2
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 4), (7, 10), (2, 9)])
@@ -147,3 +149,21 @@ def test_the_same_bytes_whatever_the_users_matplotlibrc(tmp_path):
 def test_any_title_will_do(title, tmp_path):
     """No formulas are typeset, and no glyph is missing from the font (warnings are errors here)."""
     assert len(corners(draw(tmp_path / "page.png", bank(2, 1, 3, 3), title))) == 2
+
+
+@pytest.mark.parametrize(("channels", "mode"), [(1, "L"), (2, "L"), (3, "RGB"), (4, "L")], ids=str)
+def test_a_page_has_no_more_colours_than_its_filters(channels, mode, tmp_path):
+    """Grey in one byte a pixel; and nobody needs a page to be transparent."""
+    draw(tmp_path / "page.png", bank(4, channels, 5, 5), "Title")
+    with Image.open(tmp_path / "page.png") as page:
+        assert page.mode == mode
+        assert (page.info["Software"], page.info["Title"]) == ("fdref", "Title")
+
+
+@pytest.mark.parametrize("count", [3, 6, 9])
+def test_all_of_the_work_is_told_and_none_at_once(count, tmp_path, monkeypatch):
+    monkeypatch.setattr("fdref.pictures.MOST_FILTERS", 6)
+    filters, steps = bank(count, 2, 3, 4), []
+    save_filters(tmp_path / "page.png", filters, "", list("abcdefghi")[:count], steps.append)
+    assert sum(steps) == work(filters.shape)
+    assert max(steps) <= sum(steps) / 2
