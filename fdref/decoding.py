@@ -11,6 +11,7 @@ from fdref.blocks import Decoder
 from fdref.engine import engine_named
 from fdref.errors import ArgumentError
 from fdref.from_above import one_layer_down, picture_shapes, top
+from fdref.layers import Conv
 from fdref.planning import cheapest, from_above
 from fdref.resize import METHODS
 
@@ -207,7 +208,7 @@ def check_method(unpool: str) -> None:
 def decodable_number(net: Network, layer: int | str) -> int:
     """Return the number of a layer that has filters."""
     number = net.number(layer)
-    if number not in net.decodable:
+    if not isinstance(net[number], Conv):
         raise ArgumentError(
             f"{net.describe(number)} has no filters; layers that can be decoded are "
             f"{', '.join(map(str, net.decodable))}"

@@ -9,7 +9,7 @@ import numpy as np
 
 from fdref.arrays import real_array
 from fdref.errors import ArgumentError, FdrefError, NetworkError
-from fdref.geometry import ReceptiveField, output_size, pair, stack_windows
+from fdref.geometry import ReceptiveField, output_size, pair, stacks_of_windows
 from fdref.layers import BatchNorm, Conv, Layer, Pool, weights
 
 if TYPE_CHECKING:
@@ -134,6 +134,11 @@ class Network:
         return self._channels
 
     @cached_property
+    def fields(self) -> tuple[ReceptiveField, ...]:
+        """What a pixel of the input (at 0) and of each layer's output sees of the input."""
+        return tuple(stacks_of_windows(map(_window, self._layers)))
+
+    @cached_property
     def dtype(self) -> np.dtype[Any]:
         """float32 if all weights are float32, else float64."""
         found = [layer.filters.dtype for layer in self._layers if isinstance(layer, Conv)]
@@ -162,10 +167,10 @@ class Network:
             If there is no such layer, or more than one of that name.
         """
         if isinstance(layer, str):
-            found = [n for n, own in enumerate(self._layers, 1) if own.name == layer != ""]
+            found = self._numbers.get(layer, [])
             if len(found) == 1:
                 return found[0]
-            names = ", ".join(repr(own.name) for own in self._layers if own.name) or "none"
+            names = ", ".join(map(repr, self._numbers)) or "none"
             problem = f"layers {found} are all" if found else "no layer is"
             raise ArgumentError(f"{problem} named {layer!r}; the names are {names}")
         if isinstance(layer, bool) or not isinstance(layer, int | np.integer):
@@ -173,6 +178,15 @@ class Network:
         if not 1 <= layer <= len(self):
             raise ArgumentError(f"there is no layer {layer}; the layers are 1 to {len(self)}")
         return int(layer)
+
+    @cached_property
+    def _numbers(self) -> dict[str, list[int]]:
+        """The numbers of the layers of each name."""
+        numbers: dict[str, list[int]] = {}
+        for number, layer in enumerate(self._layers, 1):
+            if layer.name:
+                numbers.setdefault(layer.name, []).append(number)
+        return numbers
 
     def describe(self, number: int) -> str:
         """Return how messages call a layer, such as ``layer 3 (conv 'conv2')``."""
@@ -283,7 +297,7 @@ def receptive_field(net: Network, layer: int | str) -> ReceptiveField:
     >>> fdref.receptive_field(fdref.load(), layer=3)
     ReceptiveField(size=(14, 14), stride=(2, 2), offset=(0, 0))
     """
-    return stack_windows(map(_window, net.layers[: net.number(layer)]))
+    return net.fields[net.number(layer)]
 
 
 def _window(layer: Layer) -> tuple[Pair, Pair, Margins]:

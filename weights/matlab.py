@@ -13,7 +13,7 @@ import re
 import stat
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
@@ -179,8 +179,22 @@ class _Reader:
     heap: int  # the largest, in bytes as well
     taken: int = 0  # bytes
     visited: int = 0  # values
+    known: dict[int, tuple[Value, int, int]] = field(default_factory=dict)
+    """by their addresses, objects read before, and how many bytes and values they took"""
 
     def value(self, node: h5py.HLObject, place: Place) -> Value:
+        """Read one object and all that is inside; once, however many references lead to it."""
+        address = import_h5py().h5o.get_info(node.id).addr
+        if address in self.known:
+            value, size, objects = self.known[address]
+            self.grant(place, size=size, objects=objects)  # whoever uses it copies it each time
+            return value
+        taken, visited = self.taken, self.visited
+        value = self.read(node, place)
+        self.known[address] = value, self.taken - taken, self.visited - visited
+        return value
+
+    def read(self, node: h5py.HLObject, place: Place) -> Value:
         """Read one object and all that is inside."""
         if len(place) > DEEPEST:
             raise refusal(place, f"is {DEEPEST} levels deep or contains itself: damaged")

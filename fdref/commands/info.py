@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import fdref
-from fdref.commands.table import LONGEST_NAME, print_table, printable
-from fdref.layers import BatchNorm, Conv, Normalize, Pool, ReLU
+from fdref.commands.messages import add_quiet, tell
+from fdref.commands.places import add_json, check_places, write_json
+from fdref.commands.table import LONGEST_NAME, printable, table
+from fdref.layers import BatchNorm, Conv, Dropout, Normalize, Pool, ReLU
+from fdref.weights import SHIPPED
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator, Sequence
 
-    from fdref.geometry import Margins, Pair
+    from fdref.geometry import Margins, Pair, ReceptiveField
     from fdref.layers import Layer
     from fdref.network import Network
 
 COLUMNS = ("layer", "name", "type", "filters", "details", "output", "field", "jump", "decodes to")
 LONGEST_LINE = 200
 """Characters of a line about the network that are shown."""
+
+LARGEST = 2**53
+"""The largest number that every program reads exactly; fields and jumps may be beyond."""
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -31,30 +40,70 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser.add_argument(
         "model", metavar="MODEL", nargs="?", help="a SimpleNN .mat file, v7.3 (the shipped LeNet)"
     )
+    add_json(parser)
+    add_quiet(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
-    """Print what there is to know about a network."""
+    """Tell what there is to know about a network."""
+    source = SHIPPED if options.model is None else Path(options.model)
+    check_places({"--json": options.json}, [source])
     net = fdref.load(options.model)
+    write_json(options.json, as_json(source.name, net))
     model = "the shipped LeNet" if options.model is None else options.model
-    for line in about(model, net):
-        print(printable(line, LONGEST_LINE))
-    print()
-    print_table(COLUMNS, [row(net, number) for number in range(1, len(net) + 1)])
+    lines = [printable(line, LONGEST_LINE) for line in about(model, net)]
+    tell(options, "\n".join([*lines, "", table(COLUMNS, list(rows(net)))]))
+
+
+def as_json(model: str, net: Network) -> dict[str, Any]:
+    """Return what there is to know about a network for programs; README.md documents the keys."""
+    return {
+        "fdref": fdref.__version__,
+        "model": model,
+        "channels": net.channels[0],
+        "size": net.input_size,
+        "average": average(net),
+        "weights": weights(net),
+        "dtype": str(net.dtype),
+        "classes": net.classes,
+        "provenance": net.provenance,
+        "layers": [
+            {
+                "number": number,
+                "name": layer.name,
+                "type": layer.kind,
+                "filters": layer.filters.shape if isinstance(layer, Conv) else None,
+                "channels": channels,
+                "size": size,
+                "field": exact(field.size),
+                "jump": exact(field.stride),
+                "offset": exact(field.offset),
+                "decodes_to": exact((net.channels[0], *field.size))
+                if isinstance(layer, Conv)
+                else None,
+                "parameters": parameters(layer),
+            }
+            for number, layer, channels, size, field in layers(net)
+        ],
+    }
+
+
+def layers(net: Network) -> Iterator[tuple[int, Layer, int, Pair | None, ReceptiveField]]:
+    """Yield each layer's number, itself, its channels, size of output if known, and field."""
+    count = len(net)
+    sizes = [None] * (count + 1) if net.input_size is None else net.map_sizes(net.input_size)
+    each = zip(range(count + 1), (None, *net), net.channels, sizes, net.fields, strict=True)
+    return islice(each, 1, None)
 
 
 def about(model: str, net: Network) -> list[str]:
     """Describe a network as a whole."""
     size = "any size" if net.input_size is None else by(net.input_size)
-    count = sum(filters.size for filters in (x.filters for x in net if isinstance(x, Conv)))
-    average = "none"
-    if net.average is not None:
-        average = "colour" if net.average.shape[1:] == (1, 1) else "image"
     lines = [
         f"model    {model}",
-        f"input    {net.channels[0]} x {size}, average to subtract: {average}",
-        f"weights  {count:,} in filters, {net.dtype}",
+        f"input    {net.channels[0]} x {size}, average to subtract: {average(net) or 'none'}",
+        f"weights  {weights(net):,} in filters, {net.dtype}",
     ]
     if net.classes:
         lines.append(f"classes  {len(net.classes)}: {', '.join(net.classes)}")
@@ -63,25 +112,49 @@ def about(model: str, net: Network) -> list[str]:
     return lines
 
 
-def row(net: Network, number: int) -> tuple[str, ...]:
-    """Describe one layer."""
-    layer = net[number]
-    field = fdref.receptive_field(net, number)
-    filters = by(layer.filters.shape) if isinstance(layer, Conv) else ""
-    sizes = None if net.input_size is None else net.map_sizes(net.input_size)
-    size = by(sizes[number]) if sizes else "any"
-    decoded = f"{net.channels[0]} x {by(field.size)}" if number in net.decodable else ""
-    return (
-        str(number),
-        printable(layer.name, LONGEST_NAME),
-        layer.kind,
-        filters,
-        details(layer),
-        f"{net.channels[number]} x {size}",
-        by(field.size),
-        by(field.stride),
-        decoded,
-    )
+def average(net: Network) -> str | None:
+    """Return what is subtracted from images: an image, a colour, or nothing."""
+    if net.average is None:
+        return None
+    return "colour" if net.average.shape[1:] == (1, 1) else "image"
+
+
+def weights(net: Network) -> int:
+    """Count the weights in filters."""
+    return sum(layer.filters.size for layer in net if isinstance(layer, Conv))
+
+
+def rows(net: Network) -> Iterator[tuple[str, ...]]:
+    """Describe each layer, in the order of `COLUMNS`."""
+    for number, layer, channels, size, field in layers(net):
+        yield (
+            str(number),
+            printable(layer.name, LONGEST_NAME),
+            layer.kind,
+            by(layer.filters.shape) if isinstance(layer, Conv) else "",
+            details(layer),
+            f"{channels} x {by(size) if size else 'any'}",
+            by(field.size),
+            by(field.stride),
+            f"{net.channels[0]} x {by(field.size)}" if isinstance(layer, Conv) else "",
+        )
+
+
+def parameters(layer: Layer) -> dict[str, Any]:
+    """Return what programs may want to know of a layer beside its weights."""
+    names: tuple[str, ...] = ()
+    match layer:
+        case Conv():
+            names = "stride", "pad", "dilate"
+        case Pool():
+            names = "method", "window", "stride", "pad"
+        case ReLU():
+            names = ("leak",)
+        case Normalize():
+            names = "size", "kappa", "alpha", "beta"
+        case Dropout():
+            names = ("rate",)
+    return {name: getattr(layer, name) for name in names}
 
 
 def details(layer: Layer) -> str:
@@ -103,9 +176,18 @@ def details(layer: Layer) -> str:
             return ""
 
 
-def by(numbers: tuple[int, ...]) -> str:
-    """Write sizes as in 28x28."""
-    return "x".join(map(str, numbers))
+def by(numbers: Sequence[int]) -> str:
+    """Write sizes as in 28x28.
+
+    >>> by((28, 2**70))
+    '28x2^70'
+    """
+    return "x".join(str(n) if abs(n) <= LARGEST else f"2^{n.bit_length() - 1}" for n in numbers)
+
+
+def exact(numbers: Sequence[int]) -> Sequence[int] | None:
+    """Return numbers as they are, or None where a program may read others."""
+    return numbers if max(map(abs, numbers)) <= LARGEST else None
 
 
 def _steps(stride: Pair, pad: Margins) -> str:

@@ -12,12 +12,23 @@ LONGEST_NAME = 60
 """Characters of a layer's name that are shown."""
 
 
-def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Print rows under a header, leaving out columns that are empty in every row."""
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Set rows under a header, leaving out columns that are empty in every row.
+
+    >>> print(table(("layer", "name"), [("1", "conv1"), ("10", "")]))
+    layer  name
+    1      conv1
+    10
+    """
     columns = [column for column in zip(header, *rows, strict=True) if any(column[1:])]
-    padded = [[cell.ljust(max(map(len, column))) for cell in column] for column in columns]
-    for line in zip_longest(*padded):
-        print("  ".join(line).rstrip())
+    widths = [max(map(len, column)) for column in columns]
+    lines = zip_longest(*columns)
+    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in lines)
+
+
+def print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Print rows under a header."""
+    print(table(header, rows))
 
 
 def printable(text: str, most: int | None = None) -> str:
