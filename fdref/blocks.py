@@ -12,7 +12,7 @@ from fdref.from_below import atoms_above, contract, contract_each, every_pixel
 from fdref.network import receptive_field
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from fdref.arrays import Array
     from fdref.costs import Way
@@ -54,6 +54,9 @@ class Decoder:
     """Numbers that a block may hold, if that is at least one filter's picture."""
     found: Found = field(default_factory=dict)
     """What need not be decoded again."""
+    progress: Callable[[float], object] | None = None
+    """Called after every block, of banks that nobody asked for, too, with its share of the plan's
+    seconds."""
 
     def __iter__(self) -> Iterator[Block]:
         """Climb from the input; to every boundary, take the filters down that meet there."""
@@ -85,6 +88,8 @@ class Decoder:
                 bank = np.empty((len(indices), *pictures.shape[1:]), pictures.dtype)
                 bank[:done] = pictures[:done]
         for block in self._blocks(way, indices[done:], atoms):
+            if self.progress is not None:
+                self.progress(way.seconds * len(block) / len(indices))
             if indices == asked:
                 yield Block(way.layer, done, block)
             if kept:

@@ -133,12 +133,17 @@ def test_what_was_found_is_told_shown_and_not_decoded_again(model, tmp_path, cap
     with h5py.File(path, "r+") as file:
         file["layer1"][3] = 42
     bars = []
-    monkeypatch.setattr(decode, "progress_bar", lambda *about: bars.append(about) or no_bar())
+    monkeypatch.setattr(decode, "progress_bar", lambda *about, **_: bars.append(about) or no_bar())
     capsys.readouterr()
     assert run(*command(model, killed[6] / "out")) == 0
     output = capsys.readouterr()
     assert output.err == f"fdref: going on with 7 of {FILTERS} filters found before\n"
-    assert bars == [(FILTERS, "filters", 7)]
+    counts = {layer: range(bank.shape[0]) for layer, bank in fdref.decode_all(NET).items()}
+    ways = decode.plan_for(NET, counts, "bicubic", "compiled").ways
+    before = {1: 4 / len(counts[1]), 3: 3 / len(counts[3]), 5: 0}
+    ((what, total, found),) = bars
+    assert (what, total) == ("decoding", pytest.approx(sum(way.seconds for way in ways)))
+    assert found == pytest.approx(sum(before[way.layer] * way.seconds for way in ways))
     with h5py.File(killed[6] / "out" / "decoded.h5") as file:
         assert (file["layer1"][3] == 42).all()
         for layer, row in zip((3, 5), output.out.splitlines()[2:4], strict=True):
@@ -148,7 +153,7 @@ def test_what_was_found_is_told_shown_and_not_decoded_again(model, tmp_path, cap
 
 @contextmanager
 def no_bar():
-    yield None
+    yield lambda done, note="": None
 
 
 def read_record(folder: Path) -> dict:
@@ -369,7 +374,7 @@ class TestMemory:
     ):
         plans = []
         monkeypatch.setattr(decode, "free_memory", lambda: free)
-        monkeypatch.setattr(decode, "fill", lambda file, plan: plans.append(plan))
+        monkeypatch.setattr(decode, "fill", lambda file, plan, **_: plans.append(plan))
         assert run(*command(model, killed / "out", *options)) == 0
         assert [plan.memory for plan in plans] == [expected]
 
@@ -380,5 +385,5 @@ class TestMemory:
     def test_too_narrow_a_limit_does_not_cost_what_was_found(self, killed, model, capsys):
         left = everything_in(killed)
         assert run(*command(model, killed / "out", "--max-memory", "1")) == 2
-        assert "max_memory is 1 bytes" in capsys.readouterr().err
+        assert "--max-memory is 1 bytes" in capsys.readouterr().err
         assert everything_in(killed) == left

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 import fdref
+from fdref.commands.messages import add_quiet
 from fdref.commands.output import SafeFile, new_files
+from fdref.commands.places import named
 from fdref.commands.progress import progress_bar
 from fdref.commands.table import print_table, printable
 from fdref.errors import ArgumentError, FileError
@@ -74,10 +76,11 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     add("--full", action="store_true", help="the same, fetched if it has not been yet")
     add("--images", metavar="FILE", type=Path, help=ARCHIVE)
     parser.add_argument(
-        "-o", dest="folder", metavar="DIR", type=Path, default=Path("reproduction"),
+        "-o", dest="folder", metavar="DIR", type=named, default=Path("reproduction"),
         help="(reproduction)",
     )  # fmt: skip
-    parser.set_defaults(run=run)
+    add_quiet(parser)
+    parser.set_defaults(run=run, less="; show it fewer images")
 
 
 def run(options: argparse.Namespace) -> None:
@@ -91,11 +94,13 @@ def run(options: argparse.Namespace) -> None:
         shown = shown_images(net, options)
         facts = describe(source, net, shown)
         subject = Subject(net, shown.images, shown.labels, shown.folds)
-        with progress_bar(subject.work, "images") as advance:
+        with progress_bar("computing", subject.work, quiet=options.quiet) as advance:
             result = claims.reproduce(subject, advance)
-        write(result, facts, folder)
-    tell(result)
-    print(f"wrote {printable(str(options.folder / 'report.html'))}, the figures and the numbers")
+        write(result, facts, folder, quiet=options.quiet)
+    if not options.quiet:
+        tell(result)
+        path = printable(str(options.folder / "report.html"))
+        print(f"wrote {path}, the figures and the numbers")
 
 
 def shown_images(net: Network, options: argparse.Namespace) -> Shown:
@@ -103,7 +108,7 @@ def shown_images(net: Network, options: argparse.Namespace) -> Shown:
     if options.images is not None:
         shown = archive(net, options.images)
     elif options.full or options.mnist is not None:
-        shown = whole_mnist(options.mnist)
+        shown = whole_mnist(options.mnist, progress=not options.quiet and on_a_terminal())
     else:
         images, labels = fdref.mnist().test
         shown = Shown(images, labels, "MNIST, the sample that ships with fdref", HALVES)
@@ -114,12 +119,15 @@ def shown_images(net: Network, options: argparse.Namespace) -> Shown:
     return shown
 
 
-def whole_mnist(folder: Path | None) -> Shown:
+def whole_mnist(folder: Path | None, *, progress: bool) -> Shown:
     """Read all of MNIST, fetched where no folder is named: the test images come last."""
     if folder is None:
         from fdref.weights.fetch import fetch_mnist  # noqa: PLC0415 - only where it is used
 
-        folder = fetch_mnist(progress=on_a_terminal())
+        try:
+            folder = fetch_mnist(progress=progress)
+        except FileError as error:
+            raise FileError(f"{error}; --mnist DIR takes MNIST from a folder") from None
     train, test = fdref.mnist(folder)
     cut = len(train.labels)
     images, labels = (np.concatenate(parts) for parts in zip(train, test, strict=True))
@@ -226,16 +234,20 @@ def processor() -> str:
     return printable((names or [platform.processor()])[0]) or platform.machine()
 
 
-def write(result: Reproduction, facts: Mapping[str, str], folder: Path) -> None:
+def write(
+    result: Reproduction, facts: Mapping[str, str], folder: Path, *, quiet: bool = False
+) -> None:
     """Write everything into a folder."""
     os.environ["MPLBACKEND"] = "agg"  # with one that it does not know, matplotlib does not load
     from fdref.paper import figures, report  # noqa: PLC0415 - matplotlib takes its time
     from fdref.paper.page import save  # noqa: PLC0415
 
     pictures = {}
-    for stem, arguments in result.drawings.items():
-        save(getattr(figures, stem)(*arguments), folder / stem)
-        pictures[stem] = (folder / f"{stem}.png").read_bytes()
+    with progress_bar("drawing", len(result.drawings), quiet=quiet) as advance:
+        for stem, arguments in result.drawings.items():
+            save(getattr(figures, stem)(*arguments), folder / stem)
+            pictures[stem] = (folder / f"{stem}.png").read_bytes()
+            advance(1)
     write_numbers(result, facts, folder / "report.h5")
     table = json.dumps(result.table1, indent=1, allow_nan=False)
     (folder / "table1.json").write_text(f"{table}\n", encoding="utf-8")

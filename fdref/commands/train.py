@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import sys
-from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 import fdref
+from fdref.commands.messages import add_quiet, tell
+from fdref.commands.places import named
+from fdref.commands.progress import progress_bar
+from fdref.commands.table import printable
 from fdref.errors import ArgumentError, FileError
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
+    from fdref.weights.mnist import Digits
     from fdref.weights.training import Training
 
 
@@ -31,7 +34,10 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     add("--epochs", metavar="N", type=int, default=20, help="(20)")
     add("--seed", metavar="N", type=int, default=0, help="same seed, same file (0)")
     add("--resume", action="store_true", help="go on from FILE.checkpoint")
-    add("-o", dest="path", metavar="FILE", type=Path, default=Path("lenet.mat"), help="(lenet.mat)")
+    add(
+        "-o", dest="path", metavar="FILE", type=named, default=Path("lenet.mat"), help="(lenet.mat)"
+    )
+    add_quiet(parser)
     parser.set_defaults(run=run)
 
 
@@ -52,11 +58,12 @@ def run(options: argparse.Namespace) -> None:
     try:
         while state.epoch < options.epochs:
             begin = perf_counter()
-            with progress_bar(state, len(data.train.labels)) as advance:
-                state = training.train_epoch(state, data.train, advance)
+            what, images = f"epoch {state.epoch + 1}", len(data.train.labels)
+            with progress_bar(what, images, quiet=options.quiet) as advance:
+                state = train_epoch(state, data.train, advance)
             training.save_checkpoint(state, checkpoint)
             test_error = training.error_rate(training.lenet(state.weights, average), data.test)
-            tell(state, test_error, perf_counter() - begin, options.epochs)
+            tell(options, told(state, test_error, perf_counter() - begin, options.epochs))
     except (KeyboardInterrupt, BrokenPipeError):  # Ctrl-C, or nobody listens
         raise KeyboardInterrupt("; --resume goes on after the last epoch") from None
     net = training.lenet(state.weights, average)
@@ -67,7 +74,8 @@ def run(options: argparse.Namespace) -> None:
     )
     fdref.save(training.lenet(state.weights, average, provenance), options.path)
     checkpoint.unlink(missing_ok=True)
-    print(f"wrote {options.path}: {1 - wrong:.2%} of {len(data.test.labels):,} test images right")
+    right = f"{1 - wrong:.2%} of {len(data.test.labels):,} test images right"
+    tell(options, f"wrote {printable(str(options.path))}: {right}")
 
 
 def check(options: argparse.Namespace) -> Path:
@@ -89,40 +97,25 @@ def check(options: argparse.Namespace) -> Path:
     return checkpoint
 
 
-@contextmanager
-def progress_bar(
-    state: Training, images: int
-) -> Iterator[Callable[[int, float, float], object] | None]:
-    """Show on a terminal the epoch's averages so far and the time it still takes."""
-    if sys.stderr is None or not sys.stderr.isatty():
-        yield None
-        return
-    from tqdm import tqdm  # noqa: PLC0415
+def train_epoch(state: Training, digits: Digits, advance: Callable[[int, str], object]) -> Training:
+    """Go once through the images, and show the averages so far and the time it still takes."""
+    from fdref.weights import training  # noqa: PLC0415
 
-    with tqdm(total=images, unit=" images", leave=False, desc=f"epoch {state.epoch + 1}") as bar:
-        seen, loss_sum, error_sum = 0, 0.0, 0.0
+    seen, loss_sum, error_sum = 0, 0.0, 0.0
 
-        def advance(count: int, loss: float, error: float) -> None:
-            nonlocal seen, loss_sum, error_sum
-            seen, loss_sum, error_sum = (
-                seen + count,
-                loss_sum + count * loss,
-                error_sum + count * error,
-            )
-            bar.set_postfix_str(
-                f"loss {loss_sum / seen:.4f}, error {error_sum / seen:.2%}", refresh=False
-            )
-            bar.update(count)
+    def progress(count: int, loss: float, error: float) -> None:
+        nonlocal seen, loss_sum, error_sum
+        seen, loss_sum, error_sum = seen + count, loss_sum + count * loss, error_sum + count * error
+        advance(count, f"loss {loss_sum / seen:.4f}, error {error_sum / seen:.2%}")
 
-        yield advance
+    return training.train_epoch(state, digits, progress)
 
 
-def tell(state: Training, test_error: float, seconds: float, epochs: int) -> None:
-    """Print one line for an epoch that is done."""
+def told(state: Training, test_error: float, seconds: float, epochs: int) -> str:
+    """Return one line for an epoch that is done."""
     left = seconds * (epochs - state.epoch)
-    print(
+    return (
         f"epoch {state.epoch}/{epochs}: loss {state.losses[-1]:.4f}, error {state.errors[-1]:.2%}, "
         f"test error {test_error:.2%}, {seconds:.1f} s"
-        + (f", about {left / 60:.0f} min left" if left else ""),
-        flush=True,
+        + (f", about {left / 60:.0f} min left" if left else "")
     )

@@ -8,7 +8,7 @@ from fdref.conformance.equality import equal
 from fdref.conformance.mistakes import MISTAKES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
     from fdref.conformance.case import Arrays, Case
@@ -17,7 +17,12 @@ if TYPE_CHECKING:
     Explanation = tuple[Mistake, list[str], list[str]]
 
 
-def diagnose(case: Case, got: Arrays, folder: Path | None = None) -> list[Mistake]:
+def diagnose(
+    case: Case,
+    got: Arrays,
+    folder: Path | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> list[Mistake]:
     """Return the mistakes whose outputs equal a wrong result.
 
     Parameters
@@ -27,12 +32,16 @@ def diagnose(case: Case, got: Arrays, folder: Path | None = None) -> list[Mistak
         The outputs of an implementation that are not what is expected.
     folder : path, optional
         The kit's.
+    progress : callable, optional
+        Called after each mistake that was tried with 1.
     """
     found: list[Mistake] = []
     if equal(case, case.expected, got):
         return found
     for mistake in MISTAKES:
         wrong = mistake.compute(case, folder)
+        if progress is not None:
+            progress(1)
         if wrong is not None and equal(case, wrong, got):
             found.append(mistake)
     return found

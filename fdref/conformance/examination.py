@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from fdref.conformance.case import OPERATIONS
 from fdref.conformance.comparison import Outcome, excused, judge
 from fdref.conformance.diagnosis import diagnose, summary
+from fdref.conformance.mistakes import MISTAKES
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from fdref.conformance.case import Case
     from fdref.conformance.comparison import Answer, Verdict
     from fdref.conformance.mistakes import Mistake
+
+    Bar = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
 
 
 class Explanation(NamedTuple):
@@ -105,6 +110,16 @@ class Report:
         return found
 
 
+@contextmanager
+def no_bar(what: str, total: int) -> Iterator[Callable[[int], object]]:  # noqa: ARG001 - a bar's
+    """Show nobody how much is done."""
+    yield _ignore
+
+
+def _ignore(done: int) -> None:
+    """Count nothing."""
+
+
 def examine(
     subject: str,
     kit: str,
@@ -113,7 +128,7 @@ def examine(
     folder: Path | None = None,
     excuses: Mapping[str, str] | None = None,
     strays: Iterable[str] = (),
-    progress: Callable[[int], object] | None = None,
+    bar: Bar = no_bar,
 ) -> Report:
     """Judge the answer to every case, and look for the mistakes behind the wrong ones.
 
@@ -132,19 +147,24 @@ def examine(
         Cases that may fail, and why: {id: reason}.
     strays : iterable of str
         Sentences about files that belong to no case.
-    progress : callable, optional
-        Called after each case with 1.
+    bar : callable, optional
+        Takes what is to be done and how much of it there is; gives a context, in which it is told
+        how much more has been done.
     """
-    verdicts, found = [], {}
-    for case in cases:
-        verdict = judge(case, answer(case))
-        if excuses is not None and case.id in excuses:
-            verdict = excused(verdict, excuses[case.id])
-        if verdict.diagnosable:
-            found[case.id] = tuple(diagnose(case, verdict.got, folder))
-        verdicts.append(verdict)
-        if progress is not None:
-            progress(1)
+    verdicts = []
+    with bar("judging", len(cases)) as advance:
+        for case in cases:
+            verdict = judge(case, answer(case))
+            if excuses is not None and case.id in excuses:
+                verdict = excused(verdict, excuses[case.id])
+            verdicts.append(verdict)
+            advance(1)
+    wrong = [verdict for verdict in verdicts if verdict.diagnosable]
+    found = {}
+    with bar("looking for mistakes", len(wrong) * len(MISTAKES)) as advance:
+        for verdict in wrong:
+            mistakes = diagnose(verdict.case, verdict.got, folder, advance)
+            found[verdict.case.id] = tuple(mistakes)
     failed = [(one.case, found.get(one.case.id, ())) for one in verdicts if one.failed]
     explanations = tuple(Explanation(m, tuple(a), tuple(b)) for m, a, b in summary(failed))
     return Report(subject, kit, tuple(verdicts), found, explanations, tuple(strays))
