@@ -17,7 +17,7 @@ import fdref
 import fdref.compiled
 import fdref.reference
 from fdref.conformance.cases import cases
-from fdref.conformance.examination import Explanation, Report, examine
+from fdref.conformance.examination import Explanation, Report
 from fdref.conformance.kit import write_kit
 from fdref.conformance.mistakes import MISTAKES
 
@@ -121,12 +121,6 @@ class TestCommand:
         write_kit(tmp_path / "kit", "h5")
         assert run("check", tmp_path / "kit", tmp_path / "kit" / "expected") == 0
         assert f"{len(cases())} of {len(cases())} cases pass" in capsys.readouterr().out
-
-    def test_progress_counts_every_case(self, no_mistakes):
-        done: list[int] = []
-        asked = cases()[:7]
-        examine("", "", asked, lambda case: None, progress=done.append)
-        assert done == [1] * len(asked)
 
     def test_bad_usage_is_one_line_and_leaves_nothing(self, kit, results, tmp_path, capsys):
         missing = tmp_path / "xfail.txt"

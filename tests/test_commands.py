@@ -6,9 +6,12 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
-from command_line import ROOT, everything_in, refusal
+from command_line import ROOT, everything_in, refusal, run
 
+import fdref
+from fdref.commands.decode import memory
 from fdref.commands.table import printable
 
 
@@ -34,7 +37,28 @@ USAGE = {
     "decode --filters 0-999999999": "has no filter 999999999",
     f"decode --filters {'9' * 5000}": "cannot be read",
     f"decode --layers {'9' * 5000}": "no layer is named",
-    "decode --layers 1,": "'1,' cannot be read; expected for example 1,3,5",
+    "decode --layers 1,": "'1,' cannot be read; expected for example 1,3-7",
+    "decode --layers 7-3": "'7-3' cannot be read; expected for example 0-9,12; the smaller first",
+    "decode --layers 1-9": "there is no layer 9; the layers are 1 to 8",
+    "decode --layers 0-3": "there is no layer 0",
+    "decode --layers 1-999999999": "there is no layer 999999999",
+    "decode --layers 2-2": "layer 2 (pool 'pool1') has no filters",
+    "decode --layers 1-3,3": "names a layer twice",
+    "decode --layers 1-conv2": "no layer is named '1-conv2'",
+    "decode --layers 1-3-5": "no layer is named '1-3-5'",
+    "decode --max-memory 2X": "argument --max-memory: '2X' is no size; expected such as 500M",
+    "decode --max-memory -1": "--max-memory",
+    "decode --max-memory 1,5G": "'1,5G' is no size",
+    "decode --max-memory iB": "'iB' is no size",
+    "decode --max-memory nan": "'nan' is no size",
+    "decode --max-memory 1e9": "'1e9' is no size",
+    f"decode --max-memory {'9' * 5000}": "is no size",
+    "decode --max-memory 1": "--max-memory is 1 bytes; expected at least",
+    "decode --bogus": "unrecognized arguments: --bogus (see fdref decode --help)",
+    "decode --unpool no": "(see fdref decode --help)",
+    "kit": "the following arguments are required: DIR (see fdref kit --help)",
+    "check a b c": "unrecognized arguments: c (see fdref check --help)",
+    "--bogus info": "unrecognized arguments: --bogus (see fdref",
     "decode --layers 0": "there is no layer 0; the layers are 1 to 8",
     "decode --layers 9": "there is no layer 9",
     "decode --layers -1": "no layer is named '-1'",
@@ -72,6 +96,60 @@ def test_an_empty_name_is_not_the_shipped_net(capsys):
     assert "expected a MATLAB v7.3 file" in refusal(capsys, "decode", "")
     assert "'' cannot be read" in refusal(capsys, "decode", "--layers", "")
     assert "'' cannot be read" in refusal(capsys, "decode", "--filters", "")
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("2G", 2**31),
+        ("2GiB", 2**31),
+        ("2GB", 2 * 10**9),
+        ("500 MB", 500 * 10**6),
+        (" 1.5g ", 3 * 2**29),
+        ("0.5kib", 512),
+        ("1K", 1024),
+        ("1kb", 1000),
+        ("3t", 3 * 2**40),
+        ("100000", 100_000),
+        ("100000B", 100_000),
+        ("1.1GB", 1_100_000_000),  # exactly, which floating point is not
+    ],
+)
+def test_sizes_as_people_write_them(text, size):
+    assert memory(text) == size
+
+
+def test_a_message_is_never_longer_than_a_few_lines(tmp_path, capsys):
+    convs = [fdref.Conv(np.ones((1, 1, 1, 1)), name=f"layer number {n}") for n in range(2000)]
+    fdref.save(fdref.Network(convs), tmp_path / "net.mat")
+    message = refusal(capsys, "decode", tmp_path / "net.mat", "--layers", "none")
+    assert message.startswith("no layer is named 'none'; the names are 'layer number 0'")
+    assert message.endswith("'layer number 1999'")
+    assert len(message) < 1020
+
+
+@pytest.mark.parametrize("width", ["1", "20", "80"])
+def test_help_on_a_terminal_of_any_width(width, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", width)
+    for command in ("info", "decode", "train", "reproduce", "kit", "check"):
+        assert run(command, "--help") == 0
+        text = capsys.readouterr().out
+        assert "--quiet" in text
+        assert ("--json" in text) == (command in ("info", "decode", "check"))
+
+
+class TestQuiet:
+    def test_says_nothing_but_writes_and_tells_by_its_status(self, kit, tmp_path, capsys):
+        assert run("info", "--quiet") == 0
+        assert run("decode", "--quiet", "--layers", "1", "-o", tmp_path / "out") == 0
+        assert run("kit", "--quiet", tmp_path / "kit") == 0
+        assert run("check", "--quiet", kit, kit / "expected") == 0
+        assert run("check", "--quiet", kit, tmp_path) == 1
+        assert capsys.readouterr() == ("", "")
+        assert {path.name for path in tmp_path.iterdir()} == {"out", "kit"}
+
+    def test_but_errors_are_said(self, capsys):
+        assert "there is no layer 9" in refusal(capsys, "decode", "--quiet", "--layers", "9")
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import sys
 import threading
@@ -17,8 +18,7 @@ from command_line import bank, everything_in, python, refusal, run, small_model
 import fdref
 from fdref.commands import main
 from fdref.commands.decode import BLOCK
-from fdref.commands.jobs import compact, ranges
-from fdref.commands.progress import progress_bar
+from fdref.commands.jobs import compact, layer_numbers, ranges
 
 
 @pytest.fixture(scope="module")
@@ -115,36 +115,86 @@ class TestDecode:
         with h5py.File(tmp_path / os.fsdecode(b"out\xff") / "decoded.h5") as file:
             assert file["layer1"].attrs["model"] == "net??.mat"
 
-    def test_progress_on_a_terminal_counts_every_filter(self, monkeypatch):
-        counted = []
 
-        class Bar:
-            def __init__(self, *, total, **style):
-                counted.append(total)
+class TestForPrograms:
+    def test_what_was_decoded(self, model, tmp_path, capsys):
+        options = ("--filters", "1,0-1", "--unpool", "nearest", "-o", tmp_path / "out")
+        assert run("decode", model, *options, "--json", "-") == 0
+        told = json.loads(capsys.readouterr().out)
+        layers = told.pop("layers")
+        assert told == {
+            "fdref": fdref.__version__,
+            "method": "filter decoding with substitution, arXiv 1511.05084",
+            "unpool": "nearest",
+            "engine": "compiled",
+            "model": "small.mat",
+            "model_sha256": hashlib.sha256(model.read_bytes()).hexdigest(),
+            "file": str(tmp_path / "out" / "decoded.h5"),
+        }
+        assert [layer["number"] for layer in layers] == [1, 4]
+        with h5py.File(told["file"]) as file:
+            for layer in layers:
+                stored = file[layer["dataset"]][()]
+                assert layer.pop("seconds") >= 0
+                assert layer == {
+                    "number": layer["number"],
+                    "name": {1: "low", 4: "high"}[layer["number"]],
+                    "filters": [1, 0, 1],
+                    "shape": list(stored.shape),
+                    "smallest": stored.min(),
+                    "largest": stored.max(),
+                    "dataset": f"layer{layer['number']}",
+                    "picture": f"layer{layer['number']}.png",
+                }
 
-            def __enter__(self):
-                return self
+    def test_where_nothing_is_drawn(self, model, tmp_path, capsys):
+        options = ("--no-pictures", "--layers", "high", "-o", tmp_path / "out", "--json", "-")
+        assert run("decode", model, *options) == 0
+        (layer,) = json.loads(capsys.readouterr().out)["layers"]
+        assert layer["picture"] is None
 
-            def __exit__(self, *exception):
-                pass
+    def test_what_is_planned(self, capsys):
+        asked = ("--plan", "--layers", "5", "--filters", "0-99", "--unpool", "nearest")
+        assert run("decode", *asked, "--json", "-", "--max-memory", "64MB") == 0
+        told = json.loads(capsys.readouterr().out)
+        ways = told.pop("ways")
+        assert (told.pop("memory"), told.pop("unpool")) == (64_000_000, "nearest")
+        taken = [way for way in ways if way["taken"]]
+        assert [way["layer"] for way in taken] == [1, 3, 5]
+        assert [way["filters"] for way in taken] == [20, 50, 100]
+        assert told.pop("seconds") == pytest.approx(sum(way["seconds"] for way in taken))
+        assert set(told) == {"fdref", "method", "engine", "model", "model_sha256"}
+        keys = "layer name filters way meets multiply_adds memory seconds taken"
+        assert {tuple(way) for way in ways} == {tuple(keys.split())}
+        assert run("decode", *asked, "--max-memory", "64MB") == 0
+        table = capsys.readouterr().out.splitlines()
+        assert len(table) == len(ways) + 2
 
-            def update(self, count):
-                counted.append(count)
 
-        with progress_bar(60, "filters") as advance:
-            assert advance is None  # not a terminal
-        monkeypatch.setattr("tqdm.tqdm", Bar)
-        monkeypatch.setattr("sys.stderr", type("Terminal", (), {"isatty": lambda self: True})())
-        monkeypatch.setattr("fdref.blocks.PICTURES", 1)
-        with progress_bar(20, "filters") as advance:
-            fdref.decode(fdref.load(), 1, progress=advance)
-        assert counted == [20] + [1] * 20
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [
+        ("3-7", [3, 5, 7]),
+        ("1 - 2", [1]),
+        ("conv4, 2-5 ,1", [7, 3, 5, 1]),
+        ("5-5", [5]),
+    ],
+)
+def test_layers_by_number_range_and_name(text, numbers):
+    assert layer_numbers(fdref.load(), text) == numbers
+
+
+def test_a_name_that_looks_like_a_range_is_a_name():
+    convs = [fdref.Conv(bank(1, 1, 1, 1), name=name) for name in ("a", "b", "1-2", "2-1", "1")]
+    net = fdref.Network(convs)
+    assert layer_numbers(net, "1-2,2-1, 1 ") == [3, 4, 1]
+    assert layer_numbers(net, "1-3") == [1, 2, 3]
 
 
 @pytest.mark.parametrize("text", ["0", "7,7,3", "0-3,12", "5,0-2,1-4"])
 def test_ranges_and_compact_are_each_others_inverse(text):
-    numbers = [k for part in ranges(text) for k in part]
-    assert [k for part in ranges(compact(numbers)) for k in part] == numbers
+    numbers = [k for part in ranges("--filters", text) for k in part]
+    assert [k for part in ranges("--filters", compact(numbers)) for k in part] == numbers
 
 
 @pytest.mark.parametrize("name", ["decoded.h5", "layer4.png"])

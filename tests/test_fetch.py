@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from absence import absent
+from command_line import run
 
 from fdref.errors import FileError
 from fdref.weights import fetch
@@ -141,7 +142,7 @@ def test_a_corrupted_download_is_not_kept_and_the_next_mirror_asked(
     for name in fetch.PACKED:
         (bad / f"{name}.gz").write_bytes(b"<html>Log in to the hotel's network</html>")
     monkeypatch.setattr(fetch, "MIRRORS", (f"{address}bad/",))
-    with pytest.raises(FileError, match=r"/bad/ \(not MNIST's file\).*--mnist"):
+    with pytest.raises(FileError, match=r"/bad/ \(not MNIST's file\).*from there"):
         fetch_mnist()
     assert in_folder(cache) == set()
     monkeypatch.setattr(fetch, "MIRRORS", (f"{address}bad/", f"{address}nowhere/", address))
@@ -150,7 +151,9 @@ def test_a_corrupted_download_is_not_kept_and_the_next_mirror_asked(
     assert [path.rpartition("/")[0] for path in asked] == ["/bad", "/nowhere", *[""] * 4]
 
 
-def test_without_a_network_it_says_what_was_tried_and_what_to_do(original, cache, monkeypatch):
+def test_without_a_network_it_says_what_was_tried_and_what_to_do(
+    original, cache, monkeypatch, capsys
+):
     import requests
 
     def refuse(*arguments, **options):
@@ -163,7 +166,10 @@ def test_without_a_network_it_says_what_was_tried_and_what_to_do(original, cache
     assert "\n" not in message
     assert all(f"{mirror} (ConnectionError)" in message for mirror in fetch.MIRRORS)
     assert all(name in message for name in fetch.PACKED)
-    assert message.endswith("--mnist DIR")
+    assert message.endswith("into a folder, and read it from there")
+    capsys.readouterr()
+    assert run("reproduce", "--full", "-o", original / "out") == 2
+    assert capsys.readouterr().err.endswith("; --mnist DIR takes MNIST from a folder\n")
 
 
 def test_a_status_is_told(server, cache, monkeypatch):

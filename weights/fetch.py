@@ -70,7 +70,7 @@ def fetch_mnist(progress: bool = False) -> Path:  # noqa: FBT001, FBT002 - the o
             return folder
     raise FileError(
         f"cannot fetch MNIST, tried {' and '.join(problems)}: download {', '.join(PACKED)} (.gz) "
-        "into a folder and name it with --mnist DIR"
+        "into a folder, and read it from there"
     )
 
 

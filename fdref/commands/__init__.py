@@ -6,7 +6,7 @@ import argparse
 import io
 import signal
 import sys
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from fdref import __version__
 from fdref.commands import check, decode, info, kit, reproduce, train
@@ -26,6 +26,13 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         say(f"{message} (see {self.prog} --help)")
         self.exit(BAD_INPUT)
+
+    def parse_known_args(self, *arguments: Any, **more: Any) -> Any:
+        """Parse what is all known: of what is not, the command says so whose help tells more."""
+        options, unknown = super().parse_known_args(*arguments, **more)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return options, unknown
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,6 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: Sequence[str] | None) -> int:
+    options = argparse.Namespace()
     try:
         options = _parser().parse_args(arguments)
         options.run(options)
@@ -59,7 +67,7 @@ def _run(arguments: Sequence[str] | None) -> int:
         say(str(error))
         return BAD_INPUT
     except MemoryError as error:
-        say(f"out of memory: {error}; ask for fewer filters or layers")
+        say(f"out of memory: {error}{getattr(options, 'less', '')}")
         return BAD_INPUT
     except KeyboardInterrupt as interruption:
         say(f"interrupted{interruption}")

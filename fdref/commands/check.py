@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fdref.commands.messages import add_quiet, discard, tell
+from fdref.commands.places import add_json, check_places, write_json, write_to
 from fdref.commands.progress import progress_bar
 from fdref.commands.table import printable
 from fdref.errors import ArgumentError
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
     from fdref.conformance.case import Case
     from fdref.conformance.comparison import Answer
@@ -42,9 +45,10 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         help="a folder with ID.npz, ID.h5 or ID.mat for each case",
     )
     add("--engine", choices=("compiled", "reference"), help="judge fdref itself, without RESULTS")
-    add("--json", metavar="FILE", type=Path, help="write the report for programs")
-    add("--html", metavar="FILE", type=Path, help="write the report as a page with pictures")
+    add_json(parser)
+    add("--html", metavar="FILE", help="write the report as a page with pictures, too")
     add("--xfail", metavar="FILE", type=Path, help="IDs of cases that may fail, one a line  # why")
+    add_quiet(parser)
     parser.set_defaults(run=run)
 
 
@@ -52,15 +56,27 @@ def run(options: argparse.Namespace) -> None:
     """Judge, write the files that were asked for, then tell."""
     if (options.results is None) == (options.engine is None):
         raise ArgumentError("expected either RESULTS or --engine (see fdref check --help)")
+    check_places({"--json": options.json, "--html": options.html}, read(options))
     # What follows is imported only where it is used, so that --help is quick.
     from fdref.conformance.kit import read_kit  # noqa: PLC0415
     from fdref.conformance.report import text  # noqa: PLC0415
 
     report = examination(read_kit(options.kit), options)
-    write(report, options)
-    print("\n".join(printable(line) for line in text(report).splitlines()))
+    try:
+        write(report, options)
+        tell(options, "\n".join(printable(line) for line in text(report).splitlines()))
+    except BrokenPipeError:  # whoever reads has seen enough; the status still tells
+        discard(sys.stdout)
     if not report.conforms:
         sys.exit(DIFFERS)
+
+
+def read(options: argparse.Namespace) -> Iterator[Path]:
+    """Yield the files that are read."""
+    for folder in filter(None, (options.kit, options.results)):
+        yield from (path for pattern in ("*", "*/*") for path in folder.glob(pattern))
+    if options.xfail is not None:
+        yield options.xfail
 
 
 def examination(kit: Kit, options: argparse.Namespace) -> Report:
@@ -82,17 +98,16 @@ def examination(kit: Kit, options: argparse.Namespace) -> Report:
         return own(case, options.engine, options.kit)
 
     subject = options.engine and f"fdref's {options.engine} engine"
-    with progress_bar(len(kit.cases), "cases") as advance:
-        return examine(
-            subject or f"the results in {options.results}",
-            kit.version,
-            kit.cases,
-            answer,
-            options.kit,
-            excuses,
-            results.strays,
-            advance,
-        )
+    return examine(
+        subject or f"the results in {options.results}",
+        kit.version,
+        kit.cases,
+        answer,
+        options.kit,
+        excuses,
+        results.strays,
+        partial(progress_bar, quiet=options.quiet),
+    )
 
 
 def own(case: Case, engine: str, folder: Path) -> Answer:
@@ -108,14 +123,11 @@ def own(case: Case, engine: str, folder: Path) -> Answer:
 
 def write(report: Report, options: argparse.Namespace) -> None:
     """Write the files that were asked for, each wholly or not at all."""
-    from fdref.weights.files import replace_file  # noqa: PLC0415
-
     if options.json is not None:
         from fdref.conformance.report import as_json  # noqa: PLC0415
 
-        data = json.dumps(as_json(report), indent=1, allow_nan=False)
-        replace_file(options.json, f"{data}\n".encode())
+        write_json(options.json, as_json(report))
     if options.html is not None:
         from fdref.conformance.html import page  # noqa: PLC0415
 
-        replace_file(options.html, page(report).encode())
+        write_to(options.html, page(report).encode())

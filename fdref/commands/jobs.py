@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 
 from fdref.decoding import decodable_number, filter_indices
 from fdref.errors import ArgumentError
+from fdref.layers import Conv
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fdref.network import Network
 
+NUMBER = re.compile("[0-9]{1,9}")
 NUMBERS = re.compile(r"\s*([0-9]{1,9})\s*(?:-\s*([0-9]{1,9})\s*)?")
+"""A number, or a range, its last number included."""
 
 
 @dataclass(frozen=True)
@@ -33,30 +36,47 @@ class Job:
 
 def read_jobs(net: Network, layers: str | None, filters: str | None) -> list[Job]:
     """Read which filters of which layers are meant."""
-    wanted: Sequence[str | int] = net.decodable
-    if layers is not None:
-        parts = [part.strip() for part in layers.split(",")]
-        if not all(parts):
-            raise ArgumentError(f"--layers {layers!r} cannot be read; expected for example 1,3,5")
-        wanted = [int(part) if re.fullmatch("[0-9]{1,9}", part) else part for part in parts]
-    numbers = [decodable_number(net, layer) for layer in wanted]
+    numbers = list(net.decodable) if layers is None else layer_numbers(net, layers)
     if len(set(numbers)) < len(numbers):
         raise ArgumentError(f"--layers {layers} names a layer twice")
-    jobs = []
+    if filters is None:
+        return [Job(n, net.describe(n), range(net.channels[n])) for n in numbers]
+    parts = ranges("--filters", filters)
     for number in numbers:
-        chosen: Sequence[int] = range(net.channels[number])
-        if filters is not None:
-            parts_of = ranges(filters)
-            filter_indices(net, number, [end for part in parts_of for end in (part[0], part[-1])])
-            chosen = [k for part in parts_of for k in part]
-        jobs.append(Job(number, net.describe(number), chosen))
-    return jobs
+        filter_indices(net, number, [end for part in parts for end in (part[0], part[-1])])
+    chosen = [k for part in parts for k in part]
+    return [Job(number, net.describe(number), chosen) for number in numbers]
 
 
-def ranges(text: str) -> list[range]:
-    """Read numbers and ranges of filters.
+def layer_numbers(net: Network, text: str) -> list[int]:
+    """Read numbers, ranges and names of layers; in a range, those without filters are passed by.
 
-    >>> ranges("0-3,12")
+    A name that looks like a range is the layer of that name; what looks like a number is a number.
+
+    >>> import fdref
+    >>> layer_numbers(fdref.load(), "conv4, 1-4")
+    [7, 1, 3]
+    """
+    named = {layer.name for layer in net}
+    numbers: list[int] = []
+    for part in map(str.strip, text.split(",")):
+        if not part:
+            raise ArgumentError(f"--layers {text!r} cannot be read; expected for example 1,3-7")
+        if part in named or NUMBERS.fullmatch(part) is None:
+            numbers.append(decodable_number(net, int(part) if NUMBER.fullmatch(part) else part))
+            continue
+        (own,) = ranges("--layers", part)
+        for end in (own[0], own[-1]):
+            net.number(end)
+        within = [number for number in own if isinstance(net[number], Conv)]
+        numbers += within or [decodable_number(net, own[0])]  # which says what there is
+    return numbers
+
+
+def ranges(option: str, text: str) -> list[range]:
+    """Read numbers and ranges.
+
+    >>> ranges("--filters", "0-3,12")
     [range(0, 4), range(12, 13)]
     """
     found = []
@@ -64,7 +84,10 @@ def ranges(text: str) -> list[range]:
         match = NUMBERS.fullmatch(part)
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
         if first > last:
-            raise ArgumentError(f"--filters {text!r} cannot be read; expected for example 0-9,12")
+            example = "; the smaller first" if match else ""
+            raise ArgumentError(
+                f"{option} {text!r} cannot be read; expected for example 0-9,12{example}"
+            )
         found.append(range(first, last + 1))
     return found
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fdref.commands.messages import add_quiet, tell
+from fdref.commands.places import named
 from fdref.commands.table import printable
 
 if TYPE_CHECKING:
@@ -19,13 +20,14 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         description="Write the conformance kit: cases with inputs, parameters and the results to "
         "expect, to check another implementation with. DIR/README.md tells how.",
     )
-    parser.add_argument("folder", metavar="DIR", type=Path, help="a folder that is new or empty")
+    parser.add_argument("folder", metavar="DIR", type=named, help="a folder that is new or empty")
     parser.add_argument(
         "--format",
         choices=("npz", "h5"),
         default="npz",
         help="of the arrays: NumPy's or HDF5 (npz)",
     )
+    add_quiet(parser)
     parser.set_defaults(run=run)
 
 
@@ -34,4 +36,5 @@ def run(options: argparse.Namespace) -> None:
     from fdref.conformance.kit import write_kit  # noqa: PLC0415 - the cases take a moment
 
     count = write_kit(options.folder, options.format)
-    print(f"wrote {count} cases to {printable(str(options.folder))}; begin with its README.md")
+    folder = printable(str(options.folder))
+    tell(options, f"wrote {count} cases to {folder}; begin with its README.md")

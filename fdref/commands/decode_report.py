@@ -1,0 +1,117 @@
+"""What `fdref decode` tells, as tables for people and as values for programs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import fdref
+from fdref.commands.info import by
+from fdref.commands.table import LONGEST_NAME, printable, table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from fdref.commands.decoded_file import Bank
+    from fdref.costs import Way
+    from fdref.network import Network
+    from fdref.planning import Plan
+
+    Decoded = Sequence[tuple[Bank, str]]
+    """Layers and the files of their pictures, '' where none was drawn."""
+
+COLUMNS = ("layer", "filters", "pixels", "smallest", "largest", "seconds", "dataset", "picture")
+PLANNED = ("layer", "filters", "way", "multiply-adds", "memory", "seconds", "")
+
+
+def decoded_table(decoded: Decoded) -> str:
+    """Say what was decoded."""
+    rows = [
+        (
+            printable(bank.job.label, LONGEST_NAME),
+            str(bank.done),
+            f"{bank.shape[1]} x {by(bank.shape[2:])}",
+            f"{bank.smallest:.4g}",
+            f"{bank.largest:.4g}",
+            f"{bank.seconds:.3f}",
+            bank.job.stem,
+            picture,
+        )
+        for bank, picture in decoded
+    ]
+    return table(COLUMNS, rows)
+
+
+def decoded_json(
+    net: Network, facts: Mapping[str, Any], path: str, decoded: Decoded
+) -> dict[str, Any]:
+    """Say what was decoded, and into which file; README.md documents the keys."""
+    return {
+        "fdref": fdref.__version__,
+        **_asked(facts),
+        "file": path,
+        "layers": [
+            {
+                "number": bank.job.number,
+                "name": net[bank.job.number].name,
+                "filters": list(bank.job.filters),
+                "shape": bank.shape,
+                "smallest": bank.smallest,
+                "largest": bank.largest,
+                "seconds": bank.seconds,
+                "dataset": bank.job.stem,
+                "picture": picture or None,
+            }
+            for bank, picture in decoded
+        ],
+    }
+
+
+def plan_table(net: Network, plan: Plan) -> str:
+    """Show every way to each layer's filters, and which are taken."""
+    rows = [
+        (
+            printable(net.describe(way.layer), LONGEST_NAME),
+            str(way.filters),
+            f"{way.kind}{f', meets layer {way.boundary}' if way.boundary else ''}",
+            f"{way.cost.multiplied:.3g}",
+            f"{way.memory / 2**20:.1f} MiB",
+            f"{way.seconds:.4f}",
+            "taken" if way in plan.ways else "",
+        )
+        for way in _ways(plan)
+    ]
+    seconds = f"estimated for the compiled engine on two cores: {plan.seconds:.4f} s"
+    return f"{table(PLANNED, rows)}\n{seconds}"
+
+
+def plan_json(net: Network, facts: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
+    """Show the same to programs; README.md documents the keys."""
+    return {
+        "fdref": fdref.__version__,
+        **_asked(facts),
+        "memory": plan.memory,
+        "seconds": plan.seconds,
+        "ways": [
+            {
+                "layer": way.layer,
+                "name": net[way.layer].name,
+                "filters": way.filters,
+                "way": way.kind,
+                "meets": way.boundary or None,
+                "multiply_adds": way.cost.multiplied,
+                "memory": way.memory,
+                "seconds": way.seconds,
+                "taken": way in plan.ways,
+            }
+            for way in _ways(plan)
+        ],
+    }
+
+
+def _asked(facts: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: facts[key] for key in ("method", "unpool", "engine", "model", "model_sha256")}
+
+
+def _ways(plan: Plan) -> list[Way]:
+    others = [way for way in plan.ways if way not in plan.considered]
+    return sorted([*plan.considered, *others], key=lambda way: way.layer)
