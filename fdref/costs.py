@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from fdref.from_above import picture_shapes
 from fdref.from_below import commutes_with_shifts
@@ -38,7 +38,7 @@ ONCE = 8e-5
 """to set out at all"""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Cost:
     """What a computation takes, in numbers."""
 
@@ -94,13 +94,31 @@ class Way:
     """numbers of a decoded filter"""
 
 
+class Fall(NamedTuple):
+    """What the way of one filter down to a map takes."""
+
+    cost: Cost
+    largest: int
+    """numbers of the largest picture"""
+    met: tuple[int, int, int]
+    """the picture's shape there"""
+
+
+Paths = tuple[Cost, int, "Pair"]
+"""what they take, numbers of the largest array, how many there are along each axis"""
+
+
 class Ways:
     """All ways through one network."""
 
     def __init__(self, net: Network, unpool: Method, itemsize: int) -> None:
         self.net, self.itemsize = net, itemsize
-        self.shapes = {number: picture_shapes(net, number) for number in net.decodable}
         self.fields = {n: receptive_field(net, n) for n in range(1, len(net) + 1)}
+        self.banks = {n: 0 for n in range(len(net) + 1)}
+        for n in range(1, len(net) + 1):
+            self.banks[n] = n if isinstance(net[n], Conv) else self.banks[n - 1]
+        self._raised: dict[int, Cost] = {}
+        self._grown: dict[int, Paths] = {}
         pools = {n: layer for n, layer in enumerate(net, 1) if isinstance(layer, Pool)}
         bordered = [n for n, pool in pools.items() if not commutes_with_shifts(pool, unpool)]
         self.first_pool = min(pools, default=len(net))
@@ -108,37 +126,40 @@ class Ways:
 
     def all_to(self, layer: int, count: int) -> Iterator[Way]:
         """Return every way to `count` filters of a layer."""
-        yield self.from_above(layer, count)
-        shapes = self.shapes[layer]
+        falls = self._falls(layer)
+        yield self._from_above(layer, count, falls[-1])
         for boundary in range(1, layer):
             above = self.net[boundary + 1]
             if not isinstance(above, Conv | Pool):
                 continue  # the same as one layer lower
-            met = shapes[layer - 1 - boundary]
-            if self._are_atoms(boundary, met):
-                yield self._by_atoms(layer, count, boundary)
+            fall = falls[layer - 1 - boundary]
+            if self._are_atoms(boundary, fall.met):
+                yield self._by_atoms(layer, count, boundary, fall)
             if isinstance(above, Conv) and boundary >= self.first_pool:
-                yield self._by_pixels(layer, count, boundary)
+                yield self._by_pixels(layer, count, boundary, fall)
 
     def from_above(self, layer: int, count: int) -> Way:
         """Return the paper's way."""
-        cost, largest = self._down(layer, 0)
-        return self._way(layer, count, "from above", 0, cost.times(count), 0, largest)
+        return self._from_above(layer, count, self._falls(layer)[-1])
 
-    def _by_atoms(self, layer: int, count: int, boundary: int) -> Way:
-        cost, largest = self._down(layer, boundary)
-        shape = self.shapes[layer][layer - 1 - boundary]
+    def _from_above(self, layer: int, count: int, fall: Fall) -> Way:
+        return self._way(layer, count, "from above", 0, fall.cost.times(count), 0, fall)
+
+    def _by_atoms(self, layer: int, count: int, boundary: int, fall: Fall) -> Way:
+        shape = fall.met
         field = self.fields[boundary].size
-        bank = self._bank_below(boundary)
-        cost += _substitution(shape, self.net.channels[0], field)
+        bank = self.banks[boundary]
+        cost = fall.cost + _substitution(shape, self.net.channels[0], field)
         held = shape[0] * self.net.channels[0] * prod(field)
         if boundary > bank:
             held += self.net.channels[bank] * self.net.channels[0] * prod(self._size(bank))
         total = cost.times(count) + self._raise_atoms(bank, boundary)
-        return self._way(layer, count, "atoms", boundary, total, held, largest, bank)
+        return self._way(layer, count, "atoms", boundary, total, held, fall, bank)
 
     def _raise_atoms(self, bank: int, boundary: int) -> Cost:
         """Count what turns a bank into the atoms of a boundary above it."""
+        if boundary in self._raised:
+            return self._raised[boundary]
         cost = Cost()
         for number in range(bank + 1, boundary + 1):
             layer = self.net[number]
@@ -146,17 +167,17 @@ class Ways:
                 pictures = self.net.channels[number] * self.net.channels[0]
                 numbers = pictures * prod(self._size(number - 1)) * prod(layer.window)
                 cost += Cost(numbers, short=numbers, calls=2)
+        self._raised[boundary] = cost
         return cost
 
-    def _by_pixels(self, layer: int, count: int, boundary: int) -> Way:
-        cost, largest = self._down(layer, boundary)
-        channels, *size = self.shapes[layer][layer - 1 - boundary]
+    def _by_pixels(self, layer: int, count: int, boundary: int, fall: Fall) -> Way:
+        channels, *size = fall.met
         pixels = (channels * prod(size), 1, 1)
-        cost += _substitution(pixels, self.net.channels[0], self._size(layer))
+        cost = fall.cost + _substitution(pixels, self.net.channels[0], self._size(layer))
         found, held = self._every_pixel(boundary, (size[0], size[1]))
         held += 2 * pixels[0] * self.net.channels[0] * prod(self._size(layer))
         total = cost.times(count) + found
-        return self._way(layer, count, "pixels", boundary, total, held, largest)
+        return self._way(layer, count, "pixels", boundary, total, held, fall)
 
     def _way(
         self,
@@ -166,9 +187,10 @@ class Ways:
         boundary: int,
         cost: Cost,
         held: int,
-        largest: int,
+        fall: Fall,
         bank: int = 0,
     ) -> Way:
+        largest = fall.largest
         memory = (held + 4 * largest) * self.itemsize  # a picture, the next one, the products
         seconds = cost.seconds(self.itemsize) + ONCE
         result = self.net.channels[0] * prod(self._size(layer))
@@ -179,26 +201,24 @@ class Ways:
 
         Either atoms are the same wherever they are, or there is but one, which is all of a filter.
         """
-        bank = self._bank_below(boundary)
+        bank = self.banks[boundary]
+        if bank == boundary:
+            return boundary < self.first_bordered or met[1:] == (1, 1)
         between = [self.net[n] for n in range(bank + 1, boundary + 1)]
         alone = met[1:] == (1, 1) and not any(isinstance(layer, Pool) for layer in between)
         return bank > 0 and (boundary < self.first_bordered or alone)
 
-    def _bank_below(self, boundary: int) -> int:
-        return max((n for n in self.net.decodable if n <= boundary), default=0)
-
     def _size(self, layer: int) -> Pair:
         return self.fields[layer].size
 
-    def _down(self, layer: int, boundary: int) -> tuple[Cost, int]:
-        """Count, for one filter, the way down to a boundary, and its largest picture's numbers."""
-        shapes = self.shapes[layer][: layer - boundary]
-        cost = Cost()
-        for number, maps, below in zip(
-            range(layer - 1, boundary, -1), shapes, shapes[1:], strict=False
-        ):
-            cost += self._one_layer_down(number, maps, below)
-        return cost, max(map(prod, shapes))
+    def _falls(self, layer: int) -> list[Fall]:
+        """Count, for one filter, the way down to the map below it, to the next one, and so on."""
+        shapes = picture_shapes(self.net, layer)
+        falls = [Fall(Cost(), prod(shapes[0]), shapes[0])]
+        for number, maps, below in zip(range(layer - 1, 0, -1), shapes, shapes[1:], strict=False):
+            cost = falls[-1].cost + self._one_layer_down(number, maps, below)
+            falls.append(Fall(cost, max(falls[-1].largest, prod(below)), below))
+        return falls
 
     def _one_layer_down(
         self, number: int, maps: tuple[int, int, int], below: tuple[int, int, int]
@@ -214,6 +234,21 @@ class Ways:
 
     def _every_pixel(self, boundary: int, size: Pair) -> tuple[Cost, int]:
         """Count what `every_pixel` does, and the numbers of its largest array beside the result."""
+        if boundary not in self._grown:
+            self._grown[boundary] = self._paths(boundary)
+        cost, peak, paths = self._grown[boundary]
+        pictures = self.net.channels[boundary] * self.net.channels[0]
+        field = self.fields[boundary]
+        rows, columns = (
+            n * ((n - 1) * jump + whole)
+            for n, jump, whole in zip(size, field.stride, field.size, strict=True)
+        )
+        products = pictures * columns * paths[0] * (paths[1] + rows)
+        numbers = pictures * rows * columns
+        return cost + Cost(products, short=3 * numbers, calls=10), peak  # made, and put in order
+
+    def _paths(self, boundary: int) -> Paths:
+        """Count what finds the weights of all paths, and how many paths an axis has."""
         channels, cost, peak = self.net.channels[boundary], Cost(), 0
         top, filters, paths = boundary, (1, 1), (1, 1)
         for number in range(boundary, -1, -1):
@@ -230,15 +265,7 @@ class Ways:
                 paths = (paths[0] * filters[0], paths[1] * filters[1])
                 peak = max(peak, channels * self.net.channels[number] * prod(paths))
                 top, filters = number - 1, (1, 1)
-        pictures = channels * self.net.channels[0]
-        field = self.fields[boundary]
-        rows, columns = (
-            n * ((n - 1) * jump + whole)
-            for n, jump, whole in zip(size, field.stride, field.size, strict=True)
-        )
-        products = pictures * columns * paths[0] * (paths[1] + rows)
-        numbers = pictures * rows * columns
-        return cost + Cost(products, short=3 * numbers, calls=10), peak  # made, and put in order
+        return cost, peak, paths
 
 
 def _substitution(maps: tuple[int, int, int], channels: int, taps: Pair, groups: int = 1) -> Cost:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fdref.arrays import real_array
+from fdref.arrays import in_precision, real_array
 from fdref.engine import engine_named
 from fdref.layers import BatchNorm, Conv, Dropout, Normalize, Pool, ReLU, Softmax
 
@@ -54,7 +54,7 @@ def forward(net: Network, x: ArrayLike, engine: str = "compiled") -> list[Array]
     chosen = engine_named(engine)
     images = real_array(x, "images")
     net.check_images(images)
-    maps = [np.ascontiguousarray(images, chosen.precision(net.dtype))]
+    maps = [in_precision(images, chosen.precision(net.dtype), "images")]
     for layer in net:
         maps.append(output(layer, maps[-1], chosen))
     return maps

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 
-from fdref.arrays import Array, real_array
+from fdref.arrays import Array, common_precision, in_precision, real_array
 from fdref.errors import ArgumentError, NetworkError
 from fdref.geometry import Margins, Pair, extent, margins, pair
 
@@ -23,8 +23,7 @@ def weights(values: ArrayLike, what: str, ndim: int) -> Array:
     array = real_array(values, what)
     if array.ndim != ndim or 0 in array.shape:
         raise NetworkError(f"{what} have shape {array.shape}; expected {ndim} axes, none empty")
-    single = array.dtype in (np.float32, np.float16)
-    array = np.array(array, np.float32 if single else np.float64, order="C")
+    array = np.array(in_precision(array, common_precision(array.dtype), what))
     if not np.isfinite(array).all():
         worst = tuple(map(int, np.argwhere(~np.isfinite(array))[0]))
         raise NetworkError(f"{what} hold {array[worst]} at {list(worst)}; expected finite numbers")
@@ -230,7 +229,8 @@ class BatchNorm:
 
     def scale(self, dtype: np.dtype[Any]) -> Array:
         """Return ``gain / deviation`` (C, 1, 1), the linear part, computed in a dtype."""
-        ratio: Array = self.gain.astype(dtype) / self.deviation.astype(dtype)
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):  # see check_range
+            ratio: Array = self.gain.astype(dtype) / self.deviation.astype(dtype)
         return ratio[:, None, None]
 
 
@@ -256,3 +256,24 @@ class Softmax:
 
 
 Layer = Conv | Pool | ReLU | Normalize | BatchNorm | Dropout | Softmax
+
+
+def check_range(layer: Layer, dtype: np.dtype[Any]) -> None:
+    """Raise NetworkError or ArgumentError if a layer's numbers are infinite in a precision."""
+    match layer:
+        case Conv(bias=bias):
+            numbers = {"biases": 0.0 if bias is None else bias}
+        case BatchNorm(gain=gain, bias=bias, mean=mean, deviation=deviation):
+            numbers = {"gains": gain, "biases": bias, "means": mean, "deviations": deviation}
+        case Normalize(kappa=kappa, alpha=alpha, beta=beta):
+            numbers = {"kappa, alpha and beta": np.array([kappa, alpha, beta])}
+        case ReLU(leak=leak):
+            numbers = {"leaks": leak}
+        case _:
+            numbers = {}
+    for what, values in numbers.items():
+        in_precision(np.asarray(values), dtype, what)
+    if isinstance(layer, BatchNorm) and not np.isfinite(layer.scale(dtype)).all():
+        raise NetworkError(
+            f"a gain divided by its deviation is more than {dtype} holds; expected larger deviations"
+        )

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fdref.arrays import real_array
+from fdref.arrays import in_precision, real_array
 from fdref.errors import ArgumentError, FdrefError, NetworkError
 from fdref.geometry import ReceptiveField, output_size, pair, stack_windows
-from fdref.layers import BatchNorm, Conv, Layer, Pool, weights
+from fdref.layers import BatchNorm, Conv, Layer, Pool, check_range, weights
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -78,6 +78,7 @@ class Network:
             self._check_average(self._average)
         if self._input_size is not None:
             self.map_sizes(self._input_size)
+        self._check_ranges()
         self.classes = tuple(classes)
         self.provenance = provenance
 
@@ -112,6 +113,19 @@ class Network:
                 f"the average image is {size[0]}x{size[1]}; expected the network's input size, "
                 f"{self._input_size[0]}x{self._input_size[1]}"
             )
+
+    def _check_ranges(self) -> None:
+        """All is computed in the filters' precision; what it cannot hold would be infinite."""
+        for number, layer in enumerate(self._layers, 1):
+            try:
+                check_range(layer, self.dtype)
+            except FdrefError as error:
+                raise NetworkError(f"{self.describe(number)}: {error}") from None
+        if self._average is not None:
+            try:
+                in_precision(self._average, self.dtype, "the average image's pixels")
+            except ArgumentError as error:
+                raise NetworkError(str(error)) from None
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -244,7 +258,7 @@ class Network:
         if pixels.ndim == 3:
             pixels = pixels[:, None]
         self.check_images(pixels)
-        prepared: Array = pixels.astype(self.dtype)
+        prepared: Array = np.array(in_precision(pixels, self.dtype, "images"))
         if self._average is not None:
             prepared -= self._average.astype(self.dtype)
         return prepared
@@ -293,10 +307,9 @@ def _window(layer: Layer) -> tuple[Pair, Pair, Margins]:
 
 
 def _average(values: ArrayLike) -> Array:
-    array = np.asarray(values)
-    return weights(
-        array[:, None, None] if array.ndim == 1 else array, "the average image's pixels", ndim=3
-    )
+    what = "the average image's pixels"
+    array = real_array(values, what)
+    return weights(array[:, None, None] if array.ndim == 1 else array, what, ndim=3)
 
 
 def _own_channels(layer: Layer) -> int | None:

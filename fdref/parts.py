@@ -54,6 +54,16 @@ def by_channels(maps: Array, filters: Array, channels: int) -> Iterator[Part]:
                 )
 
 
+def by_taps(taps: Pair, size: Pair) -> Iterator[Part]:
+    """Cut what one channel takes, where it is large: some rows of taps, some of the map's."""
+    row = taps[1] * size[1]
+    depth = min(taps[0], max(1, LARGEST_BLOCK // (row * size[0])))
+    height = min(size[0], max(1, LARGEST_BLOCK // row))
+    for u in range(0, taps[0], depth):
+        for y in range(0, size[0], height):
+            yield slice(u, min(u + depth, taps[0])), slice(y, min(y + height, size[0]))
+
+
 def in_slices(count: int, size: tuple[int, ...]) -> Iterator[slice]:
     """Cut so many maps of a size into parts."""
     step = max(1, MAPS // prod(size))

@@ -12,7 +12,7 @@ from fdref.errors import ArgumentError
 from fdref.from_above import picture_shapes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from fdref.network import Network
     from fdref.resize import Method
@@ -122,39 +122,83 @@ def _within(ways: Ways, wanted: Mapping[int, int], limit: int | None) -> Plan:
         if layer <= max(wanted)
         for count in {wanted.get(layer, 0), ways.net.channels[layer]} - {0}
     }
-    plans = []
-    for banks in _sets_of_banks(ways.net, wanted):
-        taken = []
-        for layer in sorted(banks | set(wanted)):
-            count = ways.net.channels[layer] if layer in banks else wanted[layer]
-            open_ways = [
-                way
-                for way in considered[layer, count]
-                if way.bank in {0, *banks} and (limit is None or way.memory <= limit)
-            ]
-            if not open_ways:
-                break
-            taken.append(min(open_ways, key=lambda way: way.seconds))
-        else:
-            plans.append(taken)
-    if not plans:
+    choices = [
+        choice
+        for choice in _choices(ways.net, wanted, _Shortest(considered, limit))
+        if choice.keys() >= wanted.keys()
+    ]
+    if not choices:
         least = min(way.memory for way in considered[max(considered)])
         raise ArgumentError(f"max_memory is {limit} bytes; expected at least {least}")
-    best = min(plans, key=lambda taken: sum(way.seconds for way in taken))
+    best = min(choices, key=lambda taken: sum(taken[layer].seconds for layer in sorted(taken)))
     return Plan(
-        tuple(sorted(best, key=lambda way: (way.boundary, way.layer))),
+        tuple(sorted(best.values(), key=lambda way: (way.boundary, way.layer))),
         tuple(way for layer, count in sorted(wanted.items()) for way in considered[layer, count]),
         UNASKED if limit is None else limit,
     )
 
 
-def _sets_of_banks(net: Network, wanted: Mapping[int, int]) -> Iterator[set[int]]:
-    """Propose which whole banks to find: those wanted, and others for them to stand on."""
+class _Shortest:
+    """The shortest way to a layer on each bank, of those that are narrow enough."""
+
+    def __init__(
+        self, considered: Mapping[tuple[int, int], tuple[Way, ...]], limit: int | None
+    ) -> None:
+        self.on: dict[tuple[int, int], dict[int, Way]] = {}
+        for task, ways in considered.items():
+            found = self.on.setdefault(task, {})
+            for way in ways:
+                narrow = limit is None or way.memory <= limit
+                if narrow and (way.bank not in found or way.seconds < found[way.bank].seconds):
+                    found[way.bank] = way
+
+    def given(self, layer: int, count: int, banks: Iterable[int]) -> list[Way]:
+        """Return it for given banks, or nothing."""
+        found = self.on[layer, count]
+        open_ways = [found[bank] for bank in (0, *banks) if bank in found]
+        return sorted(open_ways, key=lambda way: (way.seconds, way.boundary))[:1]
+
+
+def _choices(
+    net: Network, wanted: Mapping[int, int], shortest: _Shortest
+) -> Iterator[dict[int, Way]]:
+    """Propose which whole banks to find: those wanted, and others for them to stand on.
+
+    One other bank, or all up to some layer; each is found in the way that the ones below it leave.
+    Layers that no way is left to are missing.
+    """
     whole = {layer for layer, count in wanted.items() if count == net.channels[layer]}
-    yield whole
-    below = [layer for layer in net.decodable if layer < max(wanted)]
-    for position, layer in enumerate(below):
-        if layer not in whole:
-            yield whole | {layer}
-        if not whole.issuperset(below[: position + 1]):
-            yield whole | set(below[: position + 1])
+    first = {
+        layer: way
+        for layer, count in sorted(wanted.items())
+        for way in shortest.given(layer, count, whole)
+    }
+    yield first
+    banks, rising = set(whole), first
+    for layer in net.decodable:
+        if layer < max(wanted) and layer not in whole:
+            yield _with_bank(net, layer, whole, first, wanted, shortest)
+            rising = _with_bank(net, layer, banks, rising, wanted, shortest)
+            banks = whole.union(rising)
+            yield rising
+
+
+def _with_bank(
+    net: Network,
+    bank: int,
+    banks: set[int],
+    taken: Mapping[int, Way],
+    wanted: Mapping[int, int],
+    shortest: _Shortest,
+) -> dict[int, Way]:
+    """Find a bank, too, and whatever is shorter by it; nothing new where no way is left to it."""
+    changed = {bank: way for way in shortest.given(bank, net.channels[bank], banks)}
+    if not changed:
+        return dict(taken)
+    for layer in {*wanted, *banks} - {bank}:
+        count = net.channels[layer] if layer in banks else wanted[layer]
+        on_bank = shortest.on[layer, count].get(bank)
+        options = [way for way in (taken.get(layer), on_bank) if way is not None]
+        if options:
+            changed[layer] = min(options, key=lambda way: (way.seconds, way.boundary))
+    return changed
