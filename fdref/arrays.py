@@ -1,4 +1,4 @@
-"""Arrays that come from outside: read, or refused in one line; and the precision they are kept in."""
+"""Arrays that come from outside: read, or refused in one line; and their precision."""
 
 from __future__ import annotations
 
@@ -37,7 +37,9 @@ def real_array(values: ArrayLike, what: str) -> Array:
     fdref.errors.ArgumentError: images have dtype complex128; expected real numbers
     """
     if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
-        raise ArgumentError(f"{what} have masked numbers; expected all of them, pass .filled(VALUE)")
+        raise ArgumentError(
+            f"{what} have masked numbers; expected all of them, pass .filled(VALUE)"
+        )
     try:
         array = np.asarray(values)
     except UNREADABLE as error:

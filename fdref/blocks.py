@@ -105,7 +105,8 @@ class Decoder:
             met = picture_shapes(self.net, way.layer)[way.layer - 1 - way.boundary]
             pixels = every_pixel(self.net, way.boundary, met[1:], self.unpool, dtype, self.engine)
         jump = receptive_field(self.net, way.boundary).stride if way.boundary else (1, 1)
-        step = max(1, min(self._at_once(way, dtype.itemsize), self.largest // way.result))
+        together = min(PICTURES // way.largest, way.at_once(self.plan.spare(way)))
+        step = max(1, min(together, self.largest // way.result))
         for first in range(0, len(indices), step):
             pictures = top(self.net, way.layer, indices[first : first + step])
             pictures = np.ascontiguousarray(pictures, dtype)
@@ -118,12 +119,6 @@ class Decoder:
                 pictures = contract_each(pictures, pixels, self.engine)
             # What has met nothing on its way is still the layer's own.
             yield pictures if pictures.flags.writeable else pictures.copy()
-
-    def _at_once(self, way: Way, itemsize: int) -> int:
-        """Return how many filters go down together."""
-        one = way.largest * 4 * itemsize
-        free = self.plan.memory - (way.memory - one)
-        return min(PICTURES // way.largest, free // one)
 
 
 def _with(block: Array, bank: Array | None, first: int, count: int) -> Array:

@@ -17,7 +17,7 @@ import numpy as np
 from fdref import kernels
 from fdref.geometry import extent, output_size, substituted_size
 from fdref.parallel import each, scratch
-from fdref.parts import BLOCK, by_channels, by_rows, by_taps, in_slices
+from fdref.parts import BLOCK, by_channels, by_rows, by_taps, in_slices, stamp_sizes
 from fdref.products import NARROW, product, stacked_product, sum_precision
 from fdref.resize import band
 
@@ -36,10 +36,6 @@ SMALL = 2**14
 
 COUNTED = 2**14
 """Numbers among which zeros are counted."""
-
-STAMPS, PIXELS = 2**18, 2**9
-"""Numbers in the stamps made at a time, and of how many pixels they are at least: both sides of the
-product are long, and a core's own cache still has its result when it is added."""
 
 SUMS = 8
 """Parts that a gradient is summed from."""
@@ -94,7 +90,7 @@ def substitute(maps: Array, filters: Array, stride: Pair, dilate: Pair, groups: 
     channels = filters.shape[1] * groups
     enlarged = substituted_size(size, stride, extent(taps, dilate))
     overlap = min(taps[0], size[0]) * min(taps[1], size[1])
-    sparse = _is_sparse(maps) and np.isfinite(filters).all()
+    sparse = _is_sparse(maps) and _all_finite(filters)
     terms = overlap * len(filters) // (2 * groups) if sparse else overlap
     pictures = np.zeros((len(maps), channels, *enlarged), sum_precision(terms, maps.dtype))
     if not maps.size:
@@ -160,10 +156,7 @@ def _stamp(maps: Array, filters: Array, pictures: Array, stride: Pair, dilate: P
     """
     (count, _, *size), (_, own, height, width) = maps.shape, filters.shape
     share = len(filters) * own // pictures.shape[1]
-    each_map = size[0] * size[1]
-    step = min(count, max(1, max(PIXELS, STAMPS // (height * width)) // each_map))
-    tall = min(size[0], max(1, STAMPS // (size[1] * width)))
-    rows = min(height, max(1, STAMPS // (step * tall * size[1] * width)))
+    step, tall, rows = stamp_sizes(count, (size[0], size[1]), (height, width))
 
     def fill(part: Part) -> None:
         block, channels = part

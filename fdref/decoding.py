@@ -11,7 +11,7 @@ from fdref.blocks import Decoder
 from fdref.engine import engine_named
 from fdref.errors import ArgumentError
 from fdref.from_above import one_layer_down, picture_shapes, top
-from fdref.planning import cheapest, from_above
+from fdref.planning import cheapest, from_above, memory_limit
 from fdref.resize import METHODS
 
 if TYPE_CHECKING:
@@ -109,6 +109,7 @@ def decode(
     number = decodable_number(net, layer)
     check_method(unpool)
     indices = filter_indices(net, number, filters)
+    memory_limit(max_memory)
     if steps:
         return _stages(net, number, indices, unpool, engine_named(engine))
     wanted = {number: indices}
@@ -154,11 +155,12 @@ def plan_for(
     ArgumentError
         If pictures would be larger than any memory, or no way fits into the memory allowed.
     """
+    limit = memory_limit(max_memory)
     counts = {number: len(indices) for number, indices in wanted.items() if len(indices)}
     itemsize = engine_named(engine).precision(net.dtype).itemsize
     if engine == "compiled":
-        return cheapest(net, counts, unpool, itemsize, max_memory)
-    return from_above(net, counts, unpool, itemsize)
+        return cheapest(net, counts, unpool, itemsize, limit)
+    return from_above(net, counts, unpool, itemsize, limit)
 
 
 def _collect(

@@ -275,5 +275,6 @@ def check_range(layer: Layer, dtype: np.dtype[Any]) -> None:
         in_precision(np.asarray(values), dtype, what)
     if isinstance(layer, BatchNorm) and not np.isfinite(layer.scale(dtype)).all():
         raise NetworkError(
-            f"a gain divided by its deviation is more than {dtype} holds; expected larger deviations"
+            f"a gain divided by its deviation is more than {dtype} holds; expected larger "
+            "deviations"
         )

@@ -75,7 +75,7 @@ def _band(size: int, factor: int, window: int, method: Method) -> Band:
     return _frozen(*_gathered(mirrored, weights, size))
 
 
-def _gathered(inputs: NDArray[np.int64], weights: NDArray[np.float64], size: int) -> Band:
+def _gathered(inputs: NDArray[np.int64], weights: Distances, size: int) -> Band:
     """Add up weights (n, taps) of the same input, and start each row where its first one is."""
     lowest = inputs.min(axis=1, keepdims=True)
     rows = np.zeros((len(inputs), np.ptp(inputs, axis=1).max() + 1))
