@@ -116,8 +116,8 @@ class Way:
         """Return how many filters may go down together, at least one."""
         if self.taken(self.filters) <= memory:
             return self.filters
-        one = self.each + self.result * self.itemsize
-        return max(1, (memory - self.held - self.scratch[1]) // one)
+        one, free = self.each + self.result * self.itemsize, memory - self.held
+        return max(1, free // (one + self.scratch[0]), (free - self.scratch[1]) // one)
 
 
 class Fall(NamedTuple):

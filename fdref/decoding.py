@@ -180,8 +180,9 @@ def _collect(
         if len(block.pictures) == count:
             banks[block.layer] = block.pictures
         else:
-            shape = count, *block.pictures.shape[1:]
-            bank = banks.setdefault(block.layer, np.empty(shape, dtype))
+            if block.layer not in banks:
+                banks[block.layer] = np.empty((count, *block.pictures.shape[1:]), dtype)
+            bank = banks[block.layer]
             bank[block.first : block.first + len(block.pictures)] = block.pictures
         if progress is not None:
             progress(len(block.pictures))
