@@ -233,9 +233,9 @@ def filter_gradient(
         return _whole_filter_gradient(images, gradient, filters)
     size = gradient.shape[2:]
     step = -(-len(images) // SUMS)
-    sums = np.zeros((SUMS, *filters.shape), filters.dtype)
     if not gradient.size:
-        return sums[0]
+        return np.zeros_like(filters)
+    sums = np.zeros((SUMS, *filters.shape), filters.dtype)
 
     def add(number: int) -> None:
         several = slice(number * step, min((number + 1) * step, len(images)))

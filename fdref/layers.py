@@ -272,7 +272,7 @@ def check_range(layer: Layer, dtype: np.dtype[Any]) -> None:
         case _:
             numbers = {}
     for what, values in numbers.items():
-        in_precision(np.asarray(values), dtype, what)
+        in_precision(np.atleast_1d(values), dtype, what)
     if isinstance(layer, BatchNorm) and not np.isfinite(layer.scale(dtype)).all():
         raise NetworkError(
             f"a gain divided by its deviation is more than {dtype} holds; expected larger "

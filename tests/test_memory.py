@@ -49,7 +49,8 @@ for wanted in [None, [net.decodable[-1]], [net.decodable[len(net.decodable) // 2
             if wanted is None:
                 result = fdref.decode_all(net, unpool, engine, max_memory=limit)
             else:
-                result = {n: fdref.decode(net, n, None, unpool, engine, None, limit) for n in wanted}
+                (n,) = wanted
+                result = {n: fdref.decode(net, n, None, unpool, engine, None, limit)}
         except fdref.ArgumentError as error:
             limits_kept = str(error).startswith(f"max_memory is {limit} bytes; expected at least ")
             found.append([limit, "refused" if limits_kept else str(error)])
