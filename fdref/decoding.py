@@ -81,7 +81,8 @@ def decode(
     progress : callable, optional
         Called after each block of filters with their number.
     max_memory : int, optional
-        Bytes that may be taken beside the result; half of what is free by default.
+        Bytes that may be taken beside the result, at least 1; half of what is free by default.
+        Counted is every array, those that threads keep for themselves, too.
     steps : bool
         Go the paper's way, from above, and return every stage.
 
@@ -96,7 +97,8 @@ def decode(
     ------
     ArgumentError
         If the layer or a filter does not exist or the layer has no filters; for unknown names; if
-        the decoded filters would be larger than any memory.
+        the decoded filters would be larger than any memory, or `max_memory` is no whole number or
+        too little.
 
     Examples
     --------
