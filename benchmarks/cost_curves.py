@@ -150,9 +150,7 @@ def timed(net: Network, wanted: dict[int, range], ways: tuple[Way, ...], patienc
 
 def memory(way: Way) -> int:
     """Estimate the bytes beside the result, for as many filters as go down together."""
-    one = 4 * way.largest * ITEMSIZE
-    free = MEMORY - (way.memory - one)
-    return way.memory + (min(PICTURES // way.largest, free // one, way.filters) - 1) * one
+    return way.taken(min(PICTURES // way.largest, way.at_once(MEMORY), way.filters))
 
 
 def peak(net: Network, wanted: dict[int, range], ways: tuple[Way, ...]) -> int:

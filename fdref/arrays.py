@@ -1,4 +1,4 @@
-"""Arrays that come from outside."""
+"""Arrays that come from outside: read, or refused in one line; and their precision."""
 
 from __future__ import annotations
 
@@ -13,13 +13,76 @@ if TYPE_CHECKING:
 
 Array = np.ndarray[Any, np.dtype[np.floating[Any]]]
 
+UNREADABLE = (
+    ArithmeticError,
+    AttributeError,
+    BufferError,
+    LookupError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
+"""What another library's ``__array__`` raises when its numbers are not to be had like this."""
+
 
 def real_array(values: ArrayLike, what: str) -> Array:
-    """Read an array of real numbers of any dtype, or say what was passed instead."""
+    """Read an array of real numbers of any dtype, or say what was passed instead and what to do.
+
+    Examples
+    --------
+    >>> real_array([[1, 2], [3, 4]], "images").shape
+    (2, 2)
+    >>> real_array([1j], "images")
+    Traceback (most recent call last):
+    fdref.errors.ArgumentError: images have dtype complex128; expected real numbers
+    """
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        raise ArgumentError(
+            f"{what} have masked numbers; expected all of them, pass .filled(VALUE)"
+        )
     try:
         array = np.asarray(values)
-    except ValueError as error:
-        raise ArgumentError(f"{what} are no array of numbers: {error}") from None
+    except UNREADABLE as error:
+        said = " ".join(str(error).split()) or type(error).__name__
+        raise ArgumentError(
+            f"{what} cannot be read as an array of numbers ({said}); expected {_wanted(values)}"
+        ) from None
     if array.dtype.kind not in "fiub":
-        raise ArgumentError(f"{what} have dtype {array.dtype}; expected real numbers")
+        remedy = "; pass .astype('float32')" if array.dtype.kind == "V" else ""
+        raise ArgumentError(f"{what} have dtype {array.dtype}; expected real numbers{remedy}")
     return array
+
+
+def _wanted(values: object) -> str:
+    """Say what to pass instead of something that NumPy cannot read."""
+    if isinstance(values, list | tuple):
+        first: object = next((value for value in values if not isinstance(value, list | tuple)), 0)
+        return "rows of one length" if not hasattr(first, "__array__") else _wanted(first)
+    if hasattr(values, "detach"):  # PyTorch: it follows gradients, is elsewhere, or is bfloat16
+        return "numbers in the computer's own memory; pass .detach().cpu().float()"
+    return "numbers in the computer's own memory; pass a NumPy array"
+
+
+def common_precision(*dtypes: np.dtype[Any]) -> np.dtype[Any]:
+    """Return float32 where all are float32 or float16, else float64.
+
+    >>> common_precision(np.dtype("f4"), np.dtype("f2")), common_precision(np.dtype("i1"))
+    (dtype('float32'), dtype('float64'))
+    """
+    single = all(dtype.type in (np.float32, np.float16) for dtype in dtypes)
+    return np.dtype(np.float32 if single else np.float64)
+
+
+def in_precision(array: Array, dtype: np.dtype[Any], what: str) -> Array:
+    """Return an array C-contiguous in a precision, unless that makes finite numbers infinite."""
+    with np.errstate(over="ignore"):
+        converted: Array = np.ascontiguousarray(array, dtype)
+    if array.dtype.kind != "f" or array.dtype.itemsize <= dtype.itemsize:
+        return converted  # whole numbers are within the range of either precision
+    beyond = np.isinf(converted) & np.isfinite(array)
+    if beyond.any():
+        raise ArgumentError(
+            f"{what} hold {array[beyond][0]}, more than {dtype} holds; expected numbers up to "
+            f"{np.finfo(dtype).max:.4g}"
+        )
+    return converted

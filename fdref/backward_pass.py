@@ -13,6 +13,7 @@ import numpy as np
 from fdref.engine import engine_named
 from fdref.errors import ArgumentError
 from fdref.layers import Conv, Dropout, Pool, ReLU, Softmax
+from fdref.products import sum_precision
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,7 +92,8 @@ def weight_gradients(layer: Conv, x: Array, delta: Array, engine: Engine) -> tup
     """Return the gradients in a convolution's filters and biases, given that in its output."""
     filters = np.ascontiguousarray(layer.filters, x.dtype)
     in_filters = engine.filter_gradient(x, delta, filters, layer.stride, layer.pad, layer.dilate)
-    return in_filters, delta.sum(axis=(0, 2, 3))
+    in_bias = delta.sum(axis=(0, 2, 3), dtype=sum_precision(len(delta), delta.dtype))
+    return in_filters, in_bias.astype(delta.dtype, copy=False)
 
 
 def input_gradient(layer: Layer, x: Array, delta: Array, groups: int, engine: Engine) -> Array:

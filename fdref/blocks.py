@@ -97,7 +97,7 @@ class Plan:
         elif self.engine == "compiled":
             self.__dict__["choice"] = cheapest(*task, limit)
         else:
-            self.__dict__["choice"] = from_above(*task)
+            self.__dict__["choice"] = from_above(*task, limit)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -191,7 +191,8 @@ class _Decoder:
             met = picture_shapes(net, way.layer)[way.layer - 1 - way.boundary]
             pixels = every_pixel(net, way.boundary, met[1:], unpool, dtype, engine)
         jump = receptive_field(net, way.boundary).stride if way.boundary else (1, 1)
-        step = max(1, min(self._at_once(way, dtype.itemsize), self.largest // way.result))
+        together = min(PICTURES // way.largest, way.at_once(self.plan.choice.spare(way)))
+        step = max(1, min(together, self.largest // way.result))
         for first in range(0, len(indices), step):
             pictures = top(net, way.layer, indices[first : first + step], dtype)
             for number in range(way.layer - 1, way.boundary, -1):
@@ -202,12 +203,6 @@ class _Decoder:
             elif way.kind == "pixels":
                 pictures = contract_each(pictures, pixels, engine)
             yield pictures
-
-    def _at_once(self, way: Way, itemsize: int) -> int:
-        """Return how many filters go down together."""
-        one = way.largest * 4 * itemsize
-        free = self.plan.choice.memory - (way.memory - one)
-        return min(PICTURES // way.largest, free // one)
 
 
 def _with(block: Array, bank: Array | None, first: int, count: int) -> Array:

@@ -9,6 +9,7 @@ everything, and hands over to `fdref.kernels`.
 from __future__ import annotations
 
 from functools import lru_cache
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,8 +17,9 @@ import numpy as np
 from fdref import kernels
 from fdref.geometry import extent, output_size, substituted_size
 from fdref.parallel import each, scratch
-from fdref.parts import BLOCK, by_channels, by_rows, in_slices
-from fdref.resize import matrix
+from fdref.parts import BLOCK, by_channels, by_rows, by_taps, in_slices, stamp_sizes
+from fdref.products import NARROW, product, stacked_product, sum_precision
+from fdref.resize import band
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,18 +31,11 @@ if TYPE_CHECKING:
     from fdref.parts import Part
     from fdref.resize import Method
 
-NARROW = 32
-"""Maps of fewer pixels are multiplied together, not each by itself."""
-
 SMALL = 2**14
 """Numbers in a matrix that enlarges along both axes at once, up to which it does so sooner."""
 
 COUNTED = 2**14
 """Numbers among which zeros are counted."""
-
-STAMPS, PIXELS = 2**18, 2**9
-"""Numbers in the stamps made at a time, and of how many pixels they are at least: both sides of the
-product are long, and a core's own cache still has its result when it is added."""
 
 SUMS = 8
 """Parts that a gradient is summed from."""
@@ -62,6 +57,8 @@ def correlate(
     """Multiply the filters with the matrix of patches."""
     size = output_size(images.shape[2:], extent(filters.shape[2:], dilate), stride, pad)
     response = np.empty((len(images), len(filters), *size), images.dtype)
+    if not response.size:
+        return response
 
     def fill(part: Part) -> None:
         block, rows = part
@@ -69,14 +66,14 @@ def correlate(
         found = response[block][:, :, rows].reshape(columns.shape[1], len(filters), -1)
         for own, filter_set in _groups(filters, len(columns)):
             weights = filters[filter_set].reshape(-1, own.stop - own.start)
-            _multiply(weights, columns[own].swapaxes(0, 1), found[:, filter_set])
+            stacked_product(weights, columns[own].swapaxes(0, 1), found[:, filter_set])
         if bias is not None:
             found += bias[:, None]
 
     def fill_whole(part: slice) -> None:
         found = response[part].reshape(-1, len(filters))
         weights = filters.reshape(len(filters), -1)
-        np.matmul(images[part].reshape(len(found), -1), weights.T, out=found)
+        product(images[part].reshape(len(found), -1), weights.T, found)
         if bias is not None:
             found += bias
 
@@ -92,8 +89,13 @@ def substitute(maps: Array, filters: Array, stride: Pair, dilate: Pair, groups: 
     taps, size = filters.shape[2:], maps.shape[2:]
     channels = filters.shape[1] * groups
     enlarged = substituted_size(size, stride, extent(taps, dilate))
-    pictures = np.zeros((len(maps), channels, *enlarged), maps.dtype)
-    if _is_sparse(maps) and np.isfinite(filters).all():
+    overlap = min(taps[0], size[0]) * min(taps[1], size[1])
+    sparse = _is_sparse(maps) and _all_finite(filters)
+    terms = overlap * len(filters) // (2 * groups) if sparse else overlap
+    pictures = np.zeros((len(maps), channels, *enlarged), sum_precision(terms, maps.dtype))
+    if not maps.size:
+        return pictures
+    if sparse:
         kernels.substitute(maps, filters, pictures, stride, dilate)
     elif size == (1, 1) and dilate == (1, 1):
         _weigh(maps, filters, pictures)
@@ -101,7 +103,7 @@ def substitute(maps: Array, filters: Array, stride: Pair, dilate: Pair, groups: 
         _stamp(maps, filters, pictures, stride, dilate)
     else:
         _scatter(maps, filters, pictures, stride, dilate)
-    return pictures
+    return pictures.astype(maps.dtype, copy=False)
 
 
 def _scatter(maps: Array, filters: Array, pictures: Array, stride: Pair, dilate: Pair) -> None:
@@ -115,12 +117,15 @@ def _scatter(maps: Array, filters: Array, pictures: Array, stride: Pair, dilate:
         group, first = divmod(channels.start, own)
         filter_set = slice(group * share, (group + 1) * share)
         count = channels.stop - channels.start
-        weights = filters[filter_set, first : first + count].reshape(share, -1)
-        pixels = maps[block, filter_set].reshape(-1, share, size[0] * size[1])
-        columns = scratch("columns", (count, *taps, len(pixels), *size), maps.dtype)
-        by_tap = columns.reshape(weights.shape[1], len(pixels), -1)
-        _multiply(weights.T, pixels, by_tap.swapaxes(0, 1))
-        kernels.scatter_patches(columns, pictures[block], stride, dilate, channels.start)
+        for some, rows in by_taps(taps, (size[0], size[1])):
+            weights = filters[filter_set, first : first + count, some].reshape(share, -1)
+            pixels = maps[block, filter_set, rows].reshape(len(maps[block]), share, -1)
+            shape = some.stop - some.start, taps[1], len(pixels), rows.stop - rows.start, size[1]
+            columns = scratch("columns", (count, *shape), maps.dtype)
+            by_tap = columns.reshape(weights.shape[1], len(pixels), -1)
+            stacked_product(weights.T, pixels, by_tap.swapaxes(0, 1))
+            top = some.start * dilate[0] + rows.start * stride[0]
+            kernels.scatter_patches(columns, pictures[block], stride, dilate, channels.start, top)
 
     each(fill, by_channels(maps, filters, pictures.shape[1]))
 
@@ -135,7 +140,7 @@ def _weigh(maps: Array, filters: Array, pictures: Array) -> None:
         filter_set = slice(channels.start // own * share, channels.stop // own * share)
         weights = filters[filter_set].reshape(share, one)
         below = pictures[:, channels].reshape(-1, one)
-        np.matmul(maps[:, filter_set, 0, 0], weights[:, numbers], out=below[:, numbers])
+        product(maps[:, filter_set, 0, 0], weights[:, numbers], below[:, numbers])
 
     step = max(NARROW, BLOCK // max(1, len(maps)))
     groups = [slice(c, c + own) for c in range(0, pictures.shape[1], own)]
@@ -151,24 +156,23 @@ def _stamp(maps: Array, filters: Array, pictures: Array, stride: Pair, dilate: P
     """
     (count, _, *size), (_, own, height, width) = maps.shape, filters.shape
     share = len(filters) * own // pictures.shape[1]
-    each_map = size[0] * size[1]
-    step = min(count, max(1, max(PIXELS, STAMPS // (height * width)) // each_map))
-    rows = min(height, max(1, STAMPS // (step * each_map * width)))
+    step, tall, rows = stamp_sizes(count, (size[0], size[1]), (height, width))
 
     def fill(part: Part) -> None:
         block, channels = part
         group, c = divmod(channels.start, own)
         filter_set = slice(group * share, (group + 1) * share)
-        pixels = maps[block, filter_set].transpose(0, 2, 3, 1)
-        values = scratch("values", pixels.shape, maps.dtype)
-        values[:] = pixels
-        values = values.reshape(-1, share)
-        for top in range(0, height, rows):
-            weights = filters[filter_set, c, top : top + rows].reshape(share, -1)
-            stamps = scratch("stamps", (len(values), weights.shape[1]), maps.dtype)
-            np.matmul(values, weights, out=stamps)
-            stamps = stamps.reshape(-1, *size, weights.shape[1] // width, width)
-            kernels.add_stamps(stamps, pictures[block], stride, dilate, channels.start, top)
+        for y in range(0, size[0], tall):
+            pixels = maps[block, filter_set, y : y + tall].transpose(0, 2, 3, 1)
+            values = scratch("values", pixels.shape, maps.dtype)
+            values[:] = pixels
+            for u in range(0, height, rows):
+                weights = filters[filter_set, c, u : u + rows].reshape(share, -1)
+                stamps = scratch("stamps", (*pixels.shape[:3], weights.shape[1]), maps.dtype)
+                product(values.reshape(-1, share), weights, stamps.reshape(-1, weights.shape[1]))
+                stamps = stamps.reshape(*pixels.shape[:3], -1, width)
+                top = y * stride[0] + u * dilate[0]
+                kernels.add_stamps(stamps, pictures[block], stride, dilate, channels.start, top)
 
     blocks = [slice(first, min(first + step, count)) for first in range(0, count, step)]
     each(fill, [(block, slice(c, c + 1)) for block in blocks for c in range(pictures.shape[1])])
@@ -181,7 +185,8 @@ def unpool(maps: Array, stride: Pair, window: Pair, method: Method) -> Array:
     pictures = np.zeros((*maps.shape[:2], *field), maps.dtype)
     small, large = _maps(maps), _maps(pictures)
     framed = window[0] > stride[0] or window[1] > stride[1]
-    if framed or size[0] * size[1] * field[0] * field[1] > SMALL:
+    large_matrix = size[0] * size[1] * field[0] * field[1] > SMALL
+    if framed or large_matrix or not _all_finite(maps):
         rows, columns = (_band(size[a], stride[a], window[a], method, maps.dtype) for a in (0, 1))
         origin = (max(window[0] - stride[0], 0) // 2, max(window[1] - stride[1], 0) // 2)
 
@@ -202,15 +207,17 @@ def unpool(maps: Array, stride: Pair, window: Pair, method: Method) -> Array:
 def pool(images: Array, window: Pair, stride: Pair, pad: Margins, method: str) -> Array:
     """Pool every channel of every image as a map by itself."""
     size = output_size(images.shape[2:], window, stride, pad)
-    pooled = np.empty((*images.shape[:2], *size), images.dtype)
-    loop = kernels.max_pool if method == "max" else kernels.average_pool
+    loop, dtype = kernels.max_pool, images.dtype
+    if method == "avg":
+        loop, dtype = kernels.average_pool, sum_precision(sum(window), dtype)
+    pooled = np.empty((*images.shape[:2], *size), dtype)
     maps, results, windows = _maps(images), _maps(pooled), (window, stride, (pad[0], pad[2]))
 
     def fill(part: slice) -> None:
         loop(maps[part], results[part], *windows)
 
     each(fill, in_slices(len(maps), images.shape[2:]))
-    return pooled
+    return pooled.astype(images.dtype, copy=False)
 
 
 def filter_gradient(
@@ -226,6 +233,8 @@ def filter_gradient(
         return _whole_filter_gradient(images, gradient, filters)
     size = gradient.shape[2:]
     step = -(-len(images) // SUMS)
+    if not gradient.size:
+        return np.zeros_like(filters)
     sums = np.zeros((SUMS, *filters.shape), filters.dtype)
 
     def add(number: int) -> None:
@@ -238,8 +247,10 @@ def filter_gradient(
             by_filter[:] = delta
             by_filter = by_filter.reshape(len(filters), -1)
             for own, filter_set in _groups(filters, len(columns)):
-                pairs = by_filter[filter_set] @ columns[own].T
-                sums[number, filter_set] += pairs.reshape(-1, *filters.shape[1:])
+                share = filter_set.stop - filter_set.start
+                pairs = scratch("pairs", (share, own.stop - own.start), delta.dtype)
+                product(by_filter[filter_set], columns[own].T, pairs)
+                sums[number, filter_set] += pairs.reshape(share, *filters.shape[1:])
 
     each(add, range(SUMS))
     result: Array = sums.sum(axis=0)
@@ -248,11 +259,13 @@ def filter_gradient(
 
 def _whole_filter_gradient(images: Array, gradient: Array, filters: Array) -> Array:
     """Do so where an image is its only patch."""
-    result = np.empty_like(filters)
+    result = np.zeros_like(filters)
+    if not result.size or not len(images):
+        return result
     by_image, delta = (array.reshape(len(images), -1) for array in (images, gradient))
 
     def fill(part: slice) -> None:
-        np.matmul(delta[:, part].T, by_image, out=result[part].reshape(-1, by_image.shape[1]))
+        product(delta[:, part].T, by_image, result[part].reshape(-1, by_image.shape[1]))
 
     each(fill, in_slices(len(filters), filters.shape[1:]))
     return result
@@ -267,7 +280,12 @@ def pool_gradient(
     method: str,
 ) -> Array:
     """Hand the gradient back through every channel of every image by itself."""
-    result = np.zeros_like(images)
+    reached = [
+        min(-(-size // step), count)
+        for size, step, count in zip(window, stride, gradient.shape[2:], strict=True)
+    ]
+    terms = prod(reached) if method == "max" else sum(reached)
+    result = np.zeros(images.shape, sum_precision(terms, images.dtype))
     maps, above, below = _maps(images), _maps(gradient), _maps(result)
     windows = (window, stride, (pad[0], pad[2]))
 
@@ -278,7 +296,7 @@ def pool_gradient(
             kernels.average_pool_gradient(above[part], below[part], *windows)
 
     each(fill, in_slices(len(maps), images.shape[2:]))
-    return result
+    return result.astype(images.dtype, copy=False)
 
 
 def _patches(
@@ -301,17 +319,6 @@ def _patches(
 def _cover(images: Array, filters: Array, pad: Margins) -> bool:
     """Tell whether filters are as large as the images: each image is its only patch."""
     return images.shape[1:] == filters.shape[1:] and not any(pad)
-
-
-def _multiply(matrix: Array, stack: Array, products: Array) -> None:
-    """Multiply a matrix (m, r) with each of a stack (n, r, p) into products (n, m, p)."""
-    if stack.shape[2] >= NARROW:
-        np.matmul(matrix, stack, out=products)
-    else:
-        together = stack.swapaxes(0, 1).reshape(matrix.shape[1], -1)
-        product = scratch("product", (len(matrix), together.shape[1]), matrix.dtype)
-        np.matmul(matrix, together, out=product)
-        products[:] = product.reshape(len(matrix), len(stack), -1).swapaxes(0, 1)
 
 
 def _groups(filters: Array, rows: int) -> Iterator[tuple[slice, slice]]:
@@ -337,34 +344,31 @@ def _is_sparse(maps: Array) -> bool:
     return bool(np.count_nonzero(some) < positions * (0.25 + maps.shape[1] / 200))
 
 
-@lru_cache(maxsize=256)
 def _band(
     size: int, factor: int, window: int, method: Method, dtype: np.dtype[Any]
 ) -> tuple[NDArray[np.int64], Array]:
-    """Return, for each row that falls into the field, where its weights start and what they are."""
-    full = _cropped(size, factor, window, method)
-    used = full != 0
-    starts, ends = used.argmax(axis=1), size - used[:, ::-1].argmax(axis=1)
-    reach = (ends - starts).max()
-    starts = np.minimum(starts, size - reach)
-    weights = np.take_along_axis(full, starts[:, None] + np.arange(reach), axis=1)
-    return starts, weights.astype(dtype)
+    starts, weights = band(size, factor, window, method)
+    return starts, weights.astype(dtype, copy=False)
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=32)
 def _both_axes(
     size: Pair, stride: Pair, window: Pair, method: Method, dtype: np.dtype[Any]
 ) -> Array:
-    """Return the matrix (h*w, H*W) that enlarges maps, each as one row."""
-    rows, columns = (_cropped(size[a], stride[a], window[a], method) for a in (0, 1))
-    return np.kron(rows, columns).T.astype(dtype, order="C")
+    """Return the matrix (h*w, H*W), of SMALL numbers at most, that enlarges maps as rows."""
+    axes = []
+    for axis in range(2):
+        starts, weights = band(size[axis], stride[axis], window[axis], method)
+        dense = np.zeros((len(starts), size[axis]))
+        np.put_along_axis(dense, starts[:, None] + np.arange(weights.shape[1]), weights, axis=1)
+        axes.append(dense)
+    return np.kron(*axes).T.astype(dtype, order="C")
 
 
-def _cropped(size: int, factor: int, window: int, method: Method) -> NDArray[np.float64]:
-    """Return the rows of the enlarging matrix that fall into the receptive field."""
-    full = matrix(size, factor, method)
-    cut = max(factor - window, 0)
-    return full[cut // 2 : len(full) - (cut - cut // 2)]
+def _all_finite(maps: Array) -> bool:
+    """Tell so by one sum; the zeros of a matrix times what is not finite would be NaN."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(maps.sum()))
 
 
 def _maps(images: Array) -> Array:

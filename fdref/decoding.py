@@ -78,7 +78,8 @@ def decode(
     progress : callable, optional
         Called after each block of filters with their number.
     max_memory : int, optional
-        Bytes that may be taken beside the result; half of what is free by default.
+        Bytes that may be taken beside the result, at least 1; half of what is free by default.
+        Counted is every array, those that threads keep for themselves, too.
     steps : bool
         Go the paper's way, from above, and return every stage.
 
@@ -93,7 +94,8 @@ def decode(
     ------
     ArgumentError
         If the layer or a filter does not exist or the layer has no filters; for unknown names; if
-        the decoded filters would be larger than any memory.
+        the decoded filters would be larger than any memory, or `max_memory` is no whole number or
+        too little.
 
     Examples
     --------
@@ -149,8 +151,9 @@ def _collect(plan: Plan, progress: Callable[[int], object] | None) -> dict[int, 
         if len(block.pictures) == count:
             banks[block.layer] = block.pictures
         else:
-            shape = count, *block.pictures.shape[1:]
-            bank = banks.setdefault(block.layer, np.empty(shape, plan.dtype))
+            if block.layer not in banks:
+                banks[block.layer] = np.empty((count, *block.pictures.shape[1:]), plan.dtype)
+            bank = banks[block.layer]
             bank[block.first : block.first + len(block.pictures)] = block.pictures
         if progress is not None:
             progress(len(block.pictures))

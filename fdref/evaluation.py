@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fdref.arguments import callback, instance
-from fdref.arrays import real_array
+from fdref.arrays import common_precision, in_precision, real_array
 from fdref.decoding import decode
 from fdref.engine import engine_named
 from fdref.errors import ArgumentError
@@ -230,10 +230,10 @@ def respond(
             f"{field.size[1]}), pictures of the receptive field of {net.describe(number)}"
         )
     height, width = net.map_sizes(images.shape[2:])[number]
-    dtype = operations.precision(np.result_type(filters, net.dtype))
+    dtype = operations.precision(common_precision(np.result_type(filters, net.dtype)))
     response = operations.correlate(
-        np.ascontiguousarray(padded(net, number, images), dtype),
-        np.ascontiguousarray(filters, dtype),
+        in_precision(padded(net, number, images), dtype, "images"),
+        in_precision(filters, dtype, "bank"),
         None,
         field.stride,
         (0, 0, 0, 0),

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fdref.arguments import instance
-from fdref.arrays import real_array
+from fdref.arrays import in_precision, real_array
 from fdref.engine import engine_named
 from fdref.layers import BatchNorm, Conv, Dropout, Normalize, Pool, ReLU, Softmax
 from fdref.network import Network
+from fdref.products import sum_precision
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -56,7 +57,7 @@ def forward(net: Network, x: ArrayLike, engine: str = "compiled") -> list[Array]
     chosen = engine_named(engine)
     images = real_array(x, "images")
     instance(net, Network, "net").check_images(images)
-    maps = [np.array(images, chosen.precision(net.dtype), order="C")]
+    maps = [np.array(in_precision(images, chosen.precision(net.dtype), "images"))]
     for layer in net:
         y = output(layer, maps[-1], chosen)
         maps.append(y.copy() if np.may_share_memory(y, maps[-1]) else y)
@@ -94,13 +95,14 @@ def relu(x: Array, leak: float = 0.0) -> Array:
 def normalize(x: Array, size: int, kappa: float, alpha: float, beta: float) -> Array:
     """Divide by (kappa + alpha * sum of squares over the nearest `size` channels) ** beta."""
     count = x.shape[1]
-    total = np.zeros_like(x)
+    total = np.zeros(x.shape, sum_precision(size, x.dtype))
     squares = x * x
     for shift in range(-((size - 1) // 2), size // 2 + 1):  # floor and ceil of (size - 1) / 2
         own, other = slice(max(0, -shift), count - max(0, shift)), slice(max(0, shift), count)
         if abs(shift) < count:
             total[:, own] += squares[:, other][:, : own.stop - own.start]
-    return x / (kappa + alpha * total) ** beta
+    normalized: Array = x / (kappa + alpha * total) ** beta
+    return normalized.astype(x.dtype, copy=False)
 
 
 def normalize_batch(x: Array, layer: BatchNorm) -> Array:
@@ -112,5 +114,6 @@ def normalize_batch(x: Array, layer: BatchNorm) -> Array:
 def softmax(x: Array) -> Array:
     """Return probabilities over the channels."""
     exponentials: Array = np.exp(x - x.max(axis=1, keepdims=True))
-    exponentials /= exponentials.sum(axis=1, keepdims=True)
+    dtype = sum_precision(x.shape[1], x.dtype)
+    exponentials /= exponentials.sum(axis=1, keepdims=True, dtype=dtype)
     return exponentials

@@ -59,7 +59,7 @@ def picture_shapes(net: Network, number: int) -> list[tuple[int, int, int]]:
     size = cast("Conv", net[number]).window
     shapes = [(net.channels[number - 1], *size)]
     for below in range(number - 1, 0, -1):
-        match net[below]:
+        match net.layers[below - 1]:
             case Conv(window=window, stride=stride) | Pool(window=window, stride=stride):
                 size = substituted_size(size, stride, window)
         shapes.append((net.channels[below - 1], *size))

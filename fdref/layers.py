@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 
 from fdref.arguments import one_of, real_number, text, whole_number
-from fdref.arrays import Array, real_array
+from fdref.arrays import Array, common_precision, in_precision, real_array
 from fdref.errors import ArgumentError, NetworkError
 from fdref.geometry import LARGEST_NUMBER, Margins, Pair, extent, margins, pair
 from fdref.values import Value, hands_out_views, read_only
@@ -26,8 +26,7 @@ def weights(values: ArrayLike, what: str, ndim: int) -> Array:
         raise NetworkError(f"{what} are truth values; expected real numbers")
     if array.ndim != ndim or 0 in array.shape:
         raise NetworkError(f"{what} have shape {array.shape}; expected {ndim} axes, none empty")
-    single = array.dtype in (np.float32, np.float16)
-    array = np.array(array, np.float32 if single else np.float64, order="C")
+    array = np.array(in_precision(array, common_precision(array.dtype), what))
     if not np.isfinite(array).all():
         first = np.unravel_index(np.isfinite(array).argmin(), array.shape)  # of many, one
         worst = tuple(map(int, first))
@@ -236,7 +235,8 @@ class BatchNorm(Value):
 
     def scale(self, dtype: np.dtype[Any]) -> Array:
         """Return ``gain / deviation`` (C, 1, 1), the linear part, computed in a dtype."""
-        ratio: Array = self.gain.astype(dtype) / self.deviation.astype(dtype)
+        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):  # see check_range
+            ratio: Array = self.gain.astype(dtype) / self.deviation.astype(dtype)
         return ratio[:, None, None]
 
 
@@ -265,3 +265,25 @@ class Softmax(Value):
 
 
 Layer = Conv | Pool | ReLU | Normalize | BatchNorm | Dropout | Softmax
+
+
+def check_range(layer: Layer, dtype: np.dtype[Any]) -> None:
+    """Raise NetworkError or ArgumentError if a layer's numbers are infinite in a precision."""
+    match layer:
+        case Conv(bias=bias):
+            numbers = {"biases": 0.0 if bias is None else bias}
+        case BatchNorm(gain=gain, bias=bias, mean=mean, deviation=deviation):
+            numbers = {"gains": gain, "biases": bias, "means": mean, "deviations": deviation}
+        case Normalize(kappa=kappa, alpha=alpha, beta=beta):
+            numbers = {"kappa, alpha and beta": np.array([kappa, alpha, beta])}
+        case ReLU(leak=leak):
+            numbers = {"leaks": leak}
+        case _:
+            numbers = {}
+    for what, values in numbers.items():
+        in_precision(np.atleast_1d(values), dtype, what)
+    if isinstance(layer, BatchNorm) and not np.isfinite(layer.scale(dtype)).all():
+        raise NetworkError(
+            f"a gain divided by its deviation is more than {dtype} holds; expected larger "
+            "deviations"
+        )

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fdref.arguments import instance, shown, text, texts, whole, whole_number
-from fdref.arrays import real_array
+from fdref.arrays import in_precision, real_array
 from fdref.errors import ArgumentError, FdrefError, NetworkError, one_line
 from fdref.fitting import channels_after, own_channels, read_average, read_layers, window_of
 from fdref.geometry import (
@@ -20,7 +20,7 @@ from fdref.geometry import (
     pair,
     stacks_of_windows,
 )
-from fdref.layers import BatchNorm, Conv, Layer
+from fdref.layers import BatchNorm, Conv, Layer, check_range
 from fdref.values import Value
 
 if TYPE_CHECKING:
@@ -106,6 +106,7 @@ class Network(Value):
         self.__dict__["_input_size"] = size if mean is None else self._size_with(mean, size)
         if self._input_size is not None:
             self.map_sizes(self._input_size)
+        self._check_ranges()
         self.__dict__["_classes"] = texts(classes, "classes")
         self.__dict__["_provenance"] = text(provenance, "provenance")
 
@@ -152,6 +153,19 @@ class Network(Value):
         if (height, width) == (1, 1) or input_size is not None:
             return input_size  # one of another size is `prepare`'s trouble: decoding needs none
         return height, width
+
+    def _check_ranges(self) -> None:
+        """All is computed in the filters' precision; what it cannot hold would be infinite."""
+        for number, layer in enumerate(self._layers, 1):
+            try:
+                check_range(layer, self.dtype)
+            except FdrefError as error:
+                raise NetworkError(f"{self.describe(number)}: {error}") from None
+        if self._average is not None:
+            try:
+                in_precision(self._average, self.dtype, "the average image's pixels")
+            except ArgumentError as error:
+                raise NetworkError(str(error)) from None
 
     @property
     def layers(self) -> tuple[Layer, ...]:
@@ -350,7 +364,7 @@ class Network(Value):
                 f"{_by(self._input_size or ())}; expected the same size: cut the right part out of "
                 "`net.average`, and subtract it or give it to a new fdref.Network"
             )
-        prepared: Array = np.array(pixels, self.dtype, order="C")
+        prepared: Array = np.array(in_precision(pixels, self.dtype, "images"))
         if self._average is not None:
             prepared -= self._average.astype(self.dtype)
         return prepared

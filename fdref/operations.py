@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from fdref.arguments import one_of, whole_number
-from fdref.arrays import real_array
+from fdref.arrays import common_precision, in_precision, real_array
 from fdref.engine import engine_named
 from fdref.errors import ArgumentError
 from fdref.geometry import LARGEST_NUMBER, extent, margins, output_size, pair
@@ -62,18 +60,17 @@ def correlate(
     array([[[[8.],
              [8.]]]])
     """
-    chosen, (x, w) = _arrays(engine, images=images, filters=filters)
+    offsets = {} if bias is None else {"bias": bias}
+    chosen, (x, w, *rest) = _arrays(engine, images=images, filters=filters, **offsets)
     groups, remainder = divmod(x.shape[1], w.shape[1]) if w.shape[1] else (0, 0)
     if not groups or remainder or len(w) % groups:
         raise ArgumentError(
             f"filters of shape {w.shape} do not fit images of shape {x.shape}; expected filters of "
             f"{x.shape[1]} channels, or of {x.shape[1]}/groups and as many filters for each group"
         )
-    b = None
-    if bias is not None:
-        b = real_array(bias, "bias").astype(x.dtype)
-        if b.shape != (len(w),):
-            raise ArgumentError(f"bias has shape {b.shape}; expected ({len(w)},), one per filter")
+    b = rest[0] if rest else None
+    if b is not None and b.shape != (len(w),):
+        raise ArgumentError(f"bias has shape {b.shape}; expected ({len(w)},), one per filter")
     step, gaps, edges = pair(stride, "stride"), pair(dilate, "dilate"), margins(pad)
     _check_window_fits(x, extent(w.shape[2:], gaps), step, edges)
     return chosen.correlate(x, w, b, step, edges, gaps)
@@ -204,18 +201,18 @@ def unpool(
 
 
 def _arrays(engine: str, **arrays: ArrayLike) -> tuple[Engine, list[Array]]:
-    """Bring four-axis arrays into the form that an engine's operations take."""
+    """Bring arrays, of four axes but for biases, into the form that an engine's operations take."""
     chosen = engine_named(engine)
     values = [real_array(array, name) for name, array in arrays.items()]
     for name, array in zip(arrays, values, strict=True):
-        if array.ndim != 4 or 0 in array.shape[2:]:
+        if name != "bias" and (array.ndim != 4 or 0 in array.shape[2:]):
             raise ArgumentError(
                 f"{name} have shape {array.shape}; expected 4 axes (batch, channels, height, width)"
                 " and at least one pixel"
             )
-    single = all(array.dtype in (np.float32, np.float16) for array in values)
-    dtype = chosen.precision(np.dtype(np.float32 if single else np.float64))
-    return chosen, [np.ascontiguousarray(array, dtype) for array in values]
+    dtype = chosen.precision(common_precision(*(array.dtype for array in values)))
+    pairs = zip(arrays, values, strict=True)
+    return chosen, [in_precision(array, dtype, name) for name, array in pairs]
 
 
 def _check_window_fits(images: Array, window: Pair, stride: Pair, pad: Margins) -> None:

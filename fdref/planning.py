@@ -7,21 +7,28 @@ from math import prod
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
+from fdref.blas import threads
 from fdref.costs import Way, Ways
 from fdref.errors import ArgumentError
 from fdref.from_above import picture_shapes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from fdref.network import Network
     from fdref.resize import Method
+
+    Considered = Mapping[tuple[int, int], Sequence[Way]]
+    """{(layer, how many filters): every way to them}"""
 
 LARGEST = 2**31
 """Numbers that one filter's picture may hold: 8 GB in float32."""
 
 UNASKED = 2**28
 """Bytes that are taken without looking how many are free."""
+
+REMEMBERED_WAYS, REMEMBERED_PLANS = 2**8, 2**4
+"""How many ways a plan may have considered to be kept, and how many are kept of a network: 2 MB."""
 
 _PLANS: WeakKeyDictionary[Network, dict[object, Choice]] = WeakKeyDictionary()
 """Plans made before; making one takes longer than decoding a filter of a small network."""
@@ -48,6 +55,16 @@ class Choice:
         """The estimated time."""
         return sum(way.seconds for way in self.ways)
 
+    def spare(self, way: Way) -> int:
+        """Return the bytes left for a way while banks wait to be met by later ways."""
+        place = self.ways.index(way)
+        found = {other.layer for other in self.ways[: place + 1]}
+        needed = {other.bank for other in self.ways[place:]}
+        waiting = found & needed - {way.bank}
+        return self.memory - sum(
+            max(other.held for other in self.ways if other.bank == bank) for bank in waiting
+        )
+
 
 def cheapest(
     net: Network,
@@ -56,7 +73,7 @@ def cheapest(
     itemsize: int,
     max_memory: int | None = None,
 ) -> Choice:
-    """Plan the shortest ways to so many filters of each layer.
+    """Choice the shortest ways to so many filters of each layer.
 
     Parameters
     ----------
@@ -78,22 +95,41 @@ def cheapest(
         return Choice((), (), UNASKED)
     plans = _PLANS.setdefault(net, {})
     key = tuple(sorted(wanted.items())), unpool, itemsize, max_memory
-    if key not in plans:
-        _check_sizes(net, wanted)
-        ways = Ways(net, unpool, itemsize)
-        plan = _within(ways, wanted, max_memory)
-        if max_memory is None and any(way.memory > UNASKED for way in plan.ways):
-            return _within(ways, wanted, max(UNASKED, free_memory() // 2))
+    if key in plans:
+        return plans[key]
+    _check_sizes(net, wanted)
+    ways = Ways(net, unpool, itemsize, 1 if max_memory is None else threads())
+    plan = _within(ways, wanted, max_memory)
+    if max_memory is None and any(way.memory > UNASKED for way in plan.ways):
+        return _within(ways, wanted, max(UNASKED, free_memory() // 2))
+    if len(plan.considered) <= REMEMBERED_WAYS:
+        while len(plans) >= REMEMBERED_PLANS:
+            plans.pop(next(iter(plans)), None)
         plans[key] = plan
-    return plans[key]
+    return plan
 
 
-def from_above(net: Network, wanted: Mapping[int, int], unpool: Method, itemsize: int) -> Choice:
-    """Plan the paper's way to all filters."""
+def from_above(
+    net: Network,
+    wanted: Mapping[int, int],
+    unpool: Method,
+    itemsize: int,
+    max_memory: int | None = None,
+) -> Choice:
+    """Choice the paper's way to all filters; parameters and errors are those of `cheapest`."""
     _check_sizes(net, wanted)
     ways = Ways(net, unpool, itemsize)
     taken = tuple(ways.from_above(layer, count) for layer, count in sorted(wanted.items()))
-    return Choice(taken, taken, UNASKED)
+    if max_memory is not None and any(way.memory > max_memory for way in taken):
+        raise _too_little(max_memory, [[way] for way in taken])
+    return Choice(taken, taken, UNASKED if max_memory is None else max_memory)
+
+
+def free_memory() -> int:
+    """Return how many bytes can be had without swapping."""
+    import psutil  # noqa: PLC0415 - seldom needed
+
+    return int(psutil.virtual_memory().available)
 
 
 def _check_sizes(net: Network, wanted: Mapping[int, int]) -> None:
@@ -107,13 +143,6 @@ def _check_sizes(net: Network, wanted: Mapping[int, int]) -> None:
             )
 
 
-def free_memory() -> int:
-    """Return how many bytes can be had without swapping."""
-    import psutil  # noqa: PLC0415 - seldom needed
-
-    return int(psutil.virtual_memory().available)
-
-
 def _within(ways: Ways, wanted: Mapping[int, int], limit: int | None) -> Choice:
     """Try which banks to find as a whole; given them, take each layer's cheapest way."""
     considered = {
@@ -122,39 +151,96 @@ def _within(ways: Ways, wanted: Mapping[int, int], limit: int | None) -> Choice:
         if layer <= max(wanted)
         for count in {wanted.get(layer, 0), ways.net.channels[layer]} - {0}
     }
-    plans = []
-    for banks in _sets_of_banks(ways.net, wanted):
-        taken = []
-        for layer in sorted(banks | set(wanted)):
-            count = ways.net.channels[layer] if layer in banks else wanted[layer]
-            open_ways = [
-                way
-                for way in considered[layer, count]
-                if way.bank in {0, *banks} and (limit is None or way.memory <= limit)
-            ]
-            if not open_ways:
-                break
-            taken.append(min(open_ways, key=lambda way: way.seconds))
-        else:
-            plans.append(taken)
-    if not plans:
-        least = min(way.memory for way in considered[max(considered)])
-        raise ArgumentError(f"max_memory is {limit} bytes; expected at least {least}")
-    best = min(plans, key=lambda taken: sum(way.seconds for way in taken))
-    return Choice(
-        tuple(sorted(best, key=lambda way: (way.boundary, way.layer))),
-        tuple(way for layer, count in sorted(wanted.items()) for way in considered[layer, count]),
-        UNASKED if limit is None else limit,
-    )
+    asked = [considered[task] for task in sorted(wanted.items())]
+    choices = [
+        taken
+        for taken in _choices(ways.net, wanted, _Shortest(considered, limit))
+        if taken.keys() >= wanted.keys()
+    ]
+    choices.sort(key=lambda taken: sum(taken[layer].seconds for layer in sorted(taken)))
+    for taken in choices:
+        plan = Choice(
+            tuple(sorted(taken.values(), key=lambda way: (way.boundary, way.layer))),
+            tuple(way for open_ways in asked for way in open_ways),
+            UNASKED if limit is None else limit,
+        )
+        if limit is None or all(way.memory <= plan.spare(way) for way in plan.ways):
+            return plan
+    raise _too_little(limit, asked)
 
 
-def _sets_of_banks(net: Network, wanted: Mapping[int, int]) -> Iterator[set[int]]:
-    """Propose which whole banks to find: those wanted, and others for them to stand on."""
+def _too_little(limit: int | None, asked: Iterable[Sequence[Way]]) -> ArgumentError:
+    least = max(min(way.memory for way in ways if not way.bank) for ways in asked)
+    return ArgumentError(f"max_memory is {limit} bytes; expected at least {least}")
+
+
+class _Shortest:
+    """The shortest way to filters on each bank, of those that are narrow enough."""
+
+    def __init__(self, considered: Considered, limit: int | None) -> None:
+        self.on: dict[tuple[int, int], dict[int, Way]] = {}
+        for task, ways in considered.items():
+            found = self.on.setdefault(task, {})
+            for way in ways:
+                narrow = limit is None or way.memory <= limit
+                if narrow and (way.bank not in found or way.seconds < found[way.bank].seconds):
+                    found[way.bank] = way
+
+    def given(self, layer: int, count: int, banks: Iterable[int]) -> Way | None:
+        """Return it for given banks, if there is one."""
+        found = self.on[layer, count]
+        return _shorter(*(found.get(bank) for bank in (0, *banks)))
+
+
+def _shorter(*ways: Way | None) -> Way | None:
+    open_ways = (way for way in ways if way is not None)
+    return min(open_ways, key=lambda way: (way.seconds, way.boundary), default=None)
+
+
+def _choices(
+    net: Network, wanted: Mapping[int, int], shortest: _Shortest
+) -> Iterator[dict[int, Way]]:
+    """Propose which whole banks to find: those wanted, and others for them to stand on.
+
+    One other bank, or all up to some layer; each is found in the way that the ones below it leave.
+    In the end none, which leaves the most memory. Layers that no way is left to are missing.
+    """
     whole = {layer for layer, count in wanted.items() if count == net.channels[layer]}
-    yield whole
-    below = [layer for layer in net.decodable if layer < max(wanted)]
-    for position, layer in enumerate(below):
-        if layer not in whole:
-            yield whole | {layer}
-        if not whole.issuperset(below[: position + 1]):
-            yield whole | set(below[: position + 1])
+
+    def standing_on(banks: Iterable[int]) -> dict[int, Way]:
+        ways = {n: shortest.given(n, count, banks) for n, count in sorted(wanted.items())}
+        return {n: way for n, way in ways.items() if way is not None}
+
+    first = standing_on(whole)
+    yield first
+    banks, rising = set(whole), first
+    for layer in net.decodable:
+        if layer >= max(wanted) or layer in whole:
+            continue
+        alone = shortest.given(layer, net.channels[layer], whole)
+        if alone is not None:
+            yield _with_bank(net, alone, whole, first, wanted, shortest)
+        next_one = shortest.given(layer, net.channels[layer], banks)
+        if next_one is not None:
+            rising = _with_bank(net, next_one, banks, rising, wanted, shortest)
+            banks.add(layer)
+            yield rising
+    yield standing_on(())
+
+
+def _with_bank(
+    net: Network,
+    added: Way,
+    banks: set[int],
+    taken: Mapping[int, Way],
+    wanted: Mapping[int, int],
+    shortest: _Shortest,
+) -> dict[int, Way]:
+    """Find a bank, too, and change to whatever is shorter by it."""
+    changed = {added.layer: added}
+    for layer in {*wanted, *banks} - {added.layer}:
+        count = net.channels[layer] if layer in banks else wanted[layer]
+        way = _shorter(taken.get(layer), shortest.on[layer, count].get(added.layer))
+        if way is not None:
+            changed[layer] = way
+    return changed

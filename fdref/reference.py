@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fdref.geometry import extent, output_size, substituted_size
-from fdref.resize import matrix
+from fdref.resize import band
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,9 +56,9 @@ def substitute(maps: Array, filters: Array, stride: Pair, dilate: Pair, groups: 
 
 def unpool(maps: Array, stride: Pair, window: Pair, method: Method) -> Array:
     """Enlarge by the stride, then centre in the receptive field."""
-    height, width = maps.shape[2:]
-    enlarged = matrix(height, stride[0], method) @ maps @ matrix(width, stride[1], method).T
-    return _centre(_centre(enlarged, 2, window[0] - stride[0]), 3, window[1] - stride[1])
+    for axis, step, size in zip((2, 3), stride, window, strict=True):
+        maps = _framed(_enlarged(maps, axis, step, size, method), axis, size - step)
+    return maps
 
 
 def pool(images: Array, window: Pair, stride: Pair, pad: Margins, method: str) -> Array:
@@ -106,12 +106,15 @@ def pool_gradient(
     """Hand each window's gradient to its first maximum, or in equal shares to its pixels."""
     padded = _pad(images, pad, -np.inf)
     result = np.zeros_like(padded)
+    on_map = _pad(np.ones(images.shape), pad, 0.0) > 0
     best = pool(images, window, stride, pad, "max")
     share = gradient / _areas(images, window, stride, pad)
     waiting = np.ones(gradient.shape, bool)
     for _, _, y, x in _taps(window, gradient.shape[2:], stride):
         if method == "max":
-            first = waiting & (padded[:, :, y, x] == best)
+            pixels = padded[:, :, y, x]
+            highest = (pixels == best) | np.isnan(pixels)  # padding is as low as -inf, and no pixel
+            first = waiting & on_map[:, :, y, x] & highest
             result[:, :, y, x] += np.where(first, gradient, 0)
             waiting &= ~first
         else:
@@ -149,13 +152,20 @@ def _areas(images: Array, window: Pair, stride: Pair, pad: Margins) -> Array:
     return areas
 
 
-def _centre(pictures: Array, axis: int, border: int) -> Array:
-    """Put `border` zeros around, or crop as many pixels where it is negative; the odd one after."""
-    before, after = abs(border) // 2, abs(border) - abs(border) // 2
-    if border < 0:
-        return pictures.take(range(before, pictures.shape[axis] - after), axis)
+def _enlarged(maps: Array, axis: int, stride: int, window: int, method: Method) -> Array:
+    """Sum the weighted pixels that each pixel of the enlarged maps is made of, along an axis."""
+    starts, weights = band(maps.shape[axis], stride, window, method)
+    along = [-1 if place == axis else 1 for place in range(maps.ndim)]
+    total = weights[:, 0].reshape(along) * maps.take(starts, axis)
+    for t in range(1, weights.shape[1]):
+        total += weights[:, t].reshape(along) * maps.take(starts + t, axis)
+    return total
+
+
+def _framed(pictures: Array, axis: int, border: int) -> Array:
+    """Put `border` zeros around, if it is more than none; the odd one after."""
     widths = [(0, 0)] * pictures.ndim
-    widths[axis] = before, after
+    widths[axis] = max(border, 0) // 2, max(border, 0) - max(border, 0) // 2
     return np.pad(pictures, widths)
 
 

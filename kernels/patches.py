@@ -88,8 +88,9 @@ def scatter_patches(
     stride: tuple[int, int],
     dilate: tuple[int, int],
     channel: int,
+    top: int,
 ) -> None:
-    """Add the columns onto images (N, C, H, W), from a channel on, each where it belongs."""
+    """Add the columns onto images (N, C, H, W), from a channel and a row on, where they belong."""
     channels, kernel_height, kernel_width, count, height, width = columns.shape
     for c in range(channels):
         for u in range(kernel_height):
@@ -97,7 +98,7 @@ def scatter_patches(
                 for n in range(count):
                     for y in range(height):
                         column = columns[c, u, v, n, y]
-                        row = y * stride[0] + u * dilate[0]
+                        row = top + y * stride[0] + u * dilate[0]
                         pixels = images[n, channel + c, row, v * dilate[1] :]
                         if stride[1] == 1:  # a loop that LLVM can vectorise
                             for x in range(width):

@@ -165,12 +165,12 @@ def average_pool(
     stride: tuple[int, int],
     pad: tuple[int, int],
 ) -> None:
-    """Take averages of maps (M, H, W). Pad: (top, left)."""
+    """Take averages of maps (M, H, W), in the result's precision. Pad: (top, left)."""
     rows, columns = pooled.shape[1:]
     pitch = _pitch(columns, window[1], stride[1])
     reach = min(maps.shape[2], pitch * stride[1] - pad[1])
-    cells = np.zeros(rows * pitch * stride[1] + window[1], maps.dtype)
-    total = np.empty(rows * pitch, maps.dtype)
+    cells = np.zeros(rows * pitch * stride[1] + window[1], pooled.dtype)
+    total = np.empty(rows * pitch, pooled.dtype)
     areas = _areas(pooled, maps, window, stride, pad)
     for m in range(len(maps)):
         for y in range(rows):
@@ -212,7 +212,7 @@ def _areas(
 ) -> Array:
     """Return how many pixels each window has, windows lying like `cells`."""
     rows, columns = pooled.shape[1:]
-    areas = np.ones((rows, _pitch(columns, window[1], stride[1])), maps.dtype)
+    areas = np.ones((rows, _pitch(columns, window[1], stride[1])), pooled.dtype)
     for y in range(rows):
         top, bottom = _clip(y, window[0], stride[0], pad[0], maps.shape[1])
         for x in range(columns):

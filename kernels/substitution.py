@@ -52,14 +52,15 @@ def add_stamps(
 ) -> None:
     """Add each pixel's stamp, its filter times its value, onto a channel of pictures (N, C, H, W).
 
-    Stamps (N, h, w, rows, kw): the rows of the filters from row `top` on.
+    Stamps (N, h, w, rows, kw): some rows of the filters and of the maps, the first of which meet
+    at the pictures' row `top`.
     """
     count, height, width, rows, taps = stamps.shape
     reach = (taps - 1) * dilate[1] + 1
     for n in range(count):
         for y in range(height):
             for u in range(rows):
-                row = y * stride[0] + (top + u) * dilate[0]
+                row = top + y * stride[0] + u * dilate[0]
                 for x in range(width):
                     stamp = stamps[n, y, x, u]
                     pixels = pictures[n, channel, row, x * stride[1] : x * stride[1] + reach]

@@ -161,3 +161,25 @@ def place_filters(picture, weights, stride, dilate):
         patch = out[top : top + eh : dilate[0], left : left + ew : dilate[1]]
         patch += picture[y, x] * weights.astype(float)
     return out
+
+
+def pool_gradient(x, gradient, window, stride, pad, method):
+    """Follow each window's gradient: to its first maximum, NaN before all; or to all its pixels."""
+    out = np.zeros(x.shape)
+    (height, width), (top, _, left, _) = x.shape[2:], pad
+    for b, c, y, z in np.ndindex(gradient.shape):
+        first, last = y * stride[0] - top, z * stride[1] - left
+        seen = [
+            (row, column)
+            for row in range(max(first, 0), min(first + window[0], height))
+            for column in range(max(last, 0), min(last + window[1], width))
+        ]
+        if method == "max":
+            values = [x[b, c][place] for place in seen]
+            nans = np.isnan(values).tolist()
+            best = nans.index(True) if any(nans) else values.index(max(values))
+            out[b, c][seen[best]] += gradient[b, c, y, z]
+        else:
+            for place in seen:
+                out[b, c][place] += gradient[b, c, y, z] / len(seen)
+    return out

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import naive
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import pairs, pools, seeds
 
 from fdref.backward_pass import backward, cross_entropy
+from fdref.engine import engine_named
 from fdref.errors import ArgumentError
 from fdref.forward_pass import forward
+from fdref.geometry import output_size
 from fdref.layers import Conv, Dropout, Normalize, Pool, ReLU, Softmax
 from fdref.network import Network
 
@@ -145,3 +151,23 @@ def test_what_has_no_gradient_is_refused(layers, labels, said):
     with pytest.raises(ArgumentError) as refusal:
         backward(net, acts, np.array(labels), "reference")
     assert said in str(refusal.value)
+
+
+@given(
+    st.data(),
+    pools(),
+    pairs(3, 7),
+    st.sampled_from([[-np.inf], [np.nan], [-np.inf, np.nan, np.inf, 0, 1]]),
+    st.sampled_from(["compiled", "reference"]),
+)
+def test_no_window_loses_its_gradient(data, layer, size, values, engine):
+    """Windows of nothing but -inf, as low as padding, or of NaN, which equals nothing."""
+    random = np.random.default_rng(data.draw(seeds))
+    x = random.choice(values, (2, 2, *size))
+    options = layer.window, layer.stride, layer.pad, layer.method
+    shape = (2, 2, *output_size(size, *options[:3]))
+    above = random.integers(-3, 4, shape).astype(float)
+    found = engine_named(engine).pool_gradient(x, above, *options)
+    expected = naive.pool_gradient(x, above, *options)
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+    assert abs(found.sum() - above.sum()) <= 1e-9

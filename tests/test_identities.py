@@ -141,6 +141,23 @@ def test_pooling_is_its_slow_twin(data, layer, size, engine):
     close(found, naive.pool(x, *options), np.float64)
 
 
+@given(st.data(), pools(), pairs(3, 9), ENGINES)
+def test_pooling_what_is_not_finite_is_its_slow_twin(data, layer, size, engine):
+    random = np.random.default_rng(data.draw(seeds))
+    x = random.choice(
+        [-np.inf, np.inf, np.nan, 0.0, 1.0], (2, 2, *size), p=[0.4, 0.1, 0.1, 0.2, 0.2]
+    )
+    options = layer.window, layer.stride, layer.pad
+    with np.errstate(invalid="ignore"):
+        found = fdref.pool(x, *options, "max", engine)
+        lower = naive.pool(np.where(np.isnan(x), np.inf, x), *options, "max")
+        nans = naive.pool(np.isnan(x).astype(float), *options, "max") > 0
+        average = fdref.pool(x, *options, "avg", engine)
+        expected = naive.pool(x, *options, "avg")
+    np.testing.assert_array_equal(found, np.where(nans, np.nan, lower))
+    np.testing.assert_allclose(average, expected, atol=1e-12)
+
+
 @given(st.data(), pairs(1, 5), pairs(1, 4), pairs(1, 5), methods, ENGINES)
 def test_unpooling_is_its_slow_twin(data, size, stride, window, method, engine):
     maps = np.random.default_rng(data.draw(seeds)).standard_normal((2, 3, *size))

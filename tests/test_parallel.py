@@ -205,10 +205,8 @@ def test_however_operations_are_cut_they_are_the_references(data, block, channel
     maps = reference.correlate(images, layer.filters, None, *steps)
     down = layer.stride, layer.dilate, channels // layer.filters.shape[1]
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("BLOCK", "LARGEST_BLOCK", "MAPS"):
+        for name in ("BLOCK", "LARGEST_BLOCK", "MAPS", "STAMPS", "PIXELS"):
             patch.setattr(parts, name, block)
-        for name in ("STAMPS", "PIXELS"):
-            patch.setattr(compiled, name, block)
         found = (
             compiled.correlate(images, layer.filters, None, *steps),
             compiled.substitute(maps, layer.filters, *down),

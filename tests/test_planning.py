@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from strategies import methods, networks, seeds
 
 import fdref
-from fdref import Conv, Network, Pool, ReLU, planning
+from fdref import Conv, Network, Pool, ReLU, costs, planning
 from fdref.blocks import Plan
 from fdref.costs import Ways
 from fdref.weights.handmade import handmade
@@ -153,6 +153,109 @@ def test_a_memory_limit_is_kept_to_and_does_not_change_the_result():
 def test_no_way_is_narrower_than_one_filter():
     with pytest.raises(fdref.ArgumentError, match=r"max_memory is 1000 bytes; expected at least "):
         fdref.decode(fdref.load(), 5, max_memory=1000)
+
+
+@pytest.mark.parametrize("limit", ["2G", -1, 0, 1.5, 2e9, True, np.True_, float("nan"), [2**30]])
+def test_a_limit_is_a_whole_number_of_bytes(limit, engine):
+    net = EVERY["handmade"]
+    for decode in (
+        lambda: fdref.decode(net, 4, engine=engine, max_memory=limit),
+        lambda: fdref.decode(net, 4, engine=engine, max_memory=limit, steps=True),
+        lambda: fdref.decode(net, 4, [], engine=engine, max_memory=limit),
+        lambda: fdref.decode_all(net, engine=engine, max_memory=limit),
+    ):
+        with pytest.raises(fdref.ArgumentError, match="expected a whole number of bytes, or None"):
+            decode()
+
+
+def test_numpys_whole_numbers_are_limits():
+    bank = fdref.decode(EVERY["handmade"], 4, max_memory=np.int64(10**9))
+    assert (bank == fdref.decode(EVERY["handmade"], 4, max_memory=10**9)).all()
+
+
+@pytest.mark.parametrize("unpool", ["nearest", "bicubic"])
+def test_what_is_said_to_be_enough_is(unpool, engine):
+    net = fdref.load()
+    with pytest.raises(fdref.ArgumentError) as refusal:
+        fdref.decode(net, 5, [1, 2], unpool, engine, max_memory=1)
+    least = int(str(refusal.value).split()[-1])
+    found = fdref.decode(net, 5, [1, 2], unpool, engine, max_memory=least)
+    expected = fdref.decode(net, 5, [1, 2], unpool, engine)
+    assert abs(found - expected).max() <= 1e-5 * abs(expected).max()
+
+
+def best_by_trying(net, wanted, unpool):
+    """The banks that are wanted, and one more or all up to some layer; and every way on each."""
+    ways = Ways(net, unpool, 4)
+    whole = {layer for layer, count in wanted.items() if count == net.channels[layer]}
+    below = [layer for layer in net.decodable if layer < max(wanted)]
+    best = np.inf
+    for others in [[], *([n] for n in below), *(below[:n] for n in range(len(below) + 1))]:
+        banks = whole.union(others)
+        total = 0.0
+        for layer in banks | set(wanted):
+            count = net.channels[layer] if layer in banks else wanted[layer]
+            open_ways = [way for way in ways.all_to(layer, count) if way.bank in {0, *banks}]
+            total += min(way.seconds for way in open_ways)
+        best = min(best, total)
+    return best
+
+
+@given(networks(), methods, st.data())
+def test_no_set_of_banks_that_is_tried_is_better(net, unpool, data):
+    counts = {n: data.draw(st.integers(0, net.channels[n])) for n in net.decodable}
+    wanted = {n: count for n, count in counts.items() if count} or {net.decodable[0]: 1}
+    plan = planning.cheapest(net, wanted, unpool, 4)
+    assert plan.seconds == pytest.approx(best_by_trying(net, wanted, unpool))
+    for way in plan.ways:
+        assert way.bank in {0, *(other.layer for other in plan.ways)}
+        assert way.filters == net.channels[way.layer] or way.layer not in plan.kept
+
+
+def test_a_way_down_is_counted_once_for_all_its_boundaries(monkeypatch):
+    """What goes down to one map is a part of what goes down to the next: n^2 steps, not n^3."""
+    count, steps = 60, []
+    counted = costs.substitution_scratch
+
+    def substitution_scratch(*arguments):
+        steps.append(1)
+        return counted(*arguments)
+
+    monkeypatch.setattr(costs, "substitution_scratch", substitution_scratch)
+    convs = [Conv(np.ones((1, 1, 1, 1))) for _ in range(count)]
+    net = Network([convs[0], Pool(2, 1), *convs[1:]])
+    for wanted in (dict.fromkeys(net.decodable, 1), {len(net): 1}):
+        for unpool in ("nearest", "bicubic"):
+            steps.clear()
+            planning.cheapest(net, wanted, unpool, 4, 10**12)
+            assert 0 < len(steps) <= 3 * count**2
+    steps.clear()
+    planning.from_above(net, {len(net): 1}, "nearest", 4)
+    assert len(steps) <= count
+
+
+def test_plans_are_forgotten():
+    net = EVERY["lenet"]
+    for count in range(1, 60):
+        planning.cheapest(net, {5: count}, "nearest", 4)
+    assert len(planning._PLANS[net]) <= planning.REMEMBERED_PLANS  # noqa: SLF001
+    again = planning.cheapest(net, {5: 59}, "nearest", 4)
+    assert planning.cheapest(net, {5: 59}, "nearest", 4) is again
+
+
+def test_banks_that_wait_count():
+    """Two banks that are found at one map: the second waits until the first has been met."""
+    random = np.random.default_rng(0)
+    net = Network([Conv(random.standard_normal((6, 6, 3, 3))) for _ in range(4)])
+    ways = Ways(net, "nearest", 8)
+    first, second = ways.from_above(1, 6), ways.from_above(2, 6)
+    on_first = next(way for way in ways.all_to(3, 6) if way.bank == 1)
+    on_second = next(way for way in ways.all_to(4, 6) if way.bank == 2)
+    plan = Plan((first, second, on_first, on_second), (), 10**6)
+    assert plan.spare(first) == 10**6 - on_first.held
+    assert plan.spare(second) == 10**6 - on_first.held - on_second.held
+    assert plan.spare(on_first) == 10**6 - on_second.held
+    assert plan.spare(on_second) == 10**6
 
 
 def test_what_is_found_already_is_not_decoded_again():

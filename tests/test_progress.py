@@ -13,10 +13,10 @@ from command_line import bank, run, small_model
 from progress_bars import Bars
 
 import fdref
+from fdref.blocks import Plan
 from fdref.commands.progress import progress_bar
 from fdref.conformance.cases import cases
 from fdref.conformance.mistakes import MISTAKES
-from fdref.decoding import plan_for
 from fdref.pictures import work
 
 
@@ -93,7 +93,7 @@ class TestDecoding:
         net = fdref.load(model)
         assert run("decode", model, "-o", tmp_path / "out") == 0
         assert done(bars) == ["decoding", "drawing"]
-        plan = plan_for(net, {1: range(3), 4: range(2)}, "bicubic", "compiled")
+        plan = Plan(net, {1: range(3), 4: range(2)}, "bicubic", "compiled").choice
         assert bars[0].total == pytest.approx(plan.seconds)
         assert bars[1].total == sum(work(each.shape) for each in fdref.decode_all(net).values())
 
@@ -102,7 +102,7 @@ class TestDecoding:
         options = ("--layers", 5, "--filters", "0-99", "--unpool", "nearest", "--no-pictures")
         assert run("decode", *options, "-o", tmp_path / "out") == 0
         assert done(bars) == ["decoding"]
-        plan = plan_for(fdref.load(), {5: range(100)}, "nearest", "compiled")
+        plan = Plan(fdref.load(), {5: range(100)}, "nearest", "compiled").choice
         assert len(plan.ways) == 3
         assert len(bars[0].steps) >= 3
         assert max(bars[0].steps) <= max(way.seconds for way in plan.ways) * 1.001
@@ -117,7 +117,7 @@ class TestDecoding:
         assert run("decode", tmp_path / "net.mat", *options) == 0
         first, second = bars[0].steps
         net = fdref.load(tmp_path / "net.mat")
-        ways = plan_for(net, {1: range(64), 2: range(64)}, "bicubic", "reference").ways
+        ways = Plan(net, {1: range(64), 2: range(64)}, "bicubic", "reference").choice.ways
         assert [first, second] == pytest.approx([way.seconds for way in ways])
         assert second > 5 * first
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
 import fdref
-from fdref.resize import METHODS, matrix
+from fdref.resize import METHODS, band, matrix
 
 SQUARE = np.array([[[[1.0, 2.0], [3.0, 4.0]]]])
 TABLES = {
@@ -98,3 +99,45 @@ def test_gaps_are_cropped_before_and_after(engine):
     line = np.array([[[[1.0, 2.0]]]])
     found = fdref.unpool(line, (1, 5), (1, 2), "nearest", engine=engine)
     assert found.ravel().tolist() == [1, 1, 1, 1, 2, 2, 2]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_long_maps_take_no_more_than_a_few_times_themselves(method, engine):
+    line = np.random.default_rng(0).standard_normal((1, 1, 2, 16_000))
+    fdref.unpool(line[..., :3000], 2, method=method, engine=engine)  # compiled
+    tracemalloc.start()
+    found = fdref.unpool(line, 2, method=method, engine=engine)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak <= 20e6
+    inner = fdref.unpool(line[..., 8000:8010], 2, method=method, engine=engine)
+    np.testing.assert_allclose(found[..., 16008:16012], inner[..., 8:12], atol=1e-14)
+    across = fdref.unpool(line.swapaxes(2, 3), 2, method=method, engine=engine)
+    np.testing.assert_allclose(across.swapaxes(2, 3), found, atol=1e-14)
+
+
+def test_of_many_sizes_little_is_kept():
+    band(50, 2, 2, "bicubic")
+    tracemalloc.start()
+    for size in range(1, 2000, 7):
+        fdref.unpool(np.ones((1, 1, size, 2)), 2)
+        fdref.unpool(np.ones((1, 1, size, 2)), 2, engine="reference")
+    kept = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert kept < 8e6
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("size", [3, 8, 40])
+def test_what_is_not_finite_stays_near(method, size, engine):
+    """Small maps as large ones: what is enlarged from other pixels is what it would be."""
+    maps = np.random.default_rng(0).standard_normal((1, 2, size, size))
+    expected = fdref.unpool(maps, 2, method=method, engine=engine)
+    maps[0, 0, 0, 0] = np.inf
+    with np.errstate(invalid="ignore"):
+        found = fdref.unpool(maps, 2, method=method, engine=engine)
+    near = 2 + 4 * (method != "nearest")
+    assert not np.isfinite(found[0, 0, 0, 0])
+    np.testing.assert_allclose(found[0, 1], expected[0, 1], atol=1e-14)
+    np.testing.assert_allclose(found[0, 0, near:], expected[0, 0, near:], atol=1e-14)
+    np.testing.assert_allclose(found[0, 0, :, near:], expected[0, 0, :, near:], atol=1e-14)

@@ -146,7 +146,7 @@ def test_what_was_found_is_told_shown_and_not_decoded_again(model, tmp_path, cap
     output = capsys.readouterr()
     assert output.err == f"fdref: going on with 7 of {FILTERS} filters found before\n"
     counts = {layer: range(bank.shape[0]) for layer, bank in fdref.decode_all(NET).items()}
-    ways = decode.plan_for(NET, counts, "bicubic", "compiled").ways
+    ways = Plan(NET, counts, "bicubic", "compiled").choice.ways
     before = {1: 4 / len(counts[1]), 3: 3 / len(counts[3]), 5: 0}
     ((what, total, found),) = bars
     assert (what, total) == ("decoding", pytest.approx(sum(way.seconds for way in ways)))

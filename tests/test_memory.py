@@ -1,0 +1,90 @@
+"""max_memory, by what is really allocated: every array of NumPy's, threads' own included."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+MEASURE = """
+import json, sys, tracemalloc
+import numpy as np
+import fdref
+from fdref import BatchNorm, Conv, Network, Pool
+
+def chain(width, *layers, channels=3):
+    random, made = np.random.default_rng(0), []
+    for layer in layers:
+        if isinstance(layer, tuple):
+            shape = (width, channels, *layer)
+            made.append(Conv(random.standard_normal(shape).astype(np.float32)))
+            channels = width
+        else:
+            made.append(layer)
+    return Network(made)
+
+NETS = {
+    "lenet": fdref.load,
+    "wide": lambda: chain(64, (3, 3), (3, 3), Pool(2, 2), (3, 3), (3, 3), Pool(2, 2), (3, 3)),
+    "deep": lambda: chain(8, (3, 3), *[(3, 3), (3, 3), Pool(2, 2)] * 4, (3, 3)),
+    "overlapping": lambda: chain(24, (7, 7), Pool(3, 2), (5, 5), Pool((5, 4), 3), (3, 3), (2, 3)),
+    "large": lambda: chain(2, (60, 60), (80, 80), (90, 70), channels=1),
+    "long": lambda: chain(4, (3, 3), Pool((1, 2), (1, 2)), (1, 3000), Pool((1, 2), (1, 2)), (1, 3)),
+}
+net, unpool, engine = NETS[sys.argv[1]](), sys.argv[2], sys.argv[3]
+limits = json.loads(sys.argv[4])
+# What is compiled and imported is no array: so small a network keeps threads' memory small, too.
+small = chain(2, (2, 2), Pool(2, 2), (3, 3), Pool(3, 2), (2, 2), (5, 5))
+for method in fdref.resize.METHODS:
+    fdref.decode_all(small, method, engine, max_memory=10**9)
+tracemalloc.start()
+found = []
+for wanted in [None, [net.decodable[-1]], [net.decodable[len(net.decodable) // 2]]]:
+    for limit in limits:
+        tracemalloc.clear_traces()
+        before = tracemalloc.get_traced_memory()[0]
+        try:
+            if wanted is None:
+                result = fdref.decode_all(net, unpool, engine, max_memory=limit)
+            else:
+                (n,) = wanted
+                result = {n: fdref.decode(net, n, None, unpool, engine, None, limit)}
+        except fdref.ArgumentError as error:
+            limits_kept = str(error).startswith(f"max_memory is {limit} bytes; expected at least ")
+            found.append([limit, "refused" if limits_kept else str(error)])
+            continue
+        peak = tracemalloc.get_traced_memory()[1] - before
+        found.append([limit, peak - sum(bank.nbytes for bank in result.values())])
+        del result
+print(json.dumps(found))
+"""
+
+OBJECTS = 300_000
+"""Bytes of Python's own objects: plans, threads, slices."""
+
+
+def measured(net, unpool, engine, limits):
+    command = [sys.executable, "-c", MEASURE, net, unpool, engine, json.dumps(limits)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("engine", ["compiled", "reference"])
+@pytest.mark.parametrize("unpool", ["nearest", "bicubic"])
+@pytest.mark.parametrize("net", ["lenet", "wide", "deep", "overlapping", "large", "long"])
+def test_a_limit_is_kept_or_refused(net, unpool, engine):
+    found = measured(net, unpool, engine, [10**6, 3 * 10**6, 10**7, 4 * 10**7, 10**9])
+    for limit, taken in found:
+        assert taken == "refused" or taken <= limit + OBJECTS, (limit, taken)
+    assert found[-1][1] != "refused"
+
+
+def test_a_limit_of_a_few_megabytes_is_kept():
+    found = measured("lenet", "bicubic", "compiled", [2 * 10**6, 5 * 10**6])
+    for limit, taken in found:
+        assert taken != "refused"
+        assert taken <= limit + OBJECTS
