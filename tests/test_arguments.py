@@ -9,7 +9,7 @@ import pytest
 
 import fdref
 from fdref import BatchNorm, Conv, Dropout, FdrefError, Network, Normalize, Pool, ReLU, Softmax
-from fdref.paper.ceiling import ceiling, linear_filters
+from fdref.paper.ceiling import best_filters, ceiling
 from fdref.paper.composition_graph import graph_of, parts_of
 from fdref.testing import assert_conforms
 
@@ -188,7 +188,7 @@ PARAMETERS = {
     "save path": (lambda v: fdref.save(NET, v), (None, *NO_PATH)),
     "mnist path": (fdref.mnist, NO_PATH),
     "ceiling layers": (lambda v: ceiling(NET, X, X, v), NO_LAYERS),
-    "linear_filters layers": (lambda v: linear_filters(NET, X, v), NO_LAYERS),
+    "best_filters layers": (lambda v: best_filters(NET, X, v), NO_LAYERS),
     "parts_of layer": (lambda v: parts_of(NET, v, 0), (2, *NO_LAYER)),
     "parts_of k": (lambda v: parts_of(NET, 3, v), (*NO_FILTERS, [0], [], None)),
     "graph_of k": (lambda v: graph_of(NET, 3, v), (*NO_FILTERS, [0], [], None)),

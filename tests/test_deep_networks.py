@@ -8,11 +8,12 @@ import pytest
 from command_line import bank, run
 
 import fdref
-from fdref import network
+from fdref import fitting, network
 from fdref.commands.info import rows
 from fdref.commands.table import table
 from fdref.geometry import stack_windows
 from fdref.weights import matlab
+from fdref.weights.bounded import Budget
 
 LAYERS = 6000
 
@@ -20,23 +21,23 @@ LAYERS = 6000
 @pytest.fixture(scope="module")
 def net() -> fdref.Network:
     layers = [
-        fdref.Conv(bank(1, 1, 1, 1), name=f"layer{n}") if n % 3 else fdref.Pool(2, 1, pad=1)
+        fdref.Conv(bank(1, 1, 1, 1), name=f"layer{n}") if n % 3 else fdref.Pool(3, 1, pad=1)
         for n in range(1, LAYERS + 1)
     ]
-    return fdref.Network(layers, input_size=1)
+    return fdref.Network(layers, input_size=2)
 
 
 @pytest.fixture
 def looks(monkeypatch) -> list[object]:
     """Every time that the geometry of a layer is looked at."""
     seen = []
-    window = network._window  # noqa: SLF001
+    window = fitting.window_of
 
     def looked_at(layer):
         seen.append(layer)
         return window(layer)
 
-    monkeypatch.setattr(network, "_window", looked_at)
+    monkeypatch.setattr(network, "window_of", looked_at)
     return seen
 
 
@@ -53,7 +54,7 @@ def test_the_field_of_every_layer_is_that_of_the_layers_below(looks):
         fdref.Conv(bank(1, 2, 2, 5), pad=2),
     ]
     net = fdref.Network(layers)
-    windows = [network._window(layer) for layer in layers]  # noqa: SLF001
+    windows = [fitting.window_of(layer) for layer in layers]
     looks.clear()
     for number in range(1, 5):
         expected = stack_windows(windows[:number])
@@ -126,9 +127,10 @@ def test_what_is_read_once_is_counted_every_time(tmp_path, monkeypatch):
     with h5py.File(path, "r+") as file:
         cell = file["net/layers"]
         cell[...] = np.full(cell.shape, cell[()].ravel()[0], object)
-    monkeypatch.setattr(matlab, "LARGEST", 2 * 40_000 + 20_000)
+    size = path.stat().st_size
+    monkeypatch.setattr("fdref.weights.Budget", lambda: Budget(size + 2 * 2 * 40_000 + 40_000))
     with pytest.raises(fdref.FdrefError, match="does not fit"):
         fdref.load(path)
-    monkeypatch.setattr(matlab, "LARGEST", 2 * 40_000 - 20_000)
+    monkeypatch.setattr("fdref.weights.Budget", lambda: Budget(size + 2 * 2 * 40_000 - 40_000))
     with pytest.raises(fdref.FdrefError, match="too much"):
         fdref.load(path)

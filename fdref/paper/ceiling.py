@@ -100,7 +100,8 @@ def best_filters(
     NetworkError
         If responses are so large that filters overflow.
     """
-    groups = same_view(net, images, decodable_numbers(net, layers))
+    numbers = decodable_numbers(net, layers)
+    groups = same_view(net, images, numbers)
     sums: dict[tuple[int, int], Moments] = {}
     first = 0
     for raw in chunks(images):
@@ -136,7 +137,7 @@ def best_filters(
         for layer in group:
             linear = min((kinds["linear"][layer], kinds["slopes"][layer]), key=itemgetter(0))
             found[layer] = linear[1], kinds["affine"][layer][1]
-    return found
+    return {layer: found[layer] for layer in numbers}
 
 
 def judges(images: Array) -> Array:
