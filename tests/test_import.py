@@ -7,24 +7,29 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 import fdref
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 ROOT = Path(__file__).parents[1]
 HEAVY = {"numba", "llvmlite", "matplotlib", "h5py", "tqdm"}
 
 
 def python(
-    code: str, cwd: Path = ROOT, **environment: str | None
+    code: str, cwd: Path = ROOT, arguments: Sequence[str] = (), **environment: str | None
 ) -> subprocess.CompletedProcess[str]:
     """Run a program that finds the package in `cwd`; None takes a variable away."""
     kept = {**os.environ, **environment}
     return subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", code, *arguments],
         cwd=cwd,
         env={name: value for name, value in kept.items() if value is not None},
         capture_output=True,
@@ -69,6 +74,32 @@ def test_python_m_works_from_the_checkout(tmp_path):
     assert all(command in done.stdout for command in ("info", "decode", "train"))
     found = python("import fdref.kernels, fdref.weights\nprint(fdref.kernels.__file__)").stdout
     assert Path(found.strip()) == ROOT / "kernels" / "__init__.py"
+
+
+def test_a_checkout_adds_two_packages_and_no_more():
+    """Whatever else lies beside fdref's folder is no part of it."""
+    beside = {path.name for path in ROOT.iterdir() if path.is_dir() and path.name.isidentifier()}
+    assert {"fdref", "kernels", "tests", "weights"} <= beside
+    code = "import importlib, sys\nfor name in sys.argv[1:]:\n    importlib.import_module(name)"
+    assert python(code, arguments=["fdref.kernels.jit", "fdref.weights.files"]).returncode == 0
+    for name in beside - {"kernels", "weights"}:
+        told = python(code, arguments=[f"fdref.{name}"]).stderr.splitlines()[-1]
+        assert told == f"ModuleNotFoundError: No module named 'fdref.{name}'"
+
+
+def test_a_zip_file_is_refused_before_anything_is_read(tmp_path):
+    """Laid out as in a wheel, so that every module would be found."""
+    archive = tmp_path / "fdref.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for folder in (ROOT / "fdref", ROOT / "kernels", ROOT / "weights"):
+            inside = Path("fdref") / ("" if folder.name == "fdref" else folder.name)
+            for path in folder.rglob("*.*"):
+                file.write(path, inside / path.relative_to(folder))
+    told = python("import fdref", tmp_path, PYTHONPATH=str(archive)).stderr.splitlines()[-1]
+    assert told == (
+        f"ImportError: fdref does not run from inside {archive}: the networks and images that it "
+        "ships must be files; install it with pip, or unpack it"
+    )
 
 
 def test_every_public_name_is_there():
