@@ -10,8 +10,8 @@ from zipimport import zipimporter as _zipimporter
 if isinstance(__spec__.loader, _zipimporter):
     # Said at once: later, HDF5 and others would blame the shipped files.
     raise ImportError(  # noqa: TRY004 - nobody passed anything
-        f"fdref does not run from inside {__spec__.loader.archive}: the networks and images that it "
-        "ships must be files; install it with pip, or unpack it"
+        f"fdref does not run from inside {__spec__.loader.archive}: the networks and images that "
+        "it ships must be files; install it with pip, or unpack it"
     )
 if not (_Path(__file__).parent / "kernels").exists():
     # In a checkout, kernels and weights lie beside this folder; an installation puts them inside.

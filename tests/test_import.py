@@ -122,6 +122,7 @@ def copy_of_the_package(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_without_any_place_for_a_cache(tmp_path):
     """Files where folders should be: even root cannot write there."""
     copy_of_the_package(tmp_path)
@@ -148,6 +149,7 @@ def test_without_any_place_for_a_cache(tmp_path):
     assert "no locator available" in reason  # or this test has tried nothing
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["a file", "below a file", "/dev/null"])
 def test_a_cache_folder_that_is_none(place, tmp_path):
     (tmp_path / "a file").write_text("in the way")
@@ -156,12 +158,14 @@ def test_a_cache_folder_that_is_none(place, tmp_path):
     assert (done.stdout, done.stderr) == ("right\n", "")
 
 
+@pytest.mark.slow
 def test_without_a_home(tmp_path):
     environment = {"HOME": None, "XDG_CACHE_HOME": None, "NUMBA_DISABLE_JIT": None}
     done = python(POOL, NUMBA_CACHE_DIR=str(tmp_path), **environment)
     assert (done.stdout, done.stderr) == ("right\n", "")
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_when_the_cache_is_saved(tmp_path):
     """A limit on the size of files stands for the disk."""
     full = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"
@@ -170,6 +174,7 @@ def test_a_disk_that_is_full_when_the_cache_is_saved(tmp_path):
     assert not [path for path in tmp_path.rglob("*") if path.is_file() and path.stat().st_size]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suffix", ["nbi", "nbc"])
 def test_a_cache_that_was_cut_off_is_done_without(suffix, tmp_path):
     """As a power cut leaves it: the index, or the machine code."""
