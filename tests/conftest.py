@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import secrets
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,11 @@ pytest.register_assert_rewrite("html_checker", "kit_cases", "matlab_values", "re
 
 @pytest.hookimpl(tryfirst=True)  # before Hypothesis reads it
 def pytest_configure(config: pytest.Config) -> None:
-    """Choose a seed for examples that nobody has tried yet, where none is given."""
+    """Choose a seed for examples that nobody has tried yet, where none is given.
+
+    And hear Ctrl-C, which tests press: a shell lets what it starts in the background ignore it.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     option = config.option
     if option.hypothesis_profile == "random" and option.hypothesis_seed is None:
         option.hypothesis_seed = str(secrets.randbelow(2**32))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from importlib import import_module
 from math import sqrt
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     """One array or several; a peer's own kind of array will do."""
     Run = Callable[[], Result]
 
-THREADS = 2
+THREADS = int(os.environ.get("OMP_NUM_THREADS", "2"))
 """On every side, here and in the benchmarks."""
 
 PRECISIONS = {
