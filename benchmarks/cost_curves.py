@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import machine  # noqa: F401 - before NumPy
+import trust
 from matplotlib.figure import Figure
 from networks import chain, vgg
 from planner_report import COLOURS
@@ -78,11 +79,12 @@ def main() -> None:
     parser.add_argument("--picture", type=Path, default=Path(__file__).with_suffix(".png"))
     options = parser.parse_args()
     pace = Pace(rounds=1) if options.quick else Pace()
-    curves = []
+    curves, begun = [], trust.Moment()
     for axis in axes_of(4 if options.quick else 16):
         curves.append((axis, {point.x: measure(point, pace.all_alike()) for point in axis.points}))
         print(f"{axis.label}: {len(axis.points)} points", flush=True)
     draw(curves, options.picture)
+    trust.warn(begun)
 
 
 def axes_of(width: int) -> list[Axis]:

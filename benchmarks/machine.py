@@ -1,4 +1,4 @@
-"""What every measurement shares: two threads, and what is written down about the machine.
+"""What every measurement shares: the number of threads, and what is written down about the machine.
 
 To be imported before NumPy, whose BLAS reads the number of threads once.
 """
@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import os
 import platform
+import sys
 from datetime import date
 from importlib import metadata
 from typing import Any
 
-THREADS = 2  # the peers set the same for themselves
 NAMES = {
     "numpy": "NumPy",
     "numba": "Numba",
@@ -20,8 +20,21 @@ NAMES = {
     "scipy": "SciPy",
 }
 
-for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
-    os.environ[_name] = str(THREADS)
+VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+def chosen_threads() -> int:
+    """Read how many threads both sides take, 2 by default, and tell all libraries."""
+    given = {name: os.environ[name] for name in VARIABLES if name in os.environ}
+    wanted = set(given.values()) or {"2"}
+    if len(wanted) > 1 or not min(wanted).isdecimal() or int(min(wanted)) < 1:
+        told = ", ".join(f"{name}={value}" for name, value in given.items())
+        sys.exit(f"{told}: both sides take as many threads; give all the same number, or none")
+    os.environ |= dict.fromkeys(VARIABLES, min(wanted))
+    return int(min(wanted))
+
+
+THREADS = chosen_threads()
 
 
 def versions() -> dict[str, str]:
@@ -30,10 +43,26 @@ def versions() -> dict[str, str]:
     return {name: metadata.version(name) for name in NAMES if name in installed}
 
 
-def conditions(cpu: str, python: str, found: dict[str, str], day: str) -> str:
+def blas() -> list[str]:
+    """Return the libraries for linear algebra that are loaded, and for which processor."""
+    from threadpoolctl import threadpool_info
+
+    return sorted(
+        {
+            f"{library['internal_api']} {library['version']} for {library.get('architecture', '?')}"
+            for library in threadpool_info()
+            if library["user_api"] == "blas"
+        }
+    )
+
+
+def conditions(
+    cpu: str, threads: int, python: str, found: dict[str, str], linear: list[str], day: str
+) -> str:
     """Say what figures depend on."""
-    libraries = ", ".join(f"{NAMES[name]} {version}" for name, version in found.items())
-    return f"{cpu}, {THREADS} threads on every side; Python {python}, {libraries}; {day}."
+    libraries = [f"{NAMES[name]} {version}" for name, version in found.items()] + linear
+    many = f"{threads} thread{'s' * (threads > 1)} on every side"
+    return f"{cpu}, {many}; Python {python}, {', '.join(libraries)}; {day}."
 
 
 def these_conditions() -> str:
@@ -42,4 +71,5 @@ def these_conditions() -> str:
 
     info: dict[str, Any] = get_cpu_info()
     cpu = info.get("brand_raw", platform.machine())
-    return conditions(cpu, platform.python_version(), versions(), date.today().isoformat())  # noqa: DTZ011
+    today = date.today().isoformat()  # noqa: DTZ011
+    return conditions(cpu, THREADS, platform.python_version(), versions(), blas(), today)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from dataclasses import asdict, dataclass
 from functools import partial
 from itertools import chain, combinations
@@ -16,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import machine
+import trust
 from networks import overlapping, varied, vgg
 from planner_report import concerns, draw, table
 from ways import MEMORY, Pace, Stopwatch, Timed, decoder, in_turn, seconds
@@ -76,6 +78,7 @@ def main() -> None:
     options = parser.parse_args()
     pace = Pace(rounds=1, patience=0.1) if options.quick else Pace()
     names = ["lenet"] if options.quick else options.networks
+    begun = trust.Moment()
     found: dict[str, Any] = {"conditions": machine.these_conditions(), "ways": [], "cases": []}
     for name in names:
         for unpool in METHODS:
@@ -86,9 +89,11 @@ def main() -> None:
             print(
                 f"{subject.label}, {unpool}: {len(measured)} ways, {len(cases)} cases", flush=True
             )
+    found |= {"others": begun.others(), "processors": os.cpu_count()}
     options.output.write_text(json.dumps(found, indent=1), encoding="utf-8")
     print(table(found), *concerns(found["cases"]), sep="\n")
     draw(found, options.picture)
+    trust.warn(begun)
 
 
 def survey(

@@ -11,11 +11,14 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import Any
 
 import planner_report
 import speed_report
+import trust
 
 HERE = Path(__file__).parent
+BUSY = "the machine was busy with other work while this was measured: measure again"
 
 
 def main() -> None:
@@ -25,31 +28,52 @@ def main() -> None:
     parser.add_argument("--readme", type=Path, default=HERE.parent / "README.md")
     parser.add_argument("--pictures", type=Path, default=HERE)
     options = parser.parse_args()
-    insert("benchmarks", speed(options.speed, options.pictures), options.readme)
+    measured = {"benchmarks": read(options.speed)}
     if options.planner:
-        insert("planner", planner(options.planner, options.pictures), options.readme)
+        measured["planner"] = read(options.planner)
+    page = options.readme.read_text(encoding="utf-8")
+    for name, found in measured.items():  # all that can be refused, before anything is written
+        page = inserted(name, PARTS[name](found), page)
+    speed_report.draw(
+        speed_report.medians_of(measured["benchmarks"]["benchmarks"]),
+        options.pictures / "ratios.png",
+    )
+    if options.planner:
+        planner_report.draw(measured["planner"], options.pictures / "planner.png")
+    options.readme.write_text(page, encoding="utf-8")
 
 
-def speed(path: Path, pictures: Path) -> str:
+def read(path: Path) -> dict[str, Any]:
+    """Read what was measured."""
+    try:
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        sys.exit(f"{path} cannot be read: {error}")
+    return found
+
+
+def speed(measured: dict[str, Any]) -> str:
     """Write tables of ratios and bounds."""
-    measured = json.loads(path.read_text(encoding="utf-8"))
-    medians = speed_report.medians_of(measured["benchmarks"])
+    benchmarks = measured["benchmarks"]
+    medians = speed_report.medians_of(benchmarks)
     if not speed_report.peers_of(medians):
-        sys.exit(f"{path} has no task with a peer: install '.[peers]', measure again")
-    speed_report.draw(medians, pictures / "ratios.png")
+        sys.exit("there is no task with a peer: install '.[peers]', measure again")
+    if trust.too_busy(benchmarks):
+        sys.exit(f"{BUSY} (more than {trust.FEW:.0%} of the times)")
     parts = [
-        speed_report.table(medians),
+        speed_report.table(medians, speed_report.unsure_of(benchmarks)),
         speed_report.conditions(measured),
         f"![{speed_report.ALT}](benchmarks/ratios.png)",
-        speed_report.bounds(measured["benchmarks"]),
+        speed_report.bounds(benchmarks),
     ]
     return "\n\n".join(filter(None, parts))
 
 
-def planner(path: Path, pictures: Path) -> str:
+def planner(found: dict[str, Any]) -> str:
     """Write how good plans are; costs are drawn by cost_curves.py."""
-    found = json.loads(path.read_text(encoding="utf-8"))
-    planner_report.draw(found, pictures / "planner.png")
+    if trust.contended(found["others"], found["processors"]):
+        told = f"{found['others']:.1f} of {found['processors']} processors"
+        sys.exit(f"{BUSY} ({told})")
     parts = [
         planner_report.table(found),
         "\n".join(planner_report.concerns(found["cases"])[:3]),
@@ -60,15 +84,34 @@ def planner(path: Path, pictures: Path) -> str:
     return "\n\n".join(filter(None, parts))
 
 
-def insert(name: str, text: str, readme: Path) -> None:
-    """Put text between the markers of a name."""
+PARTS = {"benchmarks": speed, "planner": planner}
+
+
+def inserted(name: str, text: str, page: str) -> str:
+    """Put text between the markers of a name, unless a number that stands there would go."""
     begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
-    page = readme.read_text(encoding="utf-8")
-    marked = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
-    if not marked.search(page):
-        sys.exit(f"{readme} has no lines {begin} and {end} to write between")
-    page = marked.sub(lambda _: f"{begin}\n{text}\n{end}", page, count=1)
-    readme.write_text(page, encoding="utf-8")
+    marked = re.compile(f"{re.escape(begin)}(.*?){re.escape(end)}", re.DOTALL)
+    old = marked.search(page)
+    if not old:
+        sys.exit(f"README.md has no lines {begin} and {end} to write between")
+    lost = sorted({row for row, _ in cells(old[1]) - cells(text)})
+    if lost:
+        sys.exit(
+            f"{len(lost)} rows of README.md's {name} would lose numbers, first {lost[0]!r}: "
+            "measure everything, with every peer; rows that are to go are first deleted there"
+        )
+    return marked.sub(lambda _: f"{begin}\n{text}\n{end}", page, count=1)
+
+
+def cells(text: str) -> set[tuple[str, str]]:
+    """Return row and column of what tables hold; numbers in titles are not the same each time."""
+    found: set[tuple[str, str]] = set()
+    for table in re.findall(r"(?:^\|.*\n?)+", text, re.MULTILINE):
+        head, _, *rows = ([cell.strip() for cell in line.split("|")] for line in table.splitlines())
+        for row in rows:
+            title = re.sub(r"\d[\d.,e+]*", "#", row[1])
+            found |= {(title, column) for column, cell in zip(head, row, strict=True) if cell}
+    return found
 
 
 if __name__ == "__main__":

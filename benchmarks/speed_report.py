@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import machine
+import trust
 from matplotlib.figure import Figure
 from sides import OURS
 
@@ -41,8 +42,13 @@ def ratios_to(peer: str, medians: Medians) -> dict[str, float]:
     return {task: sides[peer] / sides[OURS] for task, sides in medians.items() if peer in sides}
 
 
-def table(medians: Medians) -> str:
-    """Write Markdown: our time, and the ratio to each peer."""
+def unsure_of(benchmarks: list[dict[str, Any]]) -> set[tuple[str, str]]:
+    """Return the tasks, and whose times of them are to be marked."""
+    return {(one["group"], one["extra_info"]["who"]) for one in benchmarks if trust.unsure(one)}
+
+
+def table(medians: Medians, unsure: set[tuple[str, str]]) -> str:
+    """Write Markdown: our time, and the ratio to each peer, marked where either is unsure."""
     peers = peers_of(medians)
     ratios = {peer: ratios_to(peer, medians) for peer in peers}
     rows = [
@@ -50,9 +56,12 @@ def table(medians: Medians) -> str:
         ["---"] + ["---:"] * (1 + len(peers)),
     ]
     for task, sides in medians.items():
-        against = (ratios[peer].get(task) for peer in peers)
-        cells = ("" if ratio is None else times(ratio) for ratio in against)
-        rows.append([task, duration(sides[OURS]), *cells])
+        cells = [duration(sides[OURS])]
+        for peer in peers:
+            doubtful = bool({(task, OURS), (task, peer)} & unsure)
+            ratio = times(ratios[peer][task]) if task in ratios[peer] else ""
+            cells.append(f"{ratio} {trust.MARK}" if ratio and doubtful else ratio)
+        rows.append([task, *cells])
     return "\n".join(f"| {' | '.join(row)} |" for row in rows)
 
 
@@ -73,10 +82,11 @@ def conditions(measured: dict[str, Any]) -> str:
     """Say what the figures depend on."""
     info = measured["machine_info"]
     cpu, python = info["cpu"].get("brand_raw", info["machine"]), info["python_version"]
-    found = machine.conditions(cpu, python, info["versions"], measured["datetime"][:10])
+    day, libraries = measured["datetime"][:10], (info["versions"], info["blas"])
+    found = machine.conditions(cpu, info["threads"], python, *libraries, day)
     return (
         "fdref: median time; against: how many times as fast as the peer that is, so below 1 the "
-        f"peer is faster. {found}"
+        f"peer is faster. {trust.LEGEND} {found}"
     )
 
 
@@ -92,12 +102,13 @@ def bounds(benchmarks: list[dict[str, Any]]) -> str:
     bandwidth = copy["extra_info"]["copied"] / copy["stats"]["median"]
     layers = f"{min(speeds):.0f} to {max(speeds):.0f} GFLOPS layer by layer"
     result, speed = f"{extra['result'] / 1e6:,.0f} MB", f"{bandwidth / 1e9:.1f} GB/s"
+    mark = f" {trust.MARK}" * (trust.unsure(ours) or trust.unsure(copy))
     rows = [
         ["what bounds a whole VGG-16", ""],
         ["---", "---:"],
         [ours["group"], duration(decoding)],
         [f"its products alone: {work:.2g} multiply-adds, {layers}", duration(extra["alone"])],
-        ["decoding, as a multiple of the products alone", times(decoding / extra["alone"])],
+        ["decoding, as a multiple of the products alone", times(decoding / extra["alone"]) + mark],
         [f"its result, {result}, copied at {speed}", duration(extra["result"] / bandwidth)],
         ["peak memory of the process, its result included", f"{extra['peak'] / 1e6:,.0f} MB"],
     ]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import os
 import sys
 from itertools import pairwise
 from types import SimpleNamespace
@@ -26,7 +28,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture(scope="module")
-def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def planned(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What planner.py writes."""
     folder = tmp_path_factory.mktemp("planner")
     with pytest.MonkeyPatch.context() as patch:
@@ -34,12 +36,16 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
         patch.setattr(sys, "argv", ["planner.py", *arguments])
         planner.main()
     assert imread(folder / "a.png").ndim == 3
+    found = json.loads((folder / "planner.json").read_text())
+    assert found["others"] >= 0
+    assert found["processors"] == os.cpu_count()
+    (folder / "planner.json").write_text(json.dumps(found | {"others": 0.0}))  # whatever it was
     return folder / "planner.json"
 
 
 @pytest.mark.large
-def test_every_way_is_gone_and_every_plan_compared(measured: Path) -> None:
-    found, net = json.loads(measured.read_text()), fdref.load()
+def test_every_way_is_gone_and_every_plan_compared(planned: Path) -> None:
+    found, net = json.loads(planned.read_text()), fdref.load()
     for unpool in fdref.resize.METHODS:
         counts = [(3, 1), (3, 6), (5, 1), (5, 62), (7, 1), (7, 2)]
         counts += [(layer, net.channels[layer]) for layer in net.decodable]
@@ -119,17 +125,33 @@ def test_memory_is_measured_beside_the_result() -> None:
     assert 10 * 50 * 8 * 8 * 4 < found < 2**24  # it holds at least a picture of each filter
 
 
-def test_the_readme_is_written_between_its_markers(
-    tmp_path: Path, measured: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    readme, speed = tmp_path / "README.md", tmp_path / "speed.json"
+@pytest.fixture
+def readme(tmp_path: Path) -> Path:
+    page = tmp_path / "README.md"
     parts = ["a", "<!-- benchmarks -->", "old", "<!-- /benchmarks -->", "b"]
-    readme.write_text("\n".join([*parts, "<!-- planner -->", "<!-- /planner -->", "c"]))
-    speed.write_text(json.dumps(MEASURED))
-    arguments = [str(speed), str(measured), "--readme", str(readme), "--pictures", str(tmp_path)]
-    monkeypatch.setattr(sys, "argv", ["report.py", *arguments])
-    report.main()
-    page = readme.read_text()
+    page.write_text("\n".join([*parts, "<!-- planner -->", "<!-- /planner -->", "c"]))
+    return page
+
+
+@pytest.fixture
+def write(readme: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Report what was measured, and perhaps what planner.py wrote; return the page."""
+
+    def report_all(benchmarks: list[Any], *planner: Path) -> str:
+        speed = tmp_path / "speed.json"
+        speed.write_text(json.dumps(MEASURED | {"benchmarks": benchmarks}))
+        arguments = [speed, *planner, "--readme", readme, "--pictures", tmp_path]
+        monkeypatch.setattr(sys, "argv", ["report.py", *map(str, arguments)])
+        report.main()
+        return readme.read_text()
+
+    return report_all
+
+
+def test_the_readme_is_written_between_its_markers(
+    write: Any, tmp_path: Path, planned: Path
+) -> None:
+    page = write(MEASURED["benchmarks"], planned)
     assert "old" not in page
     assert page.startswith("a\n<!-- benchmarks -->\n|  | fdref | against PyTorch |")
     assert "| decode: much | 2 s | 8.0 |" in page  # half of it took PyTorch 8 seconds
@@ -138,16 +160,92 @@ def test_the_readme_is_written_between_its_markers(
     )
     assert "| decoding, as a multiple of the products alone | 1.3 |" in page
     assert "| its result, 400 MB, copied at 4.0 GB/s | 100 ms |" in page
+    assert "abacus, 3 threads on every side; Python 3.11, NumPy 2, openblas 0.3 for Abacus" in page
     assert all(first < last for first, last in pairwise(map(page.index, ("b\n", "LeNet", "\nc"))))
     assert {path.name for path in tmp_path.glob("*.png")} == {"ratios.png", "planner.png"}
+
+
+def test_no_number_goes_from_the_readme(write: Any, readme: Path, tmp_path: Path) -> None:
+    """A row less, a peer less, one cell less: nothing is written. Other digits are no loss."""
+    more = [
+        entry("other", "fdref", 1.0),
+        entry("other", "PyTorch", 1.0),
+        entry("other", "SciPy", 1.0),
+        entry("decode: much", "SciPy", 8.0),
+    ]
+    write([*MEASURED["benchmarks"], *more])
+    written = everything_in(tmp_path)
+    for lost in ([0], [1], [2], [4, 5, 6], [5], [6], [6, 7]):
+        left = [*MEASURED["benchmarks"], *more]
+        left = [one for number, one in enumerate(left) if number not in lost]
+        with pytest.raises(SystemExit, match=r"^\d rows of README.md's benchmarks would lose"):
+            write(left)
+        assert everything_in(tmp_path) == written
+    again = copy.deepcopy([*MEASURED["benchmarks"], *more])
+    again[2]["extra_info"] |= {"result": 5e8, "products": [[1.5e9, 1.0]]}
+    assert "| its result, 500 MB, copied at 4.0 GB/s |" in write(again)
+
+
+def everything_in(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.suffix != ".json"}
+
+
+@pytest.mark.parametrize("who", [0, 1])
+def test_a_ratio_is_marked_where_rounds_differ(write: Any, who: int) -> None:
+    for spread, cell in ((1.29, "8.0"), (1.31, "8.0 (?)")):
+        benchmarks = copy.deepcopy(MEASURED["benchmarks"])
+        benchmarks[who]["stats"]["q3"] = spread * benchmarks[who]["stats"]["q1"]
+        assert f"| decode: much | 2 s | {cell} |" in write(benchmarks)
+
+
+def test_a_busy_machine_is_marked_and_a_very_busy_one_refused(write: Any, readme: Path) -> None:
+    many = [entry(f"task {n}", who, 1.0) for n in range(10) for who in ("fdref", "PyTorch")]
+    for one in many[:2]:
+        one["extra_info"]["contended"] = True
+    assert "| task 0 | 1 s | 1.0 (?) |\n| task 1 | 1 s | 1.0 |" in write(many)
+    before = readme.read_text()
+    many[2]["extra_info"]["contended"] = True
+    with pytest.raises(SystemExit, match=r"^the machine was busy with other work"):
+        write(many)
+    assert readme.read_text() == before
+
+
+def test_a_planner_measured_on_a_busy_machine_is_refused(
+    write: Any, tmp_path: Path, planned: Path
+) -> None:
+    busy = tmp_path / "busy.json"
+    for others, processors, fine in [(0.2, 2, True), (0.3, 2, False), (6.2, 8, True)]:
+        found = json.loads(planned.read_text()) | {"others": others, "processors": processors}
+        busy.write_text(json.dumps(found))
+        if fine:
+            write(MEASURED["benchmarks"], busy)
+        else:
+            with pytest.raises(SystemExit, match=r"\(0\.3 of 2 processors\)$"):
+                write(MEASURED["benchmarks"], busy)
+
+
+@pytest.mark.parametrize("content", [None, "{"])
+def test_a_file_that_is_none_is_refused(
+    content: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if content:
+        (tmp_path / "speed.json").write_text(content)
+    monkeypatch.setattr(sys, "argv", ["report.py", str(tmp_path / "speed.json")])
+    with pytest.raises(SystemExit, match=r"speed\.json cannot be read: "):
+        report.main()
 
 
 def test_without_vgg_there_is_no_table_of_bounds() -> None:
     assert not speed_report.bounds(MEASURED["benchmarks"][:1])
 
 
-def entry(group: str, who: str, median: float, **extra: object) -> dict[str, Any]:
-    return {"group": group, "extra_info": {"who": who, **extra}, "stats": {"median": median}}
+def entry(group: str, who: str, median: float, spread: float = 1, **extra: object) -> Any:
+    stats = {"median": median, "q1": median, "q3": median * spread}
+    return {
+        "group": group,
+        "extra_info": {"who": who, "others": 0.0, "contended": False, **extra},
+        "stats": stats,
+    }
 
 
 MEASURED: dict[str, Any] = {
@@ -156,8 +254,9 @@ MEASURED: dict[str, Any] = {
         "cpu": {},
         "machine": "abacus",
         "python_version": "3.11",
-        "threads": 2,
+        "threads": 3,
         "versions": {"numpy": "2"},
+        "blas": ["openblas 0.3 for Abacus"],
     },
     "benchmarks": [
         entry("decode: much", "fdref", 2.0),

@@ -7,12 +7,21 @@ from fdref import startup as _startup
 
 _startup.watch()  # before all that takes time
 
+import sys as _sys
 from pathlib import Path as _Path
+from zipimport import zipimporter as _zipimporter
 
-_here = _Path(__file__).parent
-if not (_here / "kernels").exists():
+if isinstance(__spec__.loader, _zipimporter):
+    # Said at once: later, HDF5 and others would blame the shipped files.
+    raise ImportError(  # noqa: TRY004 - nobody passed anything
+        f"fdref does not run from inside {__spec__.loader.archive}: the networks and images that "
+        "it ships must be files; install it with pip, or unpack it"
+    )
+if not (_Path(__file__).parent / "kernels").exists():
     # In a checkout, kernels and weights lie beside this folder; an installation puts them inside.
-    __path__.append(str(_here.parent))
+    from fdref import _checkout
+
+    _sys.meta_path.append(_checkout)
 
 from fdref.decoding import decode, decode_all
 from fdref.errors import ArgumentError, DependencyError, FdrefError, FileError, NetworkError

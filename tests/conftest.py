@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
+import signal
 from pathlib import Path
 
 import pytest
@@ -14,10 +16,32 @@ from fdref.conformance.kit import write_kit
 from fdref.weights.matlab_write import write
 
 settings.register_profile("fdref", deadline=None, derandomize=True, print_blob=True)
+settings.register_profile("random", deadline=None, print_blob=True)  # --hypothesis-profile random
 settings.load_profile("fdref")
 
 # They assert, and shall say as much as the tests when it fails.
 pytest.register_assert_rewrite("html_checker", "kit_cases", "matlab_values", "report_schema")
+
+
+@pytest.hookimpl(tryfirst=True)  # before Hypothesis reads it
+def pytest_configure(config: pytest.Config) -> None:
+    """Choose a seed for examples that nobody has tried yet, where none is given.
+
+    And hear Ctrl-C, which tests press: a shell lets what it starts in the background ignore it.
+    """
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    option = config.option
+    if option.hypothesis_profile == "random" and option.hypothesis_seed is None:
+        option.hypothesis_seed = str(secrets.randbelow(2**32))
+
+
+def pytest_terminal_summary(
+    terminalreporter: pytest.TerminalReporter, config: pytest.Config
+) -> None:
+    """Say how the same examples are tried again."""
+    if config.option.hypothesis_profile == "random":
+        seed = config.option.hypothesis_seed
+        terminalreporter.write_line(f"again: --hypothesis-profile random --hypothesis-seed {seed}")
 
 
 @pytest.fixture(scope="session")

@@ -103,6 +103,7 @@ class TestCommand:
         assert run("check", kit, results) == 1
         assert "\x1b" not in capsys.readouterr().out
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("engine", ["compiled", "reference"])
     def test_both_of_our_engines_pass(self, kit, engine, capsys):
         assert run("check", kit, "--engine", engine) == 0

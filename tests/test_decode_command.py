@@ -244,6 +244,7 @@ def test_less_memory_gives_the_same_filters(tmp_path):
             assert abs(bank[()] - narrow[name][()]).max() <= 1e-5 * abs(bank[()]).max()
 
 
+@pytest.mark.slow
 @pytest.mark.large
 @pytest.mark.parametrize("unpool", ["nearest", "bicubic"])
 def test_a_bank_larger_than_the_memory_allowed(unpool, tmp_path):

@@ -52,6 +52,7 @@ class TestDeliberateBugs:
     def test_every_operation_has_cases(self, operation):
         assert some(operation)
 
+    @pytest.mark.slow
     @pytest.mark.large
     @pytest.mark.usefixtures("no_mistakes")
     @pytest.mark.parametrize(("operation", "name"), BUGS)
@@ -67,6 +68,7 @@ class TestDeliberateBugs:
         assert operation == "precision" or operation in failed
         assert fdref.__version__ in capsys.readouterr().out
 
+    @pytest.mark.slow
     @pytest.mark.large
     def test_the_copy_without_a_bug_passes(self, engine, kit, monkeypatch):
         right = sys.modules[f"fdref.{engine}"]

@@ -24,6 +24,7 @@ def slow_error(response, predicted):
     return sum((a - b) ** 2 for a, b in zip(*scaled, strict=True)) / len(found)
 
 
+@pytest.mark.slow
 @pytest.mark.large
 @pytest.mark.parametrize("unpool", ["bicubic", "nearest", "bilinear"])
 def test_evaluation_is_its_slow_twin(unpool, engine):

@@ -165,6 +165,7 @@ def test_unpooling_is_its_slow_twin(data, size, stride, window, method, engine):
     close(found, naive.unpool(maps, stride, window, method), np.float64)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unpool", ["bicubic", "nearest", "bilinear"])
 @pytest.mark.parametrize(("number", "filters"), [(1, [0, 19]), (3, range(50)), (5, [0, 123, 499])])
 def test_the_lenet_decodes_as_the_paper_writes_it(number, filters, unpool):
@@ -177,6 +178,7 @@ def test_the_lenet_decodes_as_the_paper_writes_it(number, filters, unpool):
     close(fdref.decode(net, number, filters, unpool=unpool), reference, np.float32)
 
 
+@pytest.mark.slow
 @pytest.mark.large
 @pytest.mark.parametrize("unpool", ["bicubic", "nearest", "bilinear"])
 def test_engines_decode_all_580_filters_of_the_lenet_alike(unpool):

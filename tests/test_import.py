@@ -8,24 +8,29 @@ import pickle
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 
 import fdref
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 ROOT = Path(__file__).parents[1]
 HEAVY = {"numba", "llvmlite", "matplotlib", "h5py", "tqdm"}
 
 
 def python(
-    code: str, cwd: Path = ROOT, **environment: str | None
+    code: str, cwd: Path = ROOT, arguments: Sequence[str] = (), **environment: str | None
 ) -> subprocess.CompletedProcess[str]:
     """Run a program that finds the package in `cwd`; None takes a variable away."""
     kept = {**os.environ, **environment}
     return subprocess.run(
-        [sys.executable, "-c", code],
+        [sys.executable, "-c", code, *arguments],
         cwd=cwd,
         env={name: value for name, value in kept.items() if value is not None},
         capture_output=True,
@@ -72,6 +77,32 @@ def test_python_m_works_from_the_checkout(tmp_path):
     assert Path(found.strip()) == ROOT / "kernels" / "__init__.py"
 
 
+def test_a_checkout_adds_two_packages_and_no_more():
+    """Whatever else lies beside fdref's folder is no part of it."""
+    beside = {path.name for path in ROOT.iterdir() if path.is_dir() and path.name.isidentifier()}
+    assert {"fdref", "kernels", "tests", "weights"} <= beside
+    code = "import importlib, sys\nfor name in sys.argv[1:]:\n    importlib.import_module(name)"
+    assert python(code, arguments=["fdref.kernels.jit", "fdref.weights.files"]).returncode == 0
+    for name in beside - {"kernels", "weights"}:
+        told = python(code, arguments=[f"fdref.{name}"]).stderr.splitlines()[-1]
+        assert told == f"ModuleNotFoundError: No module named 'fdref.{name}'"
+
+
+def test_a_zip_file_is_refused_before_anything_is_read(tmp_path):
+    """Laid out as in a wheel, so that every module would be found."""
+    archive = tmp_path / "fdref.zip"
+    with zipfile.ZipFile(archive, "w") as file:
+        for folder in (ROOT / "fdref", ROOT / "kernels", ROOT / "weights"):
+            inside = Path("fdref") / ("" if folder.name == "fdref" else folder.name)
+            for path in folder.rglob("*.*"):
+                file.write(path, inside / path.relative_to(folder))
+    told = python("import fdref", tmp_path, PYTHONPATH=str(archive)).stderr.splitlines()[-1]
+    assert told == (
+        f"ImportError: fdref does not run from inside {archive}: the networks and images that it "
+        "ships must be files; install it with pip, or unpack it"
+    )
+
+
 def test_every_public_name_is_there():
     assert sorted(fdref.__all__) == sorted(set(fdref.__all__))
     assert all(hasattr(fdref, name) for name in fdref.__all__)
@@ -92,6 +123,7 @@ def copy_of_the_package(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_without_any_place_for_a_cache(tmp_path):
     """Files where folders should be: even root cannot write there."""
     copy_of_the_package(tmp_path)
@@ -118,6 +150,7 @@ def test_without_any_place_for_a_cache(tmp_path):
     assert "no locator available" in reason  # or this test has tried nothing
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("place", ["a file", "below a file", "/dev/null"])
 def test_a_cache_folder_that_is_none(place, tmp_path):
     (tmp_path / "a file").write_text("in the way")
@@ -126,12 +159,14 @@ def test_a_cache_folder_that_is_none(place, tmp_path):
     assert (done.stdout, done.stderr) == ("right\n", "")
 
 
+@pytest.mark.slow
 def test_without_a_home(tmp_path):
     environment = {"HOME": None, "XDG_CACHE_HOME": None, "NUMBA_DISABLE_JIT": None}
     done = python(POOL, NUMBA_CACHE_DIR=str(tmp_path), **environment)
     assert (done.stdout, done.stderr) == ("right\n", "")
 
 
+@pytest.mark.slow
 def test_a_disk_that_is_full_when_the_cache_is_saved(tmp_path):
     """A limit on the size of files stands for the disk."""
     full = "import resource\nresource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"

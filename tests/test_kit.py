@@ -68,6 +68,7 @@ class TestFiles:
             assert json.loads(text) == entry["parameters"]
 
 
+@pytest.mark.slow
 @pytest.mark.large
 def test_another_machines_bytes_are_the_same():
     """Other kernels of OpenBLAS add in another order."""

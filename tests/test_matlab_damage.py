@@ -51,6 +51,7 @@ def test_a_file_cut_anywhere_is_refused(net_file: Path) -> None:
         refused(net_file, match="net.mat is (empty|not HDF5, or cut off|damaged or cut off)")
 
 
+@pytest.mark.slow
 def test_flipped_bytes_give_values_or_a_refusal(
     tmp_path: Path, net_file: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

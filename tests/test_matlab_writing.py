@@ -158,6 +158,7 @@ def test_half_a_character_is_kept_and_read_as_unknown(tmp_path: Path) -> None:
     assert read(tmp_path / "a.mat") == {"x": "a\N{REPLACEMENT CHARACTER}"}
 
 
+@pytest.mark.slow
 def test_a_struct_of_any_size_comes_back_with_all_its_fields(tmp_path: Path) -> None:
     many: dict[str, Value] = {f"f{i}": str(i) for i in range(4200)}
     write(tmp_path / "a.mat", {"s": many})

@@ -51,6 +51,7 @@ def test_the_diagnosis_names_the_mistake_and_no_other(mistake, operation, wrong)
     assert all(len(explained) < len(failed) for _, explained, _ in others)
 
 
+@pytest.mark.slow
 def test_the_diagnosis_looks_at_all_mistakes(wrong):
     """`diagnose` itself, on the first failure of each mistake."""
     for mistake in MISTAKES:

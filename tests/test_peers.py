@@ -15,7 +15,7 @@ CASES = [
         peer,
         dtype,
         id=f"{task.name}-{peer}-{dtype}",
-        marks=pytest.mark.large if task.large else (),
+        marks=[pytest.mark.large, pytest.mark.slow] if task.large else (),
     )
     for task in TASKS
     for peer in task.peers

@@ -144,6 +144,7 @@ def asked_for(log: Path) -> set[str]:
     return {url for initiator, url in found if initiator != "not an origin"}
 
 
+@pytest.mark.slow
 @pytest.mark.large
 def test_a_browser_shows_it_without_errors_and_without_a_request(browser, tmp_path):
     path = tmp_path / "report.html"

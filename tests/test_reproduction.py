@@ -15,7 +15,7 @@ from fdref.paper.subject import Subject
 from fdref.paper.survey import EQ3, PER_FILTER, RAW_PIXELS, survey
 from fdref.resize import METHODS
 
-pytestmark = pytest.mark.large
+pytestmark = [pytest.mark.large, pytest.mark.slow]
 
 
 def subject(net, count=200, step=5):

@@ -104,6 +104,7 @@ def ways_with(way, wanted, unpool) -> tuple[Way, ...]:
     return *above, way
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("asked", ["--layers 3,5", "--layers 5", "--filters 3,0-1 --layers 1,3,5"])
 @pytest.mark.parametrize("unpool", ["nearest", "bicubic"])
 def test_by_every_way_and_wherever_it_was_killed_the_file_is_the_same(
@@ -289,6 +290,7 @@ def test_a_record_is_made_every_few_seconds_of_decoding(model, tmp_path, monkeyp
     assert saved == [4, 8, 12]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("existing", [True, False])
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_stopped_from_outside(number, existing, model, tmp_path, capsys):
@@ -339,6 +341,7 @@ def wait_for_a_record(folder: Path) -> Path:
     raise TimeoutError
 
 
+@pytest.mark.slow
 def test_two_at_once(model, tmp_path, capsys):
     """The second of two is told so, and does no harm to the first."""
     out = tmp_path / "out"

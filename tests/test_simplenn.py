@@ -371,6 +371,7 @@ def test_the_shipped_lenet_is_the_one_of_the_specification():
     assert variables["net"]["layers"][2]["weights"][0].shape == (50, 20, 5, 5)
 
 
+@pytest.mark.slow
 @pytest.mark.large
 def test_the_shipped_lenet_knows_99_of_100_digits(shared):
     net, digits = fdref.load(), fdref.mnist(shared / "mnist").test

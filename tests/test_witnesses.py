@@ -24,7 +24,10 @@ WITNESSES = ROOT / "tests" / "witnesses"
 FORWARD = {"correlate", "pool", "relu", "normalize", "bnorm", "forward"}
 IN_OCTAVE = {"correlate", "pool", "substitute", "unpool", "decode", "respond"}
 
-pytestmark = pytest.mark.large  # LeNet is decoded, and compared with what mistakes would give
+pytestmark = [
+    pytest.mark.large,
+    pytest.mark.slow,
+]  # LeNet is decoded, and compared with what mistakes would give
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from importlib import import_module
 from math import sqrt
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
     """One array or several; a peer's own kind of array will do."""
     Run = Callable[[], Result]
 
-THREADS = 2
+_asked = os.environ.get("OMP_NUM_THREADS", "")
+THREADS = int(_asked) if _asked.isdecimal() else 2
 """On every side, here and in the benchmarks."""
 
 PRECISIONS = {
