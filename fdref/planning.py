@@ -112,7 +112,7 @@ def cheapest(
     if key in plans:
         return plans[key]
     _check_sizes(net, wanted)
-    ways = Ways(net, unpool, itemsize, 1 if max_memory is None else _threads())
+    ways = Ways(net, unpool, itemsize, 1 if max_memory is None else threads())
     plan = _within(ways, wanted, max_memory)
     if max_memory is None and any(way.memory > UNASKED for way in plan.ways):
         return _within(ways, wanted, max(UNASKED, free_memory() // 2))
@@ -161,7 +161,7 @@ def free_memory() -> int:
     return int(psutil.virtual_memory().available)
 
 
-def _threads() -> int:
+def threads() -> int:
     """Return how many threads keep memory of their own."""
     library = blas()
     return 1 if library is None else int(library.num_threads)
