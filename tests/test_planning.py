@@ -266,8 +266,8 @@ def test_banks_that_wait_count():
     assert plan.spare(second) == 10**6 - on_first.held - on_second.held
     assert plan.spare(on_first) == 10**6 - on_second.held
     assert plan.spare(on_second) == 10**6
-    greedy = replace(on_first, scratch=(5000, 9000))  # which threads do not give back
-    plan = Plan((first, second, greedy, on_second), (), 10**6)
+    greedy = dataclasses.replace(on_first, scratch=(5000, 9000))  # which threads do not give back
+    plan = planning.Choice((first, second, greedy, on_second), (), 10**6)
     assert plan.spare(on_second) == 10**6 - 9000
 
 
