@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fdref.errors import ArgumentError
-from fdref.weights.files import replace_file
 from fdref.weights.matlab import DEEPEST, DTYPES, import_h5py
+from fdref.whole_files import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

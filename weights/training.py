@@ -14,7 +14,7 @@ from fdref.errors import ArgumentError, FileError, NetworkError
 from fdref.forward_pass import forward
 from fdref.layers import Conv, Pool, ReLU, Softmax
 from fdref.network import Network
-from fdref.weights.files import replace_file
+from fdref.whole_files import read_own_file, replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -173,7 +173,7 @@ def read_checkpoint(path: Path) -> Training:
         If there is no such file, or it holds something else.
     """
     try:
-        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
+        with np.load(io.BytesIO(read_own_file(path)), allow_pickle=False) as arrays:
             return Training(
                 int(arrays["seed"]),
                 _weights(arrays, "weights"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from fdref.commands.progress import progress_bar
 from fdref.commands.table import printable
 from fdref.errors import ArgumentError
+from fdref.whole_files import check_file, replace_file
 
 if TYPE_CHECKING:
     import argparse
@@ -56,9 +57,14 @@ def run(options: argparse.Namespace) -> None:
     from fdref.conformance.kit import read_kit  # noqa: PLC0415
     from fdref.conformance.report import text  # noqa: PLC0415
 
+    for path in (options.json, options.html):
+        if path is not None:
+            check_file(path)
     report = examination(read_kit(options.kit), options)
-    write(report, options)
-    print("\n".join(printable(line) for line in text(report).splitlines()))
+    try:
+        write(report, options)
+    finally:  # if the disk is full, the verdict is not lost, too
+        print("\n".join(printable(line) for line in text(report).splitlines()))
     if not report.conforms:
         sys.exit(DIFFERS)
 
@@ -108,8 +114,6 @@ def own(case: Case, engine: str, folder: Path) -> Answer:
 
 def write(report: Report, options: argparse.Namespace) -> None:
     """Write the files that were asked for, each wholly or not at all."""
-    from fdref.weights.files import replace_file  # noqa: PLC0415
-
     if options.json is not None:
         from fdref.conformance.report import as_json  # noqa: PLC0415
 
