@@ -12,7 +12,7 @@ from fdref.from_below import atoms_above, contract, contract_each, every_pixel
 from fdref.network import receptive_field
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from fdref.arrays import Array
     from fdref.costs import Way
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     Wanted = Mapping[int, Sequence[int]]
     """{layer: numbers of its filters}"""
-    Found = Mapping[int, tuple[int, Array]]
-    """{layer: (how many of the filters asked for are decoded already, their pictures)}"""
+    Found = Mapping[int, tuple[int, Callable[[Array], None]]]
+    """{layer: (how many of the filters asked for are decoded already, what reads them)}"""
 
 PICTURES = 2**24
 """Numbers that the pictures of a block of filters hold at most on their way down."""
@@ -80,10 +80,11 @@ class Decoder:
         indices = every if kept else asked
         done, bank = 0, None
         if way.layer in self.found and indices == asked:
-            done, pictures = self.found[way.layer]
+            done, read = self.found[way.layer]
             if kept and done:
-                bank = np.empty((len(indices), *pictures.shape[1:]), pictures.dtype)
-                bank[:done] = pictures[:done]
+                shape = len(indices), *picture_shapes(self.net, way.layer)[-1]
+                bank = np.empty(shape, self.engine.precision(self.net.dtype))
+                read(bank[:done])
         for block in self._blocks(way, indices[done:], atoms):
             if indices == asked:
                 yield Block(way.layer, done, block)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import ceil, sqrt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import matplotlib as mpl
 import numpy as np
@@ -37,12 +37,14 @@ DPI = 128  # a power of two, so that sizes in inches are exact
 NOTE = "each filter on its own contrast, grey is zero"
 
 
-def save_filters(path: str | PathLike[str], bank: Array, title: str, labels: Sequence[str]) -> None:
+def save_filters(
+    path: str | PathLike[str] | BinaryIO, bank: Array, title: str, labels: Sequence[str]
+) -> None:
     """Draw a bank of filters as a labelled grid and write it as PNG.
 
     Parameters
     ----------
-    path : path
+    path : path or file
     bank : (K, C, h, w) array
         One channel is drawn grey, three as a colour picture, any other number side
         by side.

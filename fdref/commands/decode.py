@@ -3,42 +3,40 @@
 from __future__ import annotations
 
 import hashlib
-import os
+import io
 import re
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 import fdref
-from fdref.blocks import Decoder
-from fdref.commands.decoded_file import NAME, Contents, decoded_file
+from fdref.commands.drawing import drawing
 from fdref.commands.info import by
 from fdref.commands.jobs import read_jobs
 from fdref.commands.messages import say
-from fdref.commands.output import new_files
 from fdref.commands.progress import progress_bar
 from fdref.commands.table import LONGEST_NAME, print_table, printable
-from fdref.decoding import plan_for
-from fdref.engine import engine_named
-from fdref.planning import free_memory
+from fdref.contents import Contents
+from fdref.errors import FdrefError, FileError
+from fdref.open_folder import refusal
 from fdref.resize import METHODS
+from fdref.to_disk import decoded_file
 from fdref.weights import SHIPPED
+from fdref.whole_files import folder_for
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
 
-    from fdref.arrays import Array
-    from fdref.commands.decoded_file import Bank, DecodedFile
-    from fdref.commands.jobs import Job
+    from fdref.contents import Job
+    from fdref.decoded_file import Bank, DecodedFile
     from fdref.network import Network
+    from fdref.open_folder import Folder
     from fdref.planning import Plan
 
-METHOD = "filter decoding with substitution, arXiv 1511.05084"
+NAME = "decoded.h5"
 COLUMNS = ("layer", "filters", "pixels", "smallest", "largest", "seconds", "dataset", "picture")
 PLANNED = ("layer", "filters", "way", "multiply-adds", "memory", "seconds", "")
-BLOCK = 2**23
-"""Numbers that are written at a time."""
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -47,8 +45,9 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "decode",
         help="decode filters to image space",
         description="Decode filters to image space. Writes DIR/decoded.h5, one dataset a layer, "
-        "and one picture a layer: each filter on its own contrast, grey is zero. After a long run "
-        "was interrupted or killed, the same command goes on where it stopped.",
+        "and one picture a layer: each filter on its own contrast, grey is zero. Layers are added "
+        "to what DIR holds of the same network, unpooling and engine. After a long run was "
+        "interrupted or killed, the same command goes on where it stopped.",
     )
     add = parser.add_argument
     add("model", metavar="MODEL", nargs="?", help="a SimpleNN .mat file, v7.3 (the shipped LeNet)")
@@ -66,6 +65,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "--max-memory", metavar="2G", type=memory, help="bytes beside the result (half of the free)"
     )
     add("--no-pictures", action="store_true", help="write decoded.h5 alone")
+    add("--force", action="store_true", help="replace what DIR holds of something else")
     add("-o", dest="folder", metavar="DIR", type=Path, default=Path("decoded"), help="(decoded)")
     parser.set_defaults(run=run)
 
@@ -75,83 +75,74 @@ def run(options: argparse.Namespace) -> None:
     source = SHIPPED if options.model is None else Path(options.model)
     net = fdref.load(source)
     jobs = read_jobs(net, options.layers, options.filters)
-    contents = Contents(net, jobs, describe(source, options))
-    plan = plan_within(contents, options.max_memory)
+    contents = Contents(net, jobs, options.unpool, options.engine, describe(source))
+    plan = contents.plan(options.max_memory)
     if options.plan:
         print_plan(net, plan)
         return
-    names = [NAME]
     if not options.no_pictures:
-        names += [f"{job.stem}.png" for job in jobs]
-    with new_files(options.folder, names, contents.name_for(options.folder)) as folder:
+        drawing("fdref.pictures", "mend it, or use --no-pictures")
+    with telling_what_is_kept(), folder_for(options.folder) as folder:
         rows = write(contents, plan, options, folder)
     print_table(COLUMNS, rows)
-    pictures = " and the pictures" if len(names) > 1 else ""
+    pictures = "" if options.no_pictures else " and the pictures"
     print(f"wrote {printable(str(options.folder / NAME))}{pictures}")
 
 
-def describe(source: Path, options: argparse.Namespace) -> dict[str, str]:
-    """Say what every dataset is the result of."""
+def describe(source: Path) -> dict[str, str]:
+    """Say where the network comes from."""
     with source.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {
-        "method": METHOD,
-        "unpool": options.unpool,
-        "engine": options.engine,
-        "fdref_version": fdref.__version__,
-        "model": printable(source.name),
-        "model_sha256": digest,
-    }
-
-
-def plan_within(contents: Contents, max_memory: int | None) -> Plan:
-    """Plan how to decode the filters of all jobs."""
-    unpool, engine = contents.facts["unpool"], contents.facts["engine"]
-    return plan_for(contents.net, contents.wanted, unpool, engine, max_memory)
+    return {"model": printable(source.name), "model_sha256": digest}
 
 
 def write(
-    contents: Contents, plan: Plan, options: argparse.Namespace, folder: Path
+    contents: Contents, plan: Plan, options: argparse.Namespace, folder: Folder
 ) -> list[tuple[str, ...]]:
     """Decode into a folder, and draw; return what to tell about each layer."""
-    rows = []
-    with decoded_file(folder, contents) as file:
+    with decoded_file(folder, NAME, contents, force=options.force) as file:
+        pictures = {} if options.no_pictures else {j.stem: f"{j.stem}.png" for j in contents.jobs}
+        if not options.force:
+            refuse_taken(file, [pictures[stem] for stem in pictures if stem not in file.present])
         if file.done:
             say(f"going on with {file.done:,} of {file.filters:,} filters found before")
-        if options.max_memory is None:
-            plan = plan_as_before(file, plan)
         if file.done < file.filters:
-            fill(file, plan)
-        for number, bank in file.banks.items():
-            picture = ""
-            if not options.no_pictures:
-                picture = f"{bank.job.stem}.png"
-                draw(folder / picture, bank.job, file.read(number), options.unpool)
-            rows.append(summary(bank, picture))
-    return rows
+            with progress_bar(file.filters, "filters", file.done) as advance:
+                file.fill(plan, options.max_memory, advance)
+        stale = [f"{stem}.png" for stem in file.replaced if stem not in file.banks]
+        file.publish(NAME)
+        for name in stale:
+            folder.remove(name)
+        for job in contents.jobs if pictures else ():
+            draw(file, job, pictures[job.stem])
+        return [
+            summary(job, file.banks[job.stem], pictures.get(job.stem, "")) for job in contents.jobs
+        ]
 
 
-def plan_as_before(file: DecodedFile, plan: Plan) -> Plan:
-    """Return the plan by which what was found before was decoded, unless memory is too scarce."""
-    if file.memory not in {0, plan.memory} and file.memory <= free_memory():
-        plan = plan_within(file.contents, file.memory)
-    file.memory = plan.memory
-    return plan
+def refuse_taken(file: DecodedFile, names: list[str]) -> None:
+    """Refuse to replace pictures that are not of the layers in a file."""
+    for name in names:
+        if file.folder.status(name) is not None:
+            remedy = "delete it, choose another -o, or replace it by --force"
+            raise refusal(file.folder.path / name, f"exists already; {remedy}")
 
 
-def fill(file: DecodedFile, plan: Plan) -> None:
-    """Decode what is not there yet, and write it block by block."""
-    net, wanted, facts = file.contents.net, file.contents.wanted, file.contents.facts
-    engine = engine_named(facts["engine"])
-    decoder = Decoder(net, wanted, plan, facts["unpool"], engine, BLOCK, file.found)
-    with (
-        progress_bar(file.filters, "filters", file.done) as advance,
-        np.errstate(all="ignore"),
-    ):
-        for block in decoder:
-            new = file.write(block)
-            if advance is not None:
-                advance(new)
+@contextmanager
+def telling_what_is_kept() -> Iterator[None]:
+    """Say beside the error what it has not cost."""
+    try:
+        yield
+    except BaseException as error:
+        kept = "; ".join(getattr(error, "__notes__", ()))
+        if kept and isinstance(error, KeyboardInterrupt):
+            raise KeyboardInterrupt(f"; {kept}") from None
+        if kept and isinstance(error, (FdrefError, MemoryError)):
+            kind = MemoryError if isinstance(error, MemoryError) else type(error)
+            raise kind(f"{error}; {kept}") from None
+        if kept and isinstance(error, SystemExit):
+            say(f"stopped; {kept}")
+        raise
 
 
 def print_plan(net: Network, plan: Plan) -> None:
@@ -188,26 +179,37 @@ def memory(text: str) -> int:
     return int(match[1]) * factor
 
 
-def summary(bank: Bank, picture: str) -> tuple[str, ...]:
+def summary(job: Job, bank: Bank, picture: str) -> tuple[str, ...]:
     """Say what was decoded, in the order of `COLUMNS`."""
     return (
-        printable(bank.job.label, LONGEST_NAME),
+        printable(job.label, LONGEST_NAME),
         str(bank.done),
         f"{bank.shape[1]} x {by(bank.shape[2:])}",
         f"{bank.smallest:.4g}",
         f"{bank.largest:.4g}",
         f"{bank.seconds:.3f}",
-        bank.job.stem,
+        job.stem,
         picture,
     )
 
 
-def draw(path: Path, job: Job, bank: Array, unpool: str) -> None:
+def draw(file: DecodedFile, job: Job, name: str) -> None:
     """Draw one layer's decoded filters."""
-    os.environ["MPLBACKEND"] = "agg"  # with one that it does not know, matplotlib does not load
     from fdref.pictures import save_filters  # noqa: PLC0415 - matplotlib takes its time
 
-    label = printable(job.label, LONGEST_NAME)
-    filters = "filter" if len(bank) == 1 else "filters"
-    title = f"{label}: {len(bank)} decoded {filters} of {by(bank.shape[2:])} pixels, {unpool}"
-    save_filters(path, bank, title, [str(k) for k in job.filters])
+    try:
+        bank = file.pictures(job)
+        label = printable(job.label, LONGEST_NAME)
+        filters = "filter" if len(bank) == 1 else "filters"
+        size, unpool = by(bank.shape[2:]), file.contents.unpool
+        title = f"{label}: {len(bank)} decoded {filters} of {size} pixels, {unpool}"
+        picture = io.BytesIO()
+        save_filters(picture, bank, title, [str(k) for k in job.filters])
+        file.folder.replace(name, picture.getvalue())
+    except BaseException as error:
+        kept = f"{NAME} is written; the same command draws what is missing"
+        if isinstance(error, (FdrefError, MemoryError)) or not isinstance(error, Exception):
+            error.add_note(kept)
+            raise
+        reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+        raise FileError(f"{name} cannot be drawn: {reason}; {kept}") from error

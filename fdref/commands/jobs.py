@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fdref.contents import Job
 from fdref.decoding import decodable_number, filter_indices
 from fdref.errors import ArgumentError
 
@@ -15,20 +15,6 @@ if TYPE_CHECKING:
     from fdref.network import Network
 
 NUMBERS = re.compile(r"\s*([0-9]{1,9})\s*(?:-\s*([0-9]{1,9})\s*)?")
-
-
-@dataclass(frozen=True)
-class Job:
-    """Filters of one layer to be decoded."""
-
-    number: int
-    label: str
-    filters: Sequence[int]
-
-    @property
-    def stem(self) -> str:
-        """The name of the dataset and of the picture, less its ending."""
-        return f"layer{self.number}"
 
 
 def read_jobs(net: Network, layers: str | None, filters: str | None) -> list[Job]:
@@ -67,18 +53,3 @@ def ranges(text: str) -> list[range]:
             raise ArgumentError(f"--filters {text!r} cannot be read; expected for example 0-9,12")
         found.append(range(first, last + 1))
     return found
-
-
-def compact(numbers: Sequence[int]) -> str:
-    """Write numbers as `ranges` reads them.
-
-    >>> compact([0, 1, 2, 3, 12])
-    '0-3,12'
-    """
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1][1:] = [number]
-        else:
-            runs.append([number])
-    return ",".join("-".join(map(str, run)) for run in runs)
