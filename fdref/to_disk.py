@@ -10,7 +10,7 @@ from fdref.contents import Contents, Job, compact
 from fdref.decoded_file import DecodedFile
 from fdref.decoding import check_method, decodable_number, filter_indices
 from fdref.open_folder import is_ours, refusal, refuse_special
-from fdref.unfinished import STEM, UNREADABLE, bank_of, begin
+from fdref.unfinished import STEM, UNREADABLE, alone_in, bank_of, begin
 from fdref.whole_files import failures, place_of
 
 if TYPE_CHECKING:
@@ -111,30 +111,33 @@ def decoded_file(
         folder, or the disk is too small.
     """
     refuse_special(folder, name)
-    before = None if force else _existing(folder, name, contents)
-    if before is not None and all(job.stem in before.banks for job in contents.jobs):
-        with before.disk:
-            before.present = frozenset(before.banks)
-            before.measure()
-            yield before
-        return
-    file = None
+    own, claimed = alone_in(folder)  # first, or others may add to what is there after it was read
+    before = file = None
     try:
-        file = begin(folder, contents, before)
+        before = None if force else _existing(folder, name, contents)
+        if before is not None and all(job.stem in before.banks for job in contents.jobs):
+            file = before
+            file.measure()
+        else:
+            file = begin(folder, own, claimed, contents, before)
+        if file.name != own:
+            folder.remove(own)
         if before is not None:
             file.present = frozenset(before.banks)
-            file.adopt(before)
         elif force:
             file.replaced = _layers_in(folder, name)
+        if before is not None and file is not before:
+            file.adopt(before)
         yield file
     except BaseException as error:
-        if file is not None and file.name != name:
+        if file is None:
+            folder.remove(own)
+        elif file.name != name:
             _keep(file, error)
         raise
     finally:
-        for opened in (before, file):
-            if opened is not None:
-                opened.disk.close()
+        for disk in (*claimed.values(), *([] if before is None else [before.disk])):
+            disk.close()
 
 
 def _keep(file: DecodedFile, error: BaseException) -> None:

@@ -33,35 +33,32 @@ UNREADABLE = (OSError, KeyError, IndexError, ValueError, TypeError, AttributeErr
 """What reading a file raises that is damaged, or is another one."""
 
 
-def begin(folder: Folder, contents: Contents, before: DecodedFile | None) -> DecodedFile:
+def begin(
+    folder: Folder,
+    own: str,
+    claimed: Mapping[str, io.FileIO],
+    contents: Contents,
+    before: DecodedFile | None,
+) -> DecodedFile:
     """Take over what an interrupted process has left of the same, or begin."""
     described = contents.described()
     if before is not None:
         described |= _described(before.banks)
     described = dict(sorted(described.items(), key=lambda item: int(item[0][5:])))
-    own, claimed = _alone_in(folder)
-    taken = None
-    try:
-        for name in sorted({*claimed} - {own}):
-            try:
-                taken = _take_over(folder, name, claimed[name], contents, described)
-            except UNREADABLE as error:
-                if isinstance(error, OSError) and error.errno:
-                    raise
-                folder.remove(name)  # it is of no use to anybody
-            if taken is not None:
-                return taken
-        taken = _lay_out(folder, own, claimed[own], contents, described)
-        return taken
-    finally:
-        for disk in claimed.values():
-            if taken is None or disk is not taken.disk:
-                disk.close()
-        if taken is None or taken.name != own:
-            folder.remove(own)
+    for name in sorted({*claimed} - {own}):
+        try:
+            file = _take_over(folder, name, claimed[name], contents, described)
+        except UNREADABLE as error:
+            if isinstance(error, OSError) and error.errno:
+                raise
+            folder.remove(name)  # it is of no use to anybody
+        else:
+            if file is not None:
+                return file
+    return _lay_out(folder, own, claimed[own], contents, described)
 
 
-def _alone_in(folder: Folder) -> tuple[str, dict[str, io.FileIO]]:
+def alone_in(folder: Folder) -> tuple[str, dict[str, io.FileIO]]:
     """Make a file, and open those that dead processes have left.
 
     Everybody locks all of them in the same order, so that of several who begin at the same time one

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -23,6 +24,7 @@ from fdref import decoded_file
 from fdref.commands import decode
 from fdref.costs import Ways
 from fdref.decoded_file import RECORD, DecodedFile, line_of
+from fdref.errors import FileError
 from fdref.planning import UNASKED, Plan
 
 if TYPE_CHECKING:
@@ -431,6 +433,38 @@ def test_two_at_once(same, model, tmp_path, capsys):
     assert first.returncode == 0
     assert everything_in(out) == everything_in(tmp_path / "other")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "out"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_of_many_at_once_none_loses_what_another_has_added(tmp_path, monkeypatch):
+    """Who is refused has added nothing; who is not finds the layers of those before."""
+    monkeypatch.setattr("os.fsync", lambda held: None)
+    for number in range(8):
+        path = tmp_path / f"{number}.h5"
+        processes = {layer: decoding_in_another_process(path, layer) for layer in (1, 3, 5)}
+        status = {layer: os.waitpid(pid, 0)[1] for layer, pid in processes.items()}
+        assert set(map(os.waitstatus_to_exitcode, status.values())) <= {0, 2}
+        added = [f"layer{layer}" for layer in status if status[layer] == 0]
+        assert added
+        with h5py.File(path) as file:
+            assert sorted(file) == added
+    assert not list(tmp_path.glob(".*"))
+
+
+def decoding_in_another_process(path: Path, layer: int) -> int:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Python 3.12 warns of threads; the child uses none
+        process = os.fork()
+    if process == 0:
+        status = 1
+        try:
+            fdref.decode_to(path, NET, [layer], engine="reference")
+            status = 0
+        except FileError:
+            status = 2
+        finally:
+            os._exit(status)
+    return process
 
 
 class TestMemory:
