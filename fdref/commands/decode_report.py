@@ -11,12 +11,13 @@ from fdref.commands.table import LONGEST_NAME, printable, table
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from fdref.commands.decoded_file import Bank
+    from fdref.contents import Job
     from fdref.costs import Way
+    from fdref.decoded_file import Bank
     from fdref.network import Network
     from fdref.planning import Choice
 
-    Decoded = Sequence[tuple[Bank, str]]
+    Decoded = Sequence[tuple[Job, Bank, str]]
     """Layers and the files of their pictures, '' where none was drawn."""
 
 COLUMNS = ("layer", "filters", "pixels", "smallest", "largest", "seconds", "dataset", "picture")
@@ -27,16 +28,16 @@ def decoded_table(decoded: Decoded) -> str:
     """Say what was decoded."""
     rows = [
         (
-            printable(bank.job.label, LONGEST_NAME),
+            printable(job.label, LONGEST_NAME),
             str(bank.done),
             f"{bank.shape[1]} x {by(bank.shape[2:])}",
             f"{bank.smallest:.4g}",
             f"{bank.largest:.4g}",
             f"{bank.seconds:.3f}",
-            bank.job.stem,
+            job.stem,
             picture,
         )
-        for bank, picture in decoded
+        for job, bank, picture in decoded
     ]
     return table(COLUMNS, rows)
 
@@ -51,17 +52,17 @@ def decoded_json(
         "file": path,
         "layers": [
             {
-                "number": bank.job.number,
-                "name": net[bank.job.number].name,
-                "filters": list(bank.job.filters),
+                "number": job.number,
+                "name": net[job.number].name,
+                "filters": list(job.filters),
                 "shape": bank.shape,
                 "smallest": bank.smallest,
                 "largest": bank.largest,
                 "seconds": bank.seconds,
-                "dataset": bank.job.stem,
+                "dataset": job.stem,
                 "picture": picture or None,
             }
-            for bank, picture in decoded
+            for job, bank, picture in decoded
         ],
     }
 
