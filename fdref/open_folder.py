@@ -17,7 +17,7 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Self
 
-from fdref.errors import FileError, one_line
+from fdref.errors import FileError
 
 if TYPE_CHECKING:
     import io
@@ -307,5 +307,5 @@ def refuse_special(folder: Folder, name: str, path: str | os.PathLike[str] | Non
 
 
 def refusal(path: str | os.PathLike[str], problem: str) -> FileError:
-    """Make the error; a name may hold line breaks and control codes."""
-    return FileError(one_line(f"{os.fsdecode(path)} {problem}", None))
+    """Make the error."""
+    return FileError(f"{os.fsdecode(path)} {problem}")

@@ -70,7 +70,7 @@ class TestDecode:
         survives(tmp_path, nothing, lambda folder: run(*options, folder / "out"))
 
 
-def draw_nothing(file, bank, title, labels) -> None:
+def draw_nothing(file, bank, title, labels, progress) -> None:
     file.write(title.encode())
 
 

@@ -13,6 +13,7 @@ import time
 import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import h5py
 import numpy as np
@@ -484,6 +485,7 @@ class TestMemory:
     def killed(self, model, tmp_path, monkeypatch):
         """Killed in the middle, with a plan for 12345678 bytes."""
         monkeypatch.setattr("fdref.planning.UNASKED", 12345678)
+        monkeypatch.setattr("fdref.planning._PLANS", WeakKeyDictionary())  # made for more
         folder = states(tmp_path, model)[1][6]
         assert records(kept(folder))[0]["memory"] == 12345678
         monkeypatch.undo()
