@@ -13,18 +13,31 @@ if not (_here / "kernels").exists():
 from fdref.decoding import decode, decode_all
 from fdref.errors import ArgumentError, FdrefError, FileError, NetworkError
 from fdref.evaluation import Evaluation, evaluate, respond
+from fdref.fields import receptive_field
 from fdref.forward_pass import forward
 from fdref.layers import (
     BatchNorm,
+    Channels,
+    Concat,
     Conv,
+    ConvTranspose,
     Dropout,
+    Elementwise,
     Layer,
+    Maximum,
     Normalize,
+    Pad,
     Pool,
+    PReLU,
+    Product,
     ReLU,
+    Scale,
+    Shuffle,
     Softmax,
+    Sum,
+    Upsample,
 )
-from fdref.network import Network, receptive_field
+from fdref.network import Network
 from fdref.operations import correlate, pool, substitute, unpool
 from fdref.weights import Digits, Mnist, load, mnist, save
 
@@ -33,20 +46,32 @@ __version__ = "0.1.0"
 __all__ = [
     "ArgumentError",
     "BatchNorm",
+    "Channels",
+    "Concat",
     "Conv",
+    "ConvTranspose",
     "Digits",
     "Dropout",
+    "Elementwise",
     "Evaluation",
     "FdrefError",
     "FileError",
     "Layer",
+    "Maximum",
     "Mnist",
     "Network",
     "NetworkError",
     "Normalize",
+    "PReLU",
+    "Pad",
     "Pool",
+    "Product",
     "ReLU",
+    "Scale",
+    "Shuffle",
     "Softmax",
+    "Sum",
+    "Upsample",
     "correlate",
     "decode",
     "decode_all",

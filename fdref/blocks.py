@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fdref.fields import receptive_field
 from fdref.from_above import one_layer_down, picture_shapes, top
 from fdref.from_below import atoms_above, contract, contract_each, every_pixel
-from fdref.network import receptive_field
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Literal
 
+from fdref.fields import receptive_field
 from fdref.from_above import picture_shapes
 from fdref.from_below import commutes_with_shifts
 from fdref.geometry import substituted_size
 from fdref.layers import Conv, Pool
-from fdref.network import receptive_field
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

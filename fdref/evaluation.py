@@ -11,8 +11,8 @@ from fdref.arrays import real_array
 from fdref.decoding import decodable_number, decode
 from fdref.engine import engine_named
 from fdref.errors import ArgumentError
+from fdref.fields import receptive_field
 from fdref.forward_pass import forward
-from fdref.network import receptive_field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -56,6 +57,10 @@ def substitute(maps: Array, filters: Array, stride: Pair, dilate: Pair, groups: 
 
 def unpool(maps: Array, stride: Pair, window: Pair, method: Method) -> Array:
     """Enlarge by the stride, then centre in the receptive field."""
+    if method == "window":  # the adjoint of the average: equal shares, overlaps add
+        each = maps.reshape(-1, 1, *maps.shape[2:])
+        shared = substitute(each, np.full((1, 1, *window), 1 / prod(window)), stride, (1, 1), 1)
+        return shared.reshape(*maps.shape[:2], *shared.shape[2:])
     height, width = maps.shape[2:]
     enlarged = matrix(height, stride[0], method) @ maps @ matrix(width, stride[1], method).T
     return _centre(_centre(enlarged, 2, window[0] - stride[0]), 3, window[1] - stride[1])

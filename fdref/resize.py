@@ -12,8 +12,9 @@ if TYPE_CHECKING:
 
     Distances = NDArray[np.floating[Any]]
 
-Method = Literal["bicubic", "bilinear", "nearest"]
-METHODS: tuple[Method, ...] = ("bicubic", "bilinear", "nearest")
+Method = Literal["bicubic", "bilinear", "nearest", "window"]
+METHODS: tuple[Method, ...] = ("bicubic", "bilinear", "nearest", "window")
+"""The paper's three, by `imresize`; and `window`, which shares a pixel over its pool's window."""
 
 
 @lru_cache(maxsize=256)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fdref.evaluation import Evaluation, chunks, compare, padded, respond
+from fdref.fields import receptive_field
 from fdref.forward_pass import forward
-from fdref.network import receptive_field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

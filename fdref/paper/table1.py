@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fdref.fields import receptive_field
 from fdref.layers import Conv
-from fdref.network import receptive_field
 from fdref.paper.report import Claim, Section, Table
 from fdref.paper.survey import AFTER_RELU, EQ3, PAPER, PER_FILTER, RAW_PIXELS
 from fdref.resize import METHODS
