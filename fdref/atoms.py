@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
 
-from fdref.down import Decoding, pool_shares, top
-from fdref.fields import Box, around
+from fdref.down import top
+from fdref.fields import around
 from fdref.layers import (
     BatchNorm,
     Channels,
@@ -41,7 +41,6 @@ from fdref.pictures_over_maps import Picture, unite
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fdref.arrays import Array
     from fdref.engine import Engine
     from fdref.geometry import Pair
     from fdref.layers import Layer
@@ -78,10 +77,11 @@ def commutes_with_shifts(layer: Layer, unpool: Method) -> bool:
             return True
 
 
-def of_input(net: Network, dtype: np.dtype[np.floating]) -> Atoms:
-    """Return the atoms of the input: its pixels themselves."""
-    pixels = np.eye(net.channels[0], dtype=dtype)[:, :, None, None]
-    return Atoms(Picture(pixels, (0, 0)), (1, 1))
+def contract(picture: Picture, atoms: Atoms, engine: Engine) -> Picture:
+    """Express a picture (K, C, h, w) over a map in the input, given the atoms of its pixels."""
+    (row, column), (down, right) = atoms.pictures.origin, atoms.jump
+    values = engine.substitute(picture.values, atoms.pictures.values, atoms.jump, (1, 1), 1)
+    return Picture(values, (row + picture.origin[0] * down, column + picture.origin[1] * right))
 
 
 class Composition:
@@ -89,11 +89,116 @@ class Composition:
 
     def __init__(self, net: Network, unpool: Method, engine: Engine) -> None:
         self.net, self.unpool, self.engine = net, unpool, engine
+        self.dtype = engine.precision(net.dtype)
+
+    def of_input(self, number: int) -> Atoms | None:
+        """Return the atoms of an input: its pixels themselves; further inputs are not decoded."""
+        if number < 0:
+            return None
+        pixels = np.eye(self.net.channels[0], dtype=self.dtype)[:, :, None, None]
+        return Atoms(Picture(pixels, (0, 0)), (1, 1))
 
     def above(self, number: int, taken: Sequence[Atoms | None]) -> Atoms | None:
-        """Return the atoms of a layer's output; nothing where no way leads to the input."""
+        """Return the atoms of a layer's output; none where no way leads down to the input."""
         if not any(taken):
             return None
-        layer, jump = self.net.decoded_as(number), next(a.jump for a in taken if a)
-        pictures = taken[0].pictures if taken[0] else None
-        ...
+        layer = self.net.decoded_as(number)
+        if isinstance(layer, Sum | Concat):
+            return self._joined(layer, number, taken)
+        (atoms,) = taken
+        assert atoms is not None  # noqa: S101 - it is the only one
+        pictures, jump = atoms.pictures, atoms.jump
+        match layer:
+            case Conv(stride=stride, pad=pad):
+                every = range(self.net.channels[number])
+                filters = np.ascontiguousarray(top(self.net, number, every), self.dtype)
+                below = Picture(filters, (-pad[0], -pad[2]))
+                return Atoms(contract(below, atoms, self.engine), _product(jump, stride))
+            case Pool(stride=stride, pad=pad):
+                return Atoms(self._copied(layer, atoms), _product(jump, stride))
+            case Channels(indices=indices):
+                return Atoms(Picture(pictures.values[list(indices)], pictures.origin), jump)
+            case Pad(pad=pad):
+                return Atoms(Picture(pictures.values, _back(pictures.origin, pad, jump)), jump)
+            case BatchNorm():
+                scale = layer.scale(self.dtype)[..., None]
+                return Atoms(Picture(pictures.values * scale, pictures.origin), jump)
+            case Scale(factor=own):
+                scale = own.astype(self.dtype)[:, None, None, None]
+                return Atoms(Picture(pictures.values * scale, pictures.origin), jump)
+            case Shuffle(block=block):
+                return Atoms(_moved_apart(layer, atoms), _product(jump, (block, block)))
+            case ReLU() | PReLU() | Elementwise() | Dropout() | Softmax() | Normalize():
+                return atoms
+            case Upsample():  # by 1
+                return atoms
+            case ConvTranspose() | Product() | Maximum():
+                raise AssertionError(layer)  # nobody composes through them
+            case _:
+                assert_never(layer)
+
+    def _copied(self, pool: Pool, atoms: Atoms) -> Picture:
+        """Add up the copies that unpooling makes of a pixel."""
+        pictures = atoms.pictures
+        pixel = np.ones((1, 1, 1, 1), self.dtype)
+        copies = self.engine.unpool(pixel, pool.stride, pool.window, self.unpool)
+        maps = pictures.values.reshape(-1, 1, *pictures.values.shape[2:])
+        values = self.engine.substitute(maps, copies, (1, 1), atoms.jump, 1)
+        shape = (*pictures.values.shape[:2], *values.shape[2:])
+        return Picture(values.reshape(shape), _back(pictures.origin, pool.pad, atoms.jump))
+
+    def _joined(self, layer: Sum | Concat, number: int, taken: Sequence[Atoms | None]) -> Atoms:
+        """Add, or stack, the atoms of several maps."""
+        shares = [self._share(number, below) for below in self.net.takes[number]]
+        known = [atoms for atoms in taken if atoms is not None]
+        box = around(atoms.pictures.box for atoms in known)
+        if isinstance(layer, Sum):
+            parts = [
+                _times(atoms.pictures, layer.factor(n) * shares[n])
+                for n, atoms in enumerate(taken)
+                if atoms is not None
+            ]
+            return Atoms(unite(parts), known[0].jump)
+        stacked = [
+            np.zeros((self.net.channels_of(below), self.net.channels[0], *box.size), self.dtype)
+            if atoms is None
+            else _times(atoms.pictures, share).over(box).values
+            for below, atoms, share in zip(self.net.takes[number], taken, shares, strict=True)
+        ]
+        return Atoms(Picture(np.concatenate(stacked), box.origin), known[0].jump)
+
+    def _share(self, number: int, below: int) -> float:
+        """Return how much a map's own atoms weigh among those of a layer that joins several."""
+        if self.unpool == "window":
+            return 1.0
+        copies = self.net.copies
+        return copies[number][0] / copies[below][0]
+
+
+def _moved_apart(layer: Shuffle, atoms: Atoms) -> Picture:
+    """Return the atoms of space to depth: one channel for each place in a block."""
+    values, (down, right), r = atoms.pictures.values, atoms.jump, layer.block
+    count, inputs, height, width = values.shape
+    moved = np.zeros(
+        (count * r * r, inputs, height + (r - 1) * down, width + (r - 1) * right), values.dtype
+    )
+    sources = layer.sources(count)
+    for i in range(r):
+        for j in range(r):
+            rows, columns = slice(i * down, i * down + height), slice(j * right, j * right + width)
+            moved[sources[:, i, j], :, rows, columns] = values
+    return Picture(moved, atoms.pictures.origin)
+
+
+def _times(picture: Picture, factor: float) -> Picture:
+    if factor == 1:
+        return picture
+    return Picture(picture.values * picture.values.dtype.type(factor), picture.origin)
+
+
+def _product(jump: Pair, stride: Pair) -> Pair:
+    return jump[0] * stride[0], jump[1] * stride[1]
+
+
+def _back(origin: Pair, pad: Sequence[int], jump: Pair) -> Pair:
+    return origin[0] - pad[0] * jump[0], origin[1] - pad[2] * jump[1]

@@ -1,20 +1,22 @@
 """What each way to decoded filters takes, counted beforehand: multiply-adds, numbers moved, memory.
 
 A filter is taken down from above to some map and meets there what the map's pixels amount to,
-which was found from below. All the way down is the paper's order; not at all is composition.
+which was found from below. All the way down is the paper's order; not at all is composition. Ways
+through a graph that run side by side are cut together: what is met lies on the maps up to a
+boundary.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from fdref.fields import receptive_field
-from fdref.from_above import picture_shapes
-from fdref.from_below import commutes_with_shifts
+from fdref.every_pixel import path_down
+from fdref.fields import Box, around
 from fdref.geometry import substituted_size
-from fdref.layers import Conv, Pool
+from fdref.lattice import lattices
+from fdref.layers import Concat, Conv, ConvTranspose, Pool, Sum
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -77,21 +79,35 @@ class Way:
     filters: int
     """how many"""
     kind: Kind
-    """``from above``, down to the input; ``atoms``, to where a pixel's atom is known from the bank
-    of the layer below; ``pixels``, to a map each of whose pixels is decoded by itself"""
+    """``from above``, down to the input; ``atoms``, to where a pixel's atom is known from the banks
+    of layers below; ``pixels``, to a map each of whose pixels is decoded by itself"""
     boundary: int
-    """the layer whose output is where they meet; 0: the input"""
-    bank: int
-    """the layer whose bank is needed; 0: none"""
+    """they meet on the maps up to this layer's that all ways cross; 0: the input"""
+    met: tuple[int, ...]
+    """those maps"""
+    banks: frozenset[int]
+    """the layers whose banks are needed"""
     cost: Cost
     seconds: float
     """estimated"""
     memory: int
     """bytes beside the result, if filters are decoded one by one"""
     largest: int
-    """numbers of the largest picture of a filter on its way down"""
+    """numbers of a filter's pictures on its way down, where they are most"""
     result: int
     """numbers of a decoded filter"""
+
+
+class Stage(NamedTuple):
+    """How far down a filter is: the layers above a boundary lie behind it."""
+
+    boundary: int
+    cut: dict[int, Box]
+    """what it sees of the maps that are still before it"""
+    cost: Cost
+    """of the way so far"""
+    largest: int
+    """numbers of its pictures so far, where they were most"""
 
 
 class Ways:
@@ -99,142 +115,200 @@ class Ways:
 
     def __init__(self, net: Network, unpool: Method, itemsize: int) -> None:
         self.net, self.itemsize = net, itemsize
-        self.shapes = {number: picture_shapes(net, number) for number in net.decodable}
-        self.fields = {n: receptive_field(net, n) for n in range(1, len(net) + 1)}
-        pools = {n: layer for n, layer in enumerate(net, 1) if isinstance(layer, Pool)}
-        bordered = [n for n, pool in pools.items() if not commutes_with_shifts(pool, unpool)]
-        self.first_pool = min(pools, default=len(net))
-        self.first_bordered = min(bordered, default=len(net) + 1)
+        self.lattices = lattices(net, unpool)
+        self._raised: dict[int, tuple[Cost, int]] = {}
 
     def all_to(self, layer: int, count: int) -> Iterator[Way]:
         """Return every way to `count` filters of a layer."""
-        yield self.from_above(layer, count)
-        shapes = self.shapes[layer]
-        for boundary in range(1, layer):
-            above = self.net[boundary + 1]
-            if not isinstance(above, Conv | Pool):
-                continue  # the same as one layer lower
-            met = shapes[layer - 1 - boundary]
-            if self._are_atoms(boundary, met):
-                yield self._by_atoms(layer, count, boundary)
-            if isinstance(above, Conv) and boundary >= self.first_pool:
-                yield self._by_pixels(layer, count, boundary)
+        *between, last = self.stages(layer)
+        yield self._from_above(layer, count, last)
+        result = self._result(last)
+        for stage in reversed(between):
+            banks = self._banks(stage)
+            if banks:
+                yield self._by_atoms(layer, count, stage, banks, result)
+            path = path_down(self.net, *stage.cut) if len(stage.cut) == 1 else []
+            pools = any(isinstance(self.net[n], Pool) for n in path)
+            if pools and isinstance(self.net[stage.boundary + 1], Conv):
+                yield self._by_pixels(layer, count, stage, path, last)
 
     def from_above(self, layer: int, count: int) -> Way:
         """Return the paper's way."""
-        cost, largest = self._down(layer, 0)
-        return self._way(layer, count, "from above", 0, cost.times(count), 0, largest)
+        *_, last = self.stages(layer)
+        return self._from_above(layer, count, last)
 
-    def _by_atoms(self, layer: int, count: int, boundary: int) -> Way:
-        cost, largest = self._down(layer, boundary)
-        shape = self.shapes[layer][layer - 1 - boundary]
-        field = self.fields[boundary].size
-        bank = self._bank_below(boundary)
-        cost += _substitution(shape, self.net.channels[0], field)
-        held = shape[0] * self.net.channels[0] * prod(field)
-        if boundary > bank:
-            held += self.net.channels[bank] * self.net.channels[0] * prod(self._size(bank))
-        total = cost.times(count) + self._raise_atoms(bank, boundary)
-        return self._way(layer, count, "atoms", boundary, total, held, largest, bank)
+    def stages(self, layer: int) -> Iterator[Stage]:
+        """Walk down with one filter, and stop wherever a window has changed its pictures."""
+        net, cost = self.net, Cost()
+        handed: dict[int, list[Box]] = {layer: [Box(0, 0, 0, 0)]}
+        largest = 0
+        for number in range(layer, 0, -1):
+            if number not in handed:
+                continue
+            boxes = handed.pop(number)
+            box = around(boxes)
+            below, step = self._step(number, box, first=number == layer), net.decoded_as(number)
+            cost += below
+            top, bottom = step.sees((box.top, box.bottom), 0)
+            left, right = step.sees((box.left, box.right), 1)
+            for taken in net.takes[number]:
+                handed.setdefault(taken, []).append(Box(top, left, bottom, right))
+            held = sum(
+                net.channels_of(n) * prod(around(several).size) for n, several in handed.items()
+            )
+            largest = max(largest, held)
+            if isinstance(step, Conv | Pool | ConvTranspose) and number > 1:
+                cut = {n: around(several) for n, several in handed.items()}
+                if any(n > 0 for n in cut):
+                    yield Stage(number - 1, cut, cost, largest)
+        yield Stage(0, {n: around(several) for n, several in handed.items()}, cost, largest)
 
-    def _raise_atoms(self, bank: int, boundary: int) -> Cost:
-        """Count what turns a bank into the atoms of a boundary above it."""
-        cost = Cost()
-        for number in range(bank + 1, boundary + 1):
-            layer = self.net[number]
+    def _step(self, number: int, box: Box, *, first: bool) -> Cost:
+        """Count one filter's step down through a layer; the first is taken by the filters' copy."""
+        layer, channels = self.net[number], self.net.channels[number]
+        below = self.net.channels_of(self.net.takes[number][0])
+        match layer:
+            case Conv(filters=filters) if not first:
+                taps = (filters.shape[2], filters.shape[3])
+                return _substitution((channels, *box.size), below, taps, self.net.groups(number))
+            case Pool():
+                step = self.net.decoded_as(number)
+                size = [
+                    last - low + 1
+                    for low, last in (
+                        step.sees((box.top, box.bottom), 0),
+                        step.sees((box.left, box.right), 1),
+                    )
+                ]
+                return Cost(short=below * prod(size), calls=1)
+            case ConvTranspose(filters=filters):
+                taps, share = prod(filters.shape[2:]), filters.shape[1]
+                numbers = prod(box.size) * below * taps // prod(layer.upsample)
+                return Cost(numbers * share, short=numbers, calls=1)
+            case Sum() | Concat():
+                return Cost(long=channels * prod(box.size), calls=1)
+            case _:
+                return Cost()
+
+    def _from_above(self, layer: int, count: int, last: Stage) -> Way:
+        cost = last.cost.times(count)
+        return self._way(layer, count, "from above", last, cost, 0, self._result(last))
+
+    def _by_atoms(
+        self, layer: int, count: int, stage: Stage, banks: frozenset[int], result: int
+    ) -> Way:
+        cost, raising, held = stage.cost, Cost(), 0
+        for number, box in stage.cut.items():
+            lattice = self.lattices[number]
+            if lattice is not None:
+                channels = self.net.channels_of(number)
+                cost += _substitution(
+                    (channels, *box.size), self.net.channels[0], lattice.size
+                )
+                own, numbers = self._raise(number)
+                raising, held = raising + own, held + numbers
+        total = cost.times(count) + raising
+        return self._way(layer, count, "atoms", stage, total, held, result, banks)
+
+    def _banks(self, stage: Stage) -> frozenset[int]:
+        """Return the banks whose atoms a filter can meet, if it can.
+
+        Either atoms are the same wherever they are, or there is but one, which is all of a filter.
+        """
+        found = [self.lattices.get(n, False) for n in stage.cut]
+        if all(lattice is None or (lattice and lattice.composes) for lattice in found):
+            return frozenset().union(*(lattice.banks for lattice in found if lattice))
+        (number, box), *others = stage.cut.items()
+        lattice = self.lattices.get(number)
+        if lattice is None or others or box.size != (1, 1) or not lattice.alone:
+            return frozenset()
+        return frozenset([lattice.alone])
+
+    def _raise(self, number: int) -> tuple[Cost, int]:
+        """Count what turns banks into the atoms of a map above them, and the numbers of both."""
+        if number not in self._raised:
+            lattice, net = self.lattices[number], self.net
+            numbers = net.channels_of(number) * net.channels[0] * prod(lattice.size)
+            cost, held = Cost(), 0
+            layer = net.decoded_as(number) if number > 0 else None
+            if not isinstance(layer, Conv | None):
+                for below in net.takes[number]:
+                    if self.lattices[below] is not None:
+                        own, _ = self._raise(below)
+                        cost += own
+                held = sum(self._bank_numbers(bank) for bank in lattice.banks)
             if isinstance(layer, Pool):
-                pictures = self.net.channels[number] * self.net.channels[0]
-                numbers = pictures * prod(self._size(number - 1)) * prod(layer.window)
-                cost += Cost(numbers, short=numbers, calls=2)
-        return cost
+                (below,) = net.takes[number]
+                copied = net.channels[number] * net.channels[0]
+                copied *= prod(self.lattices[below].size) * prod(layer.window)
+                cost += Cost(copied, short=copied, calls=2)
+            elif isinstance(layer, Sum | Concat):
+                cost += Cost(long=numbers, calls=1)
+            self._raised[number] = cost, numbers + held
+        return self._raised[number]
 
-    def _by_pixels(self, layer: int, count: int, boundary: int) -> Way:
-        cost, largest = self._down(layer, boundary)
-        channels, *size = self.shapes[layer][layer - 1 - boundary]
-        pixels = (channels * prod(size), 1, 1)
-        cost += _substitution(pixels, self.net.channels[0], self._size(layer))
-        found, held = self._every_pixel(boundary, (size[0], size[1]))
-        held += 2 * pixels[0] * self.net.channels[0] * prod(self._size(layer))
+    def _bank_numbers(self, bank: int) -> int:
+        return self.net.channels[bank] * self.net.channels[0] * prod(self.lattices[bank].size)
+
+    def _by_pixels(
+        self, layer: int, count: int, stage: Stage, path: list[int], last: Stage
+    ) -> Way:
+        ((number, box),) = stage.cut.items()
+        pixels = (self.net.channels[number] * prod(box.size), 1, 1)
+        field, inputs = last.cut[0].size, self.net.channels[0]
+        cost = stage.cost + _substitution(pixels, inputs, field)
+        found, held = self._every_pixel(path, box.size)
+        held += 2 * pixels[0] * inputs * prod(field)
         total = cost.times(count) + found
-        return self._way(layer, count, "pixels", boundary, total, held, largest)
+        return self._way(layer, count, "pixels", stage, total, held, self._result(last))
+
+    def _result(self, last: Stage) -> int:
+        return self.net.channels[0] * prod(last.cut[0].size)
 
     def _way(
         self,
         layer: int,
         count: int,
         kind: Kind,
-        boundary: int,
+        stage: Stage,
         cost: Cost,
         held: int,
-        largest: int,
-        bank: int = 0,
+        result: int,
+        banks: frozenset[int] = frozenset(),
     ) -> Way:
+        largest = stage.largest
         memory = (held + 4 * largest) * self.itemsize  # a picture, the next one, the products
         seconds = cost.seconds(self.itemsize) + ONCE
-        result = self.net.channels[0] * prod(self._size(layer))
-        return Way(layer, count, kind, boundary, bank, cost, seconds, memory, largest, result)
+        boundary = stage.boundary
+        met = tuple(stage.cut)
+        return Way(
+            layer, count, kind, boundary, met, banks, cost, seconds, memory, largest, result
+        )
 
-    def _are_atoms(self, boundary: int, met: tuple[int, int, int]) -> bool:
-        """Tell whether the pixels of a picture over a boundary are the atoms of a bank below.
-
-        Either atoms are the same wherever they are, or there is but one, which is all of a filter.
-        """
-        bank = self._bank_below(boundary)
-        between = [self.net[n] for n in range(bank + 1, boundary + 1)]
-        alone = met[1:] == (1, 1) and not any(isinstance(layer, Pool) for layer in between)
-        return bank > 0 and (boundary < self.first_bordered or alone)
-
-    def _bank_below(self, boundary: int) -> int:
-        return max((n for n in self.net.decodable if n <= boundary), default=0)
-
-    def _size(self, layer: int) -> Pair:
-        return self.fields[layer].size
-
-    def _down(self, layer: int, boundary: int) -> tuple[Cost, int]:
-        """Count, for one filter, the way down to a boundary, and its largest picture's numbers."""
-        shapes = self.shapes[layer][: layer - boundary]
-        cost = Cost()
-        for number, maps, below in zip(
-            range(layer - 1, boundary, -1), shapes, shapes[1:], strict=False
-        ):
-            cost += self._one_layer_down(number, maps, below)
-        return cost, max(map(prod, shapes))
-
-    def _one_layer_down(
-        self, number: int, maps: tuple[int, int, int], below: tuple[int, int, int]
-    ) -> Cost:
-        match self.net[number]:
-            case Conv(filters=filters):
-                taps = (filters.shape[2], filters.shape[3])
-                return _substitution(maps, below[0], taps, self.net.groups(number))
-            case Pool():
-                return Cost(short=prod(below), calls=1)
-            case _:
-                return Cost()
-
-    def _every_pixel(self, boundary: int, size: Pair) -> tuple[Cost, int]:
+    def _every_pixel(self, path: list[int], size: Pair) -> tuple[Cost, int]:
         """Count what `every_pixel` does, and the numbers of its largest array beside the result."""
-        channels, cost, peak = self.net.channels[boundary], Cost(), 0
-        top, filters, paths = boundary, (1, 1), (1, 1)
-        for number in range(boundary, -1, -1):
-            layer = self.net[number] if number else None
+        net, channels, cost, peak = self.net, self.net.channels[path[0]], Cost(), 0
+        top, filters, paths = path[0], (1, 1), (1, 1)
+        for number, after in zip([*path, 0], [*path[1:], 0, 0], strict=True):
+            layer = net.decoded_as(number) if number else None
             if isinstance(layer, Conv):
-                grown = substituted_size(filters, layer.stride, layer.window)
-                maps = (self.net.channels[number], *filters)
-                below = (self.net.channels[number - 1], *grown)
-                cost += self._one_layer_down(number, maps, below).times(self.net.channels[top])
-                filters = grown
+                taps = (layer.filters.shape[2], layer.filters.shape[3])
+                maps = (net.channels[number], *filters)
+                groups = net.groups(number)
+                cost += _substitution(maps, net.channels[after], taps, groups).times(
+                    net.channels[top]
+                )
+                filters = substituted_size(filters, layer.stride, layer.window)
             elif isinstance(layer, Pool) or layer is None:
-                maps = (self.net.channels[top], *paths)
-                cost += _substitution(maps, self.net.channels[number], filters).times(channels)
+                maps = (net.channels[top], *paths)
+                cost += _substitution(maps, net.channels[number], filters).times(channels)
                 paths = (paths[0] * filters[0], paths[1] * filters[1])
-                peak = max(peak, channels * self.net.channels[number] * prod(paths))
-                top, filters = number - 1, (1, 1)
-        pictures = channels * self.net.channels[0]
-        field = self.fields[boundary]
+                peak = max(peak, channels * net.channels[number] * prod(paths))
+                top, filters = after, (1, 1)
+        pictures = channels * net.channels[0]
+        field = self.lattices[path[0]]
         rows, columns = (
-            n * ((n - 1) * jump + whole)
-            for n, jump, whole in zip(size, field.stride, field.size, strict=True)
+            n * ((n - 1) * field.jump[a] + field.size[a]) for a, n in enumerate(size)
         )
         products = pictures * columns * paths[0] * (paths[1] + rows)
         numbers = pictures * rows * columns

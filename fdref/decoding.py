@@ -10,7 +10,8 @@ import numpy as np
 from fdref.blocks import Decoder
 from fdref.engine import engine_named
 from fdref.errors import ArgumentError
-from fdref.from_above import one_layer_down, picture_shapes, top
+from fdref.down import Decoding
+from fdref.fields import check_has_filters, jumps, receptive_field
 from fdref.planning import cheapest, from_above
 from fdref.resize import METHODS
 
@@ -184,7 +185,8 @@ def _collect(
         if progress is not None:
             progress(len(block.pictures))
     for number in set(wanted) - set(banks):
-        banks[number] = np.empty((0, *picture_shapes(net, number)[-1]), dtype)
+        size = receptive_field(net, number).size
+        banks[number] = np.empty((0, net.channels[0], *size), dtype)
     return {number: banks[number] for number in wanted}
 
 
@@ -192,10 +194,9 @@ def _stages(
     net: Network, number: int, indices: Sequence[int], unpool: Method, engine: Engine
 ) -> list[Array]:
     """Decode from above and keep every picture on the way."""
-    stages = [top(net, number, indices).astype(engine.precision(net.dtype))]
-    for below in range(number - 1, 0, -1):
-        stages.append(one_layer_down(net, below, stages[-1], unpool, engine))
-    return stages
+    check_has_filters(net, number)
+    jumps(net, number)
+    return Decoding(net, number, unpool, engine).stages(indices, (0, 0))
 
 
 def check_method(unpool: str) -> None:

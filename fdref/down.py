@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, assert_never, cast
 
 import numpy as np
 
-from fdref.fields import Box, ancestors, descend
+from fdref.fields import Box, descend
 from fdref.layers import (
     BatchNorm,
     Channels,
@@ -65,9 +65,9 @@ class Decoding:
             engine,
             clip,
         )
-        self.shared, self.area = pool_shares(net, number)
-        if unpool == "window":
-            self.shared, self.area = False, 1
+        fewest, most = net.copies[number]
+        self.shared = unpool != "window" and fewest != most
+        """whether pools divide by the number of their copies: ways through others join"""
 
     def decode(self, indices: Sequence[int], at: Pair) -> Picture:
         """Return decoded filters as a picture over the input."""
@@ -76,7 +76,20 @@ class Decoding:
     def down_to(self, boundary: int, indices: Sequence[int], at: Pair) -> dict[int, Picture]:
         """Take filters down to the maps up to a boundary that all ways to the input cross."""
         found = descend(self.net, self._start(indices, at), self.united, self.below, boundary)
-        return {number: self._weighed(picture) for number, picture in found.items()}
+        return {below: self._weighed(below, picture) for below, picture in found.items()}
+
+    def stages(self, indices: Sequence[int], at: Pair) -> list[Array]:
+        """Return what filters amount to over each map on the way down, the last the input."""
+        found: list[Array] = []
+
+        def unite_and_note(number: int, pictures: Sequence[Picture]) -> Picture:
+            picture = self.united(number, pictures)
+            if number >= 0:
+                found.append(self._weighed(number, picture).values.copy())
+            return picture
+
+        descend(self.net, self._start(indices, at), unite_and_note, self.below)
+        return found
 
     def _start(self, indices: Sequence[int], at: Pair) -> dict[int, Picture]:
         """Begin with the filters, one step down, or with one pixel of value 1 in each channel."""
@@ -89,11 +102,12 @@ class Decoding:
         pixels[np.arange(len(indices)), list(indices)] = 1
         return {self.number: Picture(pixels, at)}
 
-    def _weighed(self, picture: Picture) -> Picture:
-        """Undo what all ways were divided by alike."""
-        if not self.shared or self.area == 1:
+    def _weighed(self, below: int, picture: Picture) -> Picture:
+        """Give back what the way with the fewest copies was divided by, and so all ways."""
+        if not self.shared:
             return picture
-        return Picture(picture.values * picture.values.dtype.type(self.area), picture.origin)
+        share = self.net.copies[self.number][0] / self.net.copies[below][0]
+        return Picture(_times(picture.values, share), picture.origin)
 
     def united(self, number: int, pictures: Sequence[Picture]) -> Picture:
         """Add what all users of a map handed down."""
@@ -191,25 +205,6 @@ def top(net: Network, number: int, indices: Sequence[int]) -> Array:
         first = k // per_group * own
         picture[first : first + own, :: layer.dilate[0], :: layer.dilate[1]] = layer.filters[k]
     return pictures
-
-
-def pool_shares(net: Network, number: int) -> tuple[bool, int]:
-    """Tell whether ways from a layer to the input lead through pools of different strides.
-
-    Unpooling copies a pixel as often as its pool's stride has pixels. Where all ways make as many
-    copies, that is a common factor and stays; where they do not, every pool divides by the number
-    of its copies, and the whole is multiplied by the smallest product of them, which is returned.
-    """
-    fewest, most = {number: 1}, {number: 1}
-    for above in ancestors(net, number):
-        layer = net.decoded_as(above) if above > 0 else None
-        copies = layer.stride[0] * layer.stride[1] if isinstance(layer, Pool) else 1
-        for below in net.takes[above] if above > 0 else ():
-            fewest[below] = min(fewest.get(below, fewest[above] * copies), fewest[above] * copies)
-            most[below] = max(most.get(below, 0), most[above] * copies)
-    inputs = [below for below in fewest if below < 1]
-    low, high = min(fewest[n] for n in inputs), max(most[n] for n in inputs)
-    return low != high, low
 
 
 def _moved(origin: Pair, stride: Pair, pad: Sequence[int]) -> Pair:

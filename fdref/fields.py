@@ -106,13 +106,16 @@ def ancestors(net: Network, number: int) -> list[int]:
 
 
 def check_has_filters(net: Network, number: int) -> None:
-    """Raise ArgumentError where a layer or one below it has no filter."""
-    for below in ancestors(net, number):
-        if below > 0 and isinstance(net[below], Product | Maximum):
+    """Raise ArgumentError where a layer has no filter in the image."""
+    below = ancestors(net, number)
+    for n in below:
+        if n > 0 and isinstance(net[n], Product | Maximum):
             raise ArgumentError(
-                f"{net.describe(number)} has no filter: below it, {net.describe(below)} is not "
-                "linear in its maps, whichever way it is taken"
+                f"{net.describe(number)} has no filter: {net.describe(n)} is not linear in its "
+                "maps, and no single picture stands for it"
             )
+    if 0 not in below:
+        raise ArgumentError(f"{net.describe(number)} does not see the image, only further inputs")
 
 
 def jumps(net: Network, number: int) -> dict[int, Jump]:

@@ -293,6 +293,22 @@ class Network:
             raise ArgumentError("the size of the images is not known; give the network input_size")
         return self.sizes_from([self._input_size] * self._inputs)
 
+    @cached_property
+    def copies(self) -> dict[int, tuple[int, int]]:
+        """For each map, how many copies unpooling makes of its pixel on the way to an input.
+
+        The fewest, and the most, over all ways. Where all ways make as many, that is a common
+        factor of the decoded filters and stays, as in the paper; where they do not, every pool
+        divides by its own number of copies, the pixels of its stride, and the whole is multiplied
+        by the fewest: so no branch weighs more for the pools that it goes through.
+        """
+        found = {-n: (1, 1) for n in range(self._inputs)}
+        for number in range(1, len(self) + 1):
+            layer, below = self.decoded_as(number), [found[n] for n in self._takes[number]]
+            own = layer.stride[0] * layer.stride[1] if isinstance(layer, Pool) else 1
+            found[number] = own * min(b[0] for b in below), own * max(b[1] for b in below)
+        return found
+
     def decoded_as(self, number: int) -> Layer:
         """Return the layer as decoding takes it.
 

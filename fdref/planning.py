@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from fdref.costs import Way, Ways
 from fdref.errors import ArgumentError
-from fdref.from_above import picture_shapes
+from fdref.fields import check_has_filters, jumps
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Container, Mapping
 
     from fdref.network import Network
     from fdref.resize import Method
@@ -41,7 +40,7 @@ class Plan:
     @property
     def kept(self) -> frozenset[int]:
         """Layers whose whole bank is kept for the layers above."""
-        return frozenset(way.bank for way in self.ways if way.bank)
+        return frozenset().union(*(way.banks for way in self.ways))
 
     @property
     def seconds(self) -> float:
@@ -79,8 +78,8 @@ def cheapest(
     plans = _PLANS.setdefault(net, {})
     key = tuple(sorted(wanted.items())), unpool, itemsize, max_memory
     if key not in plans:
-        _check_sizes(net, wanted)
         ways = Ways(net, unpool, itemsize)
+        _check(ways, wanted)
         plan = _within(ways, wanted, max_memory)
         if max_memory is None and any(way.memory > UNASKED for way in plan.ways):
             return _within(ways, wanted, max(UNASKED, free_memory() // 2))
@@ -90,20 +89,23 @@ def cheapest(
 
 def from_above(net: Network, wanted: Mapping[int, int], unpool: Method, itemsize: int) -> Plan:
     """Plan the paper's way to all filters."""
-    _check_sizes(net, wanted)
     ways = Ways(net, unpool, itemsize)
+    _check(ways, wanted)
     taken = tuple(ways.from_above(layer, count) for layer, count in sorted(wanted.items()))
     return Plan(taken, taken, UNASKED)
 
 
-def _check_sizes(net: Network, wanted: Mapping[int, int]) -> None:
+def _check(ways: Ways, wanted: Mapping[int, int]) -> None:
+    """Refuse layers that have no single filter, or one that fits into no memory."""
+    net = ways.net
     for number in wanted:
-        shapes = picture_shapes(net, number)
-        if max(map(prod, shapes)) > LARGEST:
-            channels, height, width = max(shapes, key=prod)
+        check_has_filters(net, number)
+        jumps(net, number)
+        *_, last = ways.stages(number)
+        if last.largest > LARGEST:
             raise ArgumentError(
-                f"{net.describe(number)} cannot be decoded: on the way down its filters grow to "
-                f"{channels} x {height}x{width} pixels; expected at most {LARGEST}"
+                f"{net.describe(number)} cannot be decoded: on the way down the pictures of a "
+                f"filter grow to {last.largest:,} numbers; expected at most {LARGEST:,}"
             )
 
 
@@ -115,46 +117,52 @@ def free_memory() -> int:
 
 
 def _within(ways: Ways, wanted: Mapping[int, int], limit: int | None) -> Plan:
-    """Try which banks to find as a whole; given them, take each layer's cheapest way."""
-    considered = {
-        (layer, count): tuple(ways.all_to(layer, count))
-        for layer in ways.net.decodable
-        if layer <= max(wanted)
-        for count in {wanted.get(layer, 0), ways.net.channels[layer]} - {0}
-    }
-    plans = []
-    for banks in _sets_of_banks(ways.net, wanted):
-        taken = []
-        for layer in sorted(banks | set(wanted)):
-            count = ways.net.channels[layer] if layer in banks else wanted[layer]
-            open_ways = [
-                way
-                for way in considered[layer, count]
-                if way.bank in {0, *banks} and (limit is None or way.memory <= limit)
-            ]
-            if not open_ways:
-                break
-            taken.append(min(open_ways, key=lambda way: way.seconds))
-        else:
-            plans.append(taken)
-    if not plans:
-        least = min(way.memory for way in considered[max(considered)])
-        raise ArgumentError(f"max_memory is {limit} bytes; expected at least {least}")
-    best = min(plans, key=lambda taken: sum(way.seconds for way in taken))
+    """Take the shortest way to each layer, the banks that it needs included.
+
+    Banks that are wanted anyway cost nothing more. Of the others, each is found by its own shortest
+    way, from the lowest up; a way may stand on as many as pay.
+    """
+    net, considered = ways.net, {}
+
+    def open_ways(layer: int, count: int) -> list[Way]:
+        if (layer, count) not in considered:
+            considered[layer, count] = tuple(ways.all_to(layer, count))
+        own = considered[layer, count]
+        return [way for way in own if limit is None or way.memory <= limit]
+
+    free = {layer for layer, count in wanted.items() if count == net.channels[layer]}
+    banks: dict[int, tuple[Way, float]] = {}  # the shortest way to each whole bank, and its time
+
+    def seconds(way: Way) -> float:
+        missing = [banks[bank][1] for bank in way.banks if bank not in free]
+        return way.seconds + sum(missing)
+
+    highest = max(wanted)
+    for layer in net.decodable:
+        if layer < highest and layer not in free:
+            found = [way for way in open_ways(layer, net.channels[layer]) if _known(way, banks, free)]
+            if found:
+                best = min(found, key=seconds)
+                banks[layer] = best, seconds(best)
+    taken = {}
+    for layer, count in sorted(wanted.items()):
+        found = [way for way in open_ways(layer, count) if _known(way, banks, free)]
+        if not found:
+            least = min(way.memory for way in considered[layer, count])
+            raise ArgumentError(f"max_memory is {limit} bytes; expected at least {least}")
+        waiting = [min(found, key=seconds)]
+        for way in waiting:  # and what it stands on
+            taken[way.layer] = way
+            extra = sorted(way.banks - free)
+            waiting += [banks[bank][0] for bank in extra]
+            free.update(extra)
     return Plan(
-        tuple(sorted(best, key=lambda way: (way.boundary, way.layer))),
+        tuple(sorted(taken.values(), key=lambda way: (way.boundary, way.layer))),
         tuple(way for layer, count in sorted(wanted.items()) for way in considered[layer, count]),
         UNASKED if limit is None else limit,
     )
 
 
-def _sets_of_banks(net: Network, wanted: Mapping[int, int]) -> Iterator[set[int]]:
-    """Propose which whole banks to find: those wanted, and others for them to stand on."""
-    whole = {layer for layer, count in wanted.items() if count == net.channels[layer]}
-    yield whole
-    below = [layer for layer in net.decodable if layer < max(wanted)]
-    for position, layer in enumerate(below):
-        if layer not in whole:
-            yield whole | {layer}
-        if not whole.issuperset(below[: position + 1]):
-            yield whole | set(below[: position + 1])
+def _known(way: Way, banks: Container[int], free: Container[int]) -> bool:
+    """Tell whether there is a way to each bank that a way needs."""
+    return all(bank in banks or bank in free for bank in way.banks)

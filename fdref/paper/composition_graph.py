@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from fdref.decoding import decodable_number, filter_indices
-from fdref.from_above import top
+from fdref.down import top
 from fdref.layers import BatchNorm
 
 if TYPE_CHECKING:
