@@ -102,7 +102,7 @@ class Composition:
         """Return the atoms of a layer's output; none where no way leads down to the input."""
         if not any(taken):
             return None
-        layer = self.net.decoded_as(number)
+        layer = self.net.decoded_as[number]
         if isinstance(layer, Sum | Concat):
             return self._joined(layer, number, taken)
         (atoms,) = taken

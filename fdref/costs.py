@@ -9,17 +9,17 @@ boundary.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import prod
+from math import inf, prod
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from fdref.every_pixel import path_down
-from fdref.fields import Box, around
+from fdref.fields import Box, around, boxes, seen
 from fdref.geometry import substituted_size
 from fdref.lattice import lattices
 from fdref.layers import Concat, Conv, ConvTranspose, Pool, Sum
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from fdref.geometry import Pair
     from fdref.network import Network
@@ -117,20 +117,45 @@ class Ways:
         self.net, self.itemsize = net, itemsize
         self.lattices = lattices(net, unpool)
         self._raised: dict[int, tuple[Cost, int]] = {}
+        self._fields: dict[int, Pair] = {}
 
     def all_to(self, layer: int, count: int) -> Iterator[Way]:
         """Return every way to `count` filters of a layer."""
         *between, last = self.stages(layer)
         yield self._from_above(layer, count, last)
-        result = self._result(last)
-        for stage in reversed(between):
-            banks = self._banks(stage)
-            if banks:
-                yield self._by_atoms(layer, count, stage, banks, result)
-            path = path_down(self.net, *stage.cut) if len(stage.cut) == 1 else []
-            pools = any(isinstance(self.net[n], Pool) for n in path)
-            if pools and isinstance(self.net[stage.boundary + 1], Conv):
-                yield self._by_pixels(layer, count, stage, path, last)
+        for stage in between:
+            yield from self._meeting(layer, count, stage)
+
+    def shortest(self, layer: int, count: int, price: Callable[[Way], float]) -> Way | None:
+        """Return the way of the least price, if that of any is finite.
+
+        Parameters
+        ----------
+        layer : int
+        count : int
+            How many of its filters.
+        price : callable
+            From a way to seconds, no less than it takes by itself.
+        """
+        best, least = None, inf
+        for stage in self.stages(layer):
+            if stage.cost.times(count).seconds(self.itemsize) > least:
+                return best  # the rest is further down still
+            for way in self._meeting(layer, count, stage):
+                if price(way) < least:
+                    best, least = way, price(way)
+        way = self._from_above(layer, count, stage)
+        return way if price(way) <= least and price(way) < inf else best
+
+    def _meeting(self, layer: int, count: int, stage: Stage) -> Iterator[Way]:
+        """Return the ways to filters that meet at a stage what is known from below."""
+        banks = self._banks(stage)
+        if banks and stage.boundary:
+            yield self._by_atoms(layer, count, stage, banks)
+        path = path_down(self.net, *stage.cut) if len(stage.cut) == 1 else []
+        pools = any(isinstance(self.net[n], Pool) for n in path)
+        if pools and isinstance(self.net[stage.boundary + 1], Conv):
+            yield self._by_pixels(layer, count, stage, path)
 
     def from_above(self, layer: int, count: int) -> Way:
         """Return the paper's way."""
@@ -139,52 +164,36 @@ class Ways:
 
     def stages(self, layer: int) -> Iterator[Stage]:
         """Walk down with one filter, and stop wherever a window has changed its pictures."""
-        net, cost = self.net, Cost()
-        handed: dict[int, list[Box]] = {layer: [Box(0, 0, 0, 0)]}
-        largest = 0
+        net, cost, largest = self.net, Cost(), 0
+        handed = {layer: Box(0, 0, 0, 0)}
         for number in range(layer, 0, -1):
             if number not in handed:
                 continue
-            boxes = handed.pop(number)
-            box = around(boxes)
-            below, step = self._step(number, box, first=number == layer), net.decoded_as(number)
-            cost += below
-            top, bottom = step.sees((box.top, box.bottom), 0)
-            left, right = step.sees((box.left, box.right), 1)
+            box, step = handed.pop(number), net.decoded_as[number]
+            below = seen(step, box)
+            if number != layer or not isinstance(step, Conv):  # its filters are there already
+                cost += self._step(number, box, below)
             for taken in net.takes[number]:
-                handed.setdefault(taken, []).append(Box(top, left, bottom, right))
-            held = sum(
-                net.channels_of(n) * prod(around(several).size) for n, several in handed.items()
-            )
-            largest = max(largest, held)
-            if isinstance(step, Conv | Pool | ConvTranspose) and number > 1:
-                cut = {n: around(several) for n, several in handed.items()}
-                if any(n > 0 for n in cut):
-                    yield Stage(number - 1, cut, cost, largest)
-        yield Stage(0, {n: around(several) for n, several in handed.items()}, cost, largest)
+                handed[taken] = around([handed[taken], below]) if taken in handed else below
+            held = [net.channels_of(n) * prod(one.size) for n, one in handed.items()]
+            largest = max(largest, sum(held))
+            if isinstance(step, Conv | Pool | ConvTranspose) and max(handed) > 0:
+                yield Stage(number - 1, dict(handed), cost, largest)
+        yield Stage(0, handed, cost, largest)
 
-    def _step(self, number: int, box: Box, *, first: bool) -> Cost:
-        """Count one filter's step down through a layer; the first is taken by the filters' copy."""
+    def _step(self, number: int, box: Box, below: Box) -> Cost:
+        """Count one filter's step down through a layer."""
         layer, channels = self.net[number], self.net.channels[number]
-        below = self.net.channels_of(self.net.takes[number][0])
+        taken = self.net.channels_of(self.net.takes[number][0])
         match layer:
-            case Conv(filters=filters) if not first:
+            case Conv(filters=filters):
                 taps = (filters.shape[2], filters.shape[3])
-                return _substitution((channels, *box.size), below, taps, self.net.groups(number))
+                return _substitution((channels, *box.size), taken, taps, self.net.groups(number))
             case Pool():
-                step = self.net.decoded_as(number)
-                size = [
-                    last - low + 1
-                    for low, last in (
-                        step.sees((box.top, box.bottom), 0),
-                        step.sees((box.left, box.right), 1),
-                    )
-                ]
-                return Cost(short=below * prod(size), calls=1)
+                return Cost(short=taken * prod(below.size), calls=1)
             case ConvTranspose(filters=filters):
-                taps, share = prod(filters.shape[2:]), filters.shape[1]
-                numbers = prod(box.size) * below * taps // prod(layer.upsample)
-                return Cost(numbers * share, short=numbers, calls=1)
+                numbers = taken * prod(below.size)
+                return Cost(numbers * filters[0].size, short=numbers, calls=1)
             case Sum() | Concat():
                 return Cost(long=channels * prod(box.size), calls=1)
             case _:
@@ -192,11 +201,9 @@ class Ways:
 
     def _from_above(self, layer: int, count: int, last: Stage) -> Way:
         cost = last.cost.times(count)
-        return self._way(layer, count, "from above", last, cost, 0, self._result(last))
+        return self._way(layer, count, "from above", last, cost, 0)
 
-    def _by_atoms(
-        self, layer: int, count: int, stage: Stage, banks: frozenset[int], result: int
-    ) -> Way:
+    def _by_atoms(self, layer: int, count: int, stage: Stage, banks: frozenset[int]) -> Way:
         cost, raising, held = stage.cost, Cost(), 0
         for number, box in stage.cut.items():
             lattice = self.lattices[number]
@@ -208,7 +215,7 @@ class Ways:
                 own, numbers = self._raise(number)
                 raising, held = raising + own, held + numbers
         total = cost.times(count) + raising
-        return self._way(layer, count, "atoms", stage, total, held, result, banks)
+        return self._way(layer, count, "atoms", stage, total, held, banks)
 
     def _banks(self, stage: Stage) -> frozenset[int]:
         """Return the banks whose atoms a filter can meet, if it can.
@@ -230,7 +237,7 @@ class Ways:
             lattice, net = self.lattices[number], self.net
             numbers = net.channels_of(number) * net.channels[0] * prod(lattice.size)
             cost, held = Cost(), 0
-            layer = net.decoded_as(number) if number > 0 else None
+            layer = net.decoded_as[number] if number > 0 else None
             if not isinstance(layer, Conv | None):
                 for below in net.takes[number]:
                     if self.lattices[below] is not None:
@@ -250,20 +257,22 @@ class Ways:
     def _bank_numbers(self, bank: int) -> int:
         return self.net.channels[bank] * self.net.channels[0] * prod(self.lattices[bank].size)
 
-    def _by_pixels(
-        self, layer: int, count: int, stage: Stage, path: list[int], last: Stage
-    ) -> Way:
+    def _by_pixels(self, layer: int, count: int, stage: Stage, path: list[int]) -> Way:
         ((number, box),) = stage.cut.items()
         pixels = (self.net.channels[number] * prod(box.size), 1, 1)
-        field, inputs = last.cut[0].size, self.net.channels[0]
+        field, inputs = self._field(layer), self.net.channels[0]
         cost = stage.cost + _substitution(pixels, inputs, field)
         found, held = self._every_pixel(path, box.size)
         held += 2 * pixels[0] * inputs * prod(field)
         total = cost.times(count) + found
-        return self._way(layer, count, "pixels", stage, total, held, self._result(last))
+        return self._way(layer, count, "pixels", stage, total, held)
 
-    def _result(self, last: Stage) -> int:
-        return self.net.channels[0] * prod(last.cut[0].size)
+    def _field(self, layer: int) -> Pair:
+        """Return the size of a layer's decoded filters."""
+        if layer not in self._fields:
+            lattice = self.lattices.get(layer)
+            self._fields[layer] = boxes(self.net, layer)[0].size if lattice is None else lattice.size
+        return self._fields[layer]
 
     def _way(
         self,
@@ -273,10 +282,9 @@ class Ways:
         stage: Stage,
         cost: Cost,
         held: int,
-        result: int,
         banks: frozenset[int] = frozenset(),
     ) -> Way:
-        largest = stage.largest
+        largest, result = stage.largest, self.net.channels[0] * prod(self._field(layer))
         memory = (held + 4 * largest) * self.itemsize  # a picture, the next one, the products
         seconds = cost.seconds(self.itemsize) + ONCE
         boundary = stage.boundary
@@ -290,7 +298,7 @@ class Ways:
         net, channels, cost, peak = self.net, self.net.channels[path[0]], Cost(), 0
         top, filters, paths = path[0], (1, 1), (1, 1)
         for number, after in zip([*path, 0], [*path[1:], 0, 0], strict=True):
-            layer = net.decoded_as(number) if number else None
+            layer = net.decoded_as[number] if number else None
             if isinstance(layer, Conv):
                 taps = (layer.filters.shape[2], layer.filters.shape[3])
                 maps = (net.channels[number], *filters)

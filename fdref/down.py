@@ -116,7 +116,7 @@ class Decoding:
 
     def below(self, number: int, picture: Picture) -> list[Picture]:
         """Express a picture over a layer's output over each map that it takes."""
-        layer, values, engine = self.net.decoded_as(number), picture.values, self.engine
+        layer, values, engine = self.net.decoded_as[number], picture.values, self.engine
         channels = [self.net.channels_of(taken) for taken in self.net.takes[number]]
         match layer:
             case Conv(filters=filters, stride=stride, pad=pad, dilate=dilate):

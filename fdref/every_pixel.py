@@ -12,18 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fdref.down import Decoding
-from fdref.layers import (
-    BatchNorm,
-    Conv,
-    Dropout,
-    Elementwise,
-    Normalize,
-    Pool,
-    PReLU,
-    ReLU,
-    Scale,
-    Softmax,
-)
+from fdref.layers import POINTWISE, Conv, Pool
 from fdref.pictures_over_maps import Picture
 
 if TYPE_CHECKING:
@@ -34,8 +23,6 @@ if TYPE_CHECKING:
     from fdref.geometry import Pair
     from fdref.network import Network
     from fdref.resize import Method
-
-POINTWISE = BatchNorm | Scale | ReLU | PReLU | Elementwise | Dropout | Softmax | Normalize
 
 
 def path_down(net: Network, number: int) -> list[int]:
@@ -95,7 +82,7 @@ def _blocks(
     filters, step = _pixels(net, path[0], dtype), (1, 1)
     rules = Decoding(net, path[0], "nearest", engine)
     for number in path:
-        match net.decoded_as(number):
+        match net.decoded_as[number]:
             case Pool() as pool:
                 yield filters, step, pool
                 filters, step = _pixels(net, net.takes[number][0], dtype), (1, 1)

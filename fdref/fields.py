@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from fdref.geometry import Pair
+    from fdref.layers import Layer
     from fdref.network import Network
 
     Jump = tuple[Fraction, Fraction]
@@ -50,12 +51,21 @@ class Box:
         return Box(top, left, max(top, bottom), max(left, right))
 
 
+def seen(layer: Layer, box: Box) -> Box:
+    """Return what some of a layer's output see of each map that it takes."""
+    top, bottom = layer.sees((box.top, box.bottom), 0)
+    left, right = layer.sees((box.left, box.right), 1)
+    return Box(top, left, bottom, right)
+
+
 def around(boxes: Iterable[Box]) -> Box:
     """Return the smallest box that holds all."""
-    tops, lefts, bottoms, rights = zip(
-        *((box.top, box.left, box.bottom, box.right) for box in boxes), strict=True
-    )
-    return Box(min(tops), min(lefts), max(bottoms), max(rights))
+    first, *others = boxes
+    top, left, bottom, right = first.top, first.left, first.bottom, first.right
+    for box in others:
+        top, left = min(top, box.top), min(left, box.left)
+        bottom, right = max(bottom, box.bottom), max(right, box.right)
+    return Box(top, left, bottom, right) if others else first
 
 
 def descend(
@@ -132,7 +142,7 @@ def jumps(net: Network, number: int) -> dict[int, Jump]:
     for above in ancestors(net, number):
         if above < 1:
             continue
-        own = net.decoded_as(above).jump
+        own = net.decoded_as[above].jump
         moved = (found[above][0] * own[0], found[above][1] * own[1])
         for below in net.takes[above]:
             before = found.setdefault(below, moved)
@@ -206,10 +216,7 @@ def boxes(
         return found[map_number]
 
     def step(above: int, box: Box) -> list[Box]:
-        layer = net.decoded_as(above)
-        top, bottom = layer.sees((box.top, box.bottom), 0)
-        left, right = layer.sees((box.left, box.right), 1)
-        return [Box(top, left, bottom, right)] * len(net.takes[above])
+        return [seen(net.decoded_as[above], box)] * len(net.takes[above])
 
     descend(net, {number: Box(*at, *at)}, unite, step, boundary)
     return found

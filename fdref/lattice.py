@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fdref.atoms import commutes_with_shifts
-from fdref.layers import Concat, Conv, Pad, Pool, Shuffle, Sum
+from fdref.layers import POINTWISE, Conv
 
 if TYPE_CHECKING:
     from fdref.geometry import Pair
@@ -58,14 +58,14 @@ def lattices(net: Network, unpool: Method) -> dict[int, Lattice | None]:
 
 
 def _above(net: Network, number: int, below: list[Lattice], unpool: Method) -> Lattice | None:
-    layer = net.decoded_as(number)
+    layer = net.decoded_as[number]
     if any(step.denominator > 1 for step in layer.jump):
         return None  # it enlarges
     low = tuple(min(lattice.low[a] for lattice in below) for a in (0, 1))
     high = tuple(max(lattice.high[a] for lattice in below) for a in (0, 1))
     jump = below[0].jump
     seen = [layer.sees((0, 0), a) for a in (0, 1)]
-    pointwise = not isinstance(layer, Conv | Pool | Sum | Concat | Pad | Shuffle)
+    pointwise = isinstance(layer, POINTWISE)
     return Lattice(
         (low[0] + seen[0][0] * jump[0], low[1] + seen[1][0] * jump[1]),
         (high[0] + seen[0][1] * jump[0], high[1] + seen[1][1] * jump[1]),

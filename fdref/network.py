@@ -304,23 +304,28 @@ class Network:
         """
         found = {-n: (1, 1) for n in range(self._inputs)}
         for number in range(1, len(self) + 1):
-            layer, below = self.decoded_as(number), [found[n] for n in self._takes[number]]
+            layer, below = self.decoded_as[number], [found[n] for n in self._takes[number]]
             own = layer.stride[0] * layer.stride[1] if isinstance(layer, Pool) else 1
             found[number] = own * min(b[0] for b in below), own * max(b[1] for b in below)
         return found
 
-    def decoded_as(self, number: int) -> Layer:
-        """Return the layer as decoding takes it.
+    @cached_property
+    def decoded_as(self) -> dict[int, Layer]:
+        """The layers as decoding takes them, by number.
 
         A pool that yields a single position along an axis is spread over its whole window there,
         as if that were its stride.
         """
-        layer = self._layers[number - 1]
-        if not isinstance(layer, Pool) or self._input_size is None or 1 not in self.sizes[number]:
-            return layer
-        size = self.sizes[number]
-        stride = [layer.window[a] if size[a] == 1 else layer.stride[a] for a in (0, 1)]
-        return Pool(layer.window, stride, layer.pad, layer.method, layer.name)
+        layers = dict(enumerate(self._layers, 1))
+        if self._input_size is not None:
+            for number, layer in layers.items():
+                size = self.sizes[number]
+                if isinstance(layer, Pool) and 1 in size:
+                    stride = [layer.window[a] if size[a] == 1 else layer.stride[a] for a in (0, 1)]
+                    layers[number] = Pool(
+                        layer.window, stride, layer.pad, layer.method, layer.name
+                    )
+        return layers
 
     def sizes_from(self, input_sizes: Sequence[Pair]) -> dict[int, Pair]:
         """Return height and width of every map, given those of every input: 0, -1, ..."""

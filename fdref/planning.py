@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -11,7 +12,7 @@ from fdref.errors import ArgumentError
 from fdref.fields import check_has_filters, jumps
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping
+    from collections.abc import Mapping
 
     from fdref.network import Network
     from fdref.resize import Method
@@ -32,8 +33,6 @@ class Plan:
 
     ways: tuple[Way, ...]
     """those to be gone, by boundary: what is met rises with them"""
-    considered: tuple[Way, ...]
-    """all that there are to the filters asked for, layer by layer"""
     memory: int
     """bytes that may be taken beside the result"""
 
@@ -74,7 +73,7 @@ def cheapest(
         If no way is so narrow, or pictures would be larger than any memory.
     """
     if not wanted:
-        return Plan((), (), UNASKED)
+        return Plan((), UNASKED)
     plans = _PLANS.setdefault(net, {})
     key = tuple(sorted(wanted.items())), unpool, itemsize, max_memory
     if key not in plans:
@@ -92,7 +91,7 @@ def from_above(net: Network, wanted: Mapping[int, int], unpool: Method, itemsize
     ways = Ways(net, unpool, itemsize)
     _check(ways, wanted)
     taken = tuple(ways.from_above(layer, count) for layer, count in sorted(wanted.items()))
-    return Plan(taken, taken, UNASKED)
+    return Plan(taken, UNASKED)
 
 
 def _check(ways: Ways, wanted: Mapping[int, int]) -> None:
@@ -122,35 +121,29 @@ def _within(ways: Ways, wanted: Mapping[int, int], limit: int | None) -> Plan:
     Banks that are wanted anyway cost nothing more. Of the others, each is found by its own shortest
     way, from the lowest up; a way may stand on as many as pay.
     """
-    net, considered = ways.net, {}
-
-    def open_ways(layer: int, count: int) -> list[Way]:
-        if (layer, count) not in considered:
-            considered[layer, count] = tuple(ways.all_to(layer, count))
-        own = considered[layer, count]
-        return [way for way in own if limit is None or way.memory <= limit]
-
+    net = ways.net
     free = {layer for layer, count in wanted.items() if count == net.channels[layer]}
     banks: dict[int, tuple[Way, float]] = {}  # the shortest way to each whole bank, and its time
 
-    def seconds(way: Way) -> float:
-        missing = [banks[bank][1] for bank in way.banks if bank not in free]
-        return way.seconds + sum(missing)
+    def price(way: Way) -> float:
+        """Return the seconds that a way takes with the banks that it needs."""
+        fits = limit is None or way.memory <= limit
+        if not fits or not all(bank in banks or bank in free for bank in way.banks):
+            return inf
+        return way.seconds + sum(banks[bank][1] for bank in way.banks if bank not in free)
 
-    highest = max(wanted)
     for layer in net.decodable:
-        if layer < highest and layer not in free:
-            found = [way for way in open_ways(layer, net.channels[layer]) if _known(way, banks, free)]
-            if found:
-                best = min(found, key=seconds)
-                banks[layer] = best, seconds(best)
+        if layer < max(wanted) and layer not in free:
+            best = ways.shortest(layer, net.channels[layer], price)
+            if best is not None:
+                banks[layer] = best, price(best)
     taken = {}
     for layer, count in sorted(wanted.items()):
-        found = [way for way in open_ways(layer, count) if _known(way, banks, free)]
-        if not found:
-            least = min(way.memory for way in considered[layer, count])
+        best = ways.shortest(layer, count, price)
+        if best is None:
+            least = min(way.memory for way in ways.all_to(layer, count))
             raise ArgumentError(f"max_memory is {limit} bytes; expected at least {least}")
-        waiting = [min(found, key=seconds)]
+        waiting = [best]
         for way in waiting:  # and what it stands on
             taken[way.layer] = way
             extra = sorted(way.banks - free)
@@ -158,11 +151,5 @@ def _within(ways: Ways, wanted: Mapping[int, int], limit: int | None) -> Plan:
             free.update(extra)
     return Plan(
         tuple(sorted(taken.values(), key=lambda way: (way.boundary, way.layer))),
-        tuple(way for layer, count in sorted(wanted.items()) for way in considered[layer, count]),
         UNASKED if limit is None else limit,
     )
-
-
-def _known(way: Way, banks: Container[int], free: Container[int]) -> bool:
-    """Tell whether there is a way to each bank that a way needs."""
-    return all(bank in banks or bank in free for bank in way.banks)

@@ -129,3 +129,23 @@ def shuffled(layer, x):
     else:  # the column of a block counts slower than its row
         blocks, axes = x.reshape(n, shallow, r, r, height, width), (0, 1, 4, 3, 5, 2)
     return blocks.permute(axes).reshape(n, shallow, height * r, width * r)
+
+
+def gradients(net, inputs, delta):
+    """Return the gradient of sum(delta * last map) in each input; None where it sees it not."""
+    tensors = [tensor(x).requires_grad_() for x in inputs]
+    last = forward(net, tensors)[len(net)]
+    found = torch.autograd.grad((last * tensor(delta)).sum(), tensors, allow_unused=True)
+    return {-n: None if own is None else own.numpy() for n, own in enumerate(found)}
+
+
+def unit_gradients(net, number, unit, size):
+    """Return the gradient of one unit (k, y, x) of the linear part of a network in each input."""
+    tensors = [torch.zeros(1, c, *size, dtype=float).requires_grad_() for c in net.input_channels]
+    k, y, x = unit
+    response = forward(net, tensors, linear=True)[number][0, k, y, x]
+    found = torch.autograd.grad(response, tensors, allow_unused=True)
+    return {
+        -n: np.zeros(tensors[n].shape[1:]) if own is None else own.numpy()[0]
+        for n, own in enumerate(found)
+    }

@@ -8,6 +8,7 @@ from fdref.layers.scales import BatchNorm, Normalize, Scale
 from fdref.layers.windows import Conv, ConvTranspose, Pool
 
 __all__ = [
+    "POINTWISE",
     "BatchNorm",
     "Channels",
     "Concat",
@@ -52,3 +53,6 @@ Layer = (
     | Product
     | Maximum
 )
+
+POINTWISE = BatchNorm | Scale | ReLU | PReLU | Elementwise | Dropout | Softmax | Normalize
+"""Layers that decoding passes pixel by pixel, but for a factor."""
