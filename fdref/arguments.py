@@ -93,6 +93,14 @@ def real_number(value: object, what: str, least: float = -inf, most: float = inf
     return number
 
 
+def real_numbers(values: object, what: str) -> tuple[float, ...]:
+    """Read a sequence of finite numbers."""
+    found = elements(values)
+    if found is None:
+        raise ArgumentError(f"{what} are {shown(values)}; expected a sequence of numbers")
+    return tuple(real_number(value, f"one of {what}") for value in found)
+
+
 def text(value: object, what: str) -> str:
     """Read a text."""
     if not isinstance(value, str):

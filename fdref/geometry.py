@@ -63,6 +63,19 @@ def margins(value: int | Sequence[int]) -> Margins:
     return vertical, vertical, horizontal, horizontal
 
 
+def signed_margins(value: int | Sequence[int], what: str) -> Margins:
+    """Read a border whose numbers may be negative: 1 for all sides, 2 or all 4.
+
+    >>> signed_margins((0, -1), "pad")
+    (0, 0, -1, -1)
+    """
+    numbers = whole_numbers(value, what, (1, 2, 4), least=-LARGEST_NUMBER)
+    if len(numbers) == 4:
+        top, bottom, left, right = numbers
+        return top, bottom, left, right
+    return numbers[0], numbers[0], numbers[-1], numbers[-1]
+
+
 def extent(size: tuple[int, ...], dilate: Pair) -> Pair:
     """Return the size of a filter with `dilate` - 1 zeros between its taps.
 

@@ -1,0 +1,151 @@
+"""Networks in PyTorch: the forward pass over a graph, layer by layer, for any kind of layer."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from fdref import layers as kinds
+
+
+def tensor(values):
+    return torch.tensor(np.array(values, np.float64))
+
+
+def channelwise(values):
+    return tensor(values)[:, None, None]
+
+
+def forward(net, inputs, linear=False):
+    """Return every map by number; a linear one leaves out offsets and what is not linear."""
+    maps = {-n: x for n, x in enumerate(inputs)}
+    for number, layer in enumerate(net, 1):
+        maps[number] = output(net, number, layer, [maps[n] for n in net.takes[number]], linear)
+    return maps
+
+
+def output(net, number, layer, taken, linear):
+    x = taken[0]
+    match layer:
+        case kinds.Conv():
+            bias = None if layer.bias is None or linear else tensor(layer.bias)
+            top, bottom, left, right = layer.pad
+            padded = functional.pad(x, (left, right, top, bottom))
+            groups = x.shape[1] // layer.filters.shape[1]
+            weights = tensor(layer.filters)
+            return functional.conv2d(
+                padded, weights, bias, layer.stride, 0, layer.dilate, groups
+            )
+        case kinds.ConvTranspose():
+            bias = None if layer.bias is None or linear else channelwise(layer.bias)
+            whole = functional.conv_transpose2d(
+                x, tensor(layer.filters), None, layer.upsample, groups=layer.groups
+            )
+            top, bottom, left, right = layer.crop
+            cropped = functional.pad(whole, (-left, -right, -top, -bottom))
+            return cropped if bias is None else cropped + bias
+        case kinds.Pool(window=window, stride=stride, pad=pad, method=method):
+            top, bottom, left, right = pad
+            if method == "max":
+                padded = functional.pad(x, (left, right, top, bottom), value=-torch.inf)
+                return functional.max_pool2d(padded, window, stride)
+            ones = torch.ones_like(x[:1, :1])
+            total, count = (
+                functional.avg_pool2d(functional.pad(maps, (left, right, top, bottom)), window, stride)
+                for maps in (x, ones)
+            )
+            return total / count
+        case kinds.BatchNorm():
+            centred = x if linear else x - channelwise(layer.mean)
+            scaled = centred * channelwise(layer.gain / layer.deviation)
+            return scaled if linear else scaled + channelwise(layer.bias)
+        case kinds.Scale():
+            scaled = x * channelwise(layer.factor)
+            return scaled if linear or layer.offset is None else scaled + channelwise(layer.offset)
+        case kinds.Sum():
+            factors = layer.factors or [1.0] * len(taken)
+            return sum(factor * maps for factor, maps in zip(factors, taken, strict=True))
+        case kinds.Concat():
+            return torch.cat(taken, 1)
+        case kinds.Channels(indices=indices):
+            return x[:, list(indices)]
+        case kinds.Upsample(factor=factor):
+            return x.repeat_interleave(factor[0], 2).repeat_interleave(factor[1], 3)
+        case kinds.Shuffle():
+            return shuffled(layer, x)
+        case kinds.Pad(pad=(top, bottom, left, right)):
+            return functional.pad(x, (left, right, top, bottom))
+        case _ if linear:
+            return x
+        case kinds.ReLU(leak=leak):
+            return functional.leaky_relu(x, leak)
+        case kinds.PReLU(leak=leak):
+            return functional.prelu(x, tensor(leak))
+        case kinds.Elementwise():
+            return FUNCTIONS[layer.function](x, *layer.constants)
+        case kinds.Softmax():
+            return functional.softmax(x, 1)
+        case kinds.Normalize(size=size, alpha=alpha, beta=beta, kappa=kappa):
+            return functional.local_response_norm(x, size, alpha * size, beta, kappa)
+        case kinds.Dropout():
+            return x
+        case kinds.Product():
+            return torch.stack(taken).prod(0)
+        case kinds.Maximum():
+            return torch.stack(taken).amax(0)
+    raise AssertionError(layer)
+
+
+FUNCTIONS = {
+    "clip": torch.clamp,
+    "sigmoid": torch.sigmoid,
+    "tanh": torch.tanh,
+    "swish": functional.silu,
+    "gelu": functional.gelu,
+    "gelu_tanh": lambda x: functional.gelu(x, approximate="tanh"),
+    "hard_sigmoid": lambda x, alpha, beta: torch.clamp(alpha * x + beta, 0, 1),
+    "hard_swish": functional.hardswish,
+    "elu": functional.elu,
+    "softplus": functional.softplus,
+    "abs": torch.abs,
+}
+
+
+def shuffled(layer, x):
+    r = layer.block
+    n, channels, height, width = x.shape
+    if layer.reverse:
+        if layer.order == "CRD":
+            return functional.pixel_unshuffle(x, r)
+        blocks = x.reshape(n, channels, height // r, r, width // r, r)
+        axes = (0, 3, 5, 1, 2, 4) if layer.order == "DCR" else (0, 1, 5, 3, 2, 4)
+        return blocks.permute(axes).reshape(n, -1, height // r, width // r)
+    if layer.order == "CRD":
+        return functional.pixel_shuffle(x, r)
+    shallow = channels // (r * r)
+    if layer.order == "DCR":
+        blocks, axes = x.reshape(n, r, r, shallow, height, width), (0, 3, 4, 1, 5, 2)
+    else:  # the column of a block counts slower than its row
+        blocks, axes = x.reshape(n, shallow, r, r, height, width), (0, 1, 4, 3, 5, 2)
+    return blocks.permute(axes).reshape(n, shallow, height * r, width * r)
+
+
+def gradients(net, inputs, delta):
+    """Return the gradient of sum(delta * last map) in each input; None where it sees it not."""
+    tensors = [tensor(x).requires_grad_() for x in inputs]
+    last = forward(net, tensors)[len(net)]
+    found = torch.autograd.grad((last * tensor(delta)).sum(), tensors, allow_unused=True)
+    return {-n: None if own is None else own.numpy() for n, own in enumerate(found)}
+
+
+def unit_gradients(net, number, unit, size):
+    """Return the gradient of one unit (k, y, x) of the linear part of a network in each input."""
+    tensors = [torch.zeros(1, c, *size, dtype=float).requires_grad_() for c in net.input_channels]
+    k, y, x = unit
+    response = forward(net, tensors, linear=True)[number][0, k, y, x]
+    found = torch.autograd.grad(response, tensors, allow_unused=True)
+    return {
+        -n: np.zeros(tensors[n].shape[1:]) if own is None else own.numpy()[0]
+        for n, own in enumerate(found)
+    }
