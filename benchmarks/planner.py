@@ -24,7 +24,7 @@ from ways import MEMORY, Pace, Stopwatch, Timed, decoder, in_turn, seconds
 
 import fdref
 from fdref.costs import Ways
-from fdref.planning import cheapest
+from fdref.planning import cheapest, threads
 from fdref.resize import METHODS
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def cases_of(net: Network, layers: tuple[int, ...]) -> Iterator[Case]:
 
 def measure(watch: Stopwatch, case: Case, measured: Measured) -> None:
     """Time every way that fits to the filters of a case, and to whatever banks these stand on."""
-    ways = Ways(watch.net, watch.unpool, watch.net.dtype.itemsize)
+    ways = Ways(watch.net, watch.unpool, watch.net.dtype.itemsize, threads())
     open_ends = list(case.wanted.items())
     while open_ends:
         layer, count = open_ends.pop()

@@ -45,7 +45,7 @@ def real_array(values: ArrayLike, what: str) -> Array:
     except UNREADABLE as error:
         said = " ".join(str(error).split()) or type(error).__name__
         raise ArgumentError(
-            f"{what} cannot be read as an array of numbers ({said}); expected {_wanted(values)}"
+            f"{what} are no array of numbers ({said}); expected {_wanted(values)}"
         ) from None
     if array.dtype.kind not in "fiub":
         remedy = "; pass .astype('float32')" if array.dtype.kind == "V" else ""

@@ -40,7 +40,7 @@ ONCE = 8e-5
 """to set out at all"""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, unsafe_hash=True)  # frozen ones take three times as long to make
 class Cost:
     """What a computation takes, in numbers."""
 
@@ -108,9 +108,13 @@ class Way:
 
     def taken(self, count: int) -> int:
         """Return the bytes beside the result, if so many filters go down together."""
-        scratch = min(count * self.scratch[0], self.scratch[1])
+        scratch = self.kept_by_threads(count)
         whole = 0 if count >= self.filters else self.result  # put in its place among the others
         return self.held + scratch + count * (self.each + whole * self.itemsize)
+
+    def kept_by_threads(self, count: int) -> int:
+        """Return the bytes that threads keep for themselves, if so many go down together."""
+        return min(count * self.scratch[0], self.scratch[1])
 
     def at_once(self, memory: int) -> int:
         """Return how many filters may go down together, at least one."""

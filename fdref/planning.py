@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -57,13 +58,23 @@ class Choice:
 
     def spare(self, way: Way) -> int:
         """Return the bytes left for a way while banks wait to be met by later ways."""
-        place = self.ways.index(way)
-        found = {other.layer for other in self.ways[: place + 1]}
-        needed = {other.bank for other in self.ways[place:]}
-        waiting = found & needed - {way.bank}
-        return self.memory - sum(
-            max(other.held for other in self.ways if other.bank == bank) for bank in waiting
-        )
+        return self._spare[self.ways.index(way)]
+
+    @cached_property
+    def _spare(self) -> list[int]:
+        """What threads have kept for themselves for one way, they still have in the next."""
+        left, kept = [], 0
+        for place, way in enumerate(self.ways):
+            left.append(self.memory - self._waiting(place) - max(0, kept - way.scratch[0]))
+            kept = max(kept, way.kept_by_threads(way.at_once(left[-1])))
+        return left
+
+    def _waiting(self, place: int) -> int:
+        """Return the bytes of banks that are found, and needed, but not now."""
+        found = {way.layer for way in self.ways[: place + 1]}
+        needed = {way.bank for way in self.ways[place:]} - {self.ways[place].bank}
+        banks = found & needed
+        return sum(max(way.held for way in self.ways if way.bank == bank) for bank in banks)
 
 
 def cheapest(

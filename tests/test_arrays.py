@@ -79,7 +79,7 @@ class Elsewhere:
 )
 def test_what_an_array_raises_is_told_in_one_line(error):
     for values in (Elsewhere(error), [Elsewhere(error)]):
-        with pytest.raises(ArgumentError, match="images cannot be read as an array") as refusal:
+        with pytest.raises(ArgumentError, match="images are no array of numbers") as refusal:
             fdref.pool(values, 2, 2)
         assert "\n" not in str(refusal.value)
         assert " ".join(str(error).split()) in str(refusal.value)

@@ -257,11 +257,18 @@ def test_banks_that_wait_count():
     first, second = ways.from_above(1, 6), ways.from_above(2, 6)
     on_first = next(way for way in ways.all_to(3, 6) if way.bank == 1)
     on_second = next(way for way in ways.all_to(4, 6) if way.bank == 2)
+    four = [
+        dataclasses.replace(way, scratch=(0, 0)) for way in (first, second, on_first, on_second)
+    ]
+    first, second, on_first, on_second = four
     plan = planning.Choice((first, second, on_first, on_second), (), 10**6)
     assert plan.spare(first) == 10**6 - on_first.held
     assert plan.spare(second) == 10**6 - on_first.held - on_second.held
     assert plan.spare(on_first) == 10**6 - on_second.held
     assert plan.spare(on_second) == 10**6
+    greedy = dataclasses.replace(on_first, scratch=(5000, 9000))  # which threads do not give back
+    plan = planning.Choice((first, second, greedy, on_second), (), 10**6)
+    assert plan.spare(on_second) == 10**6 - 9000
 
 
 def test_what_is_found_already_is_not_decoded_again():
