@@ -111,7 +111,7 @@ class Composition:
         match layer:
             case Conv(stride=stride, pad=pad):
                 every = range(self.net.channels[number])
-                filters = np.ascontiguousarray(top(self.net, number, every), self.dtype)
+                filters = top(self.net, number, every, self.dtype)
                 below = Picture(filters, (-pad[0], -pad[2]))
                 return Atoms(contract(below, atoms, self.engine), _product(jump, stride))
             case Pool(stride=stride, pad=pad):

@@ -179,7 +179,11 @@ def _stamp(maps: Array, filters: Array, pictures: Array, stride: Pair, dilate: P
 
 
 def unpool(maps: Array, stride: Pair, window: Pair, method: Method) -> Array:
-    """Enlarge by the bands of the two small matrices, framed or cropped to the receptive field."""
+    """Enlarge by the bands of the two small matrices, framed or cropped; or share over windows."""
+    if method == "window":
+        share = np.full((1, 1, *window), 1 / prod(window), maps.dtype)
+        shared = substitute(maps.reshape(-1, 1, *maps.shape[2:]), share, stride, (1, 1), 1)
+        return shared.reshape(*maps.shape[:2], *shared.shape[2:])
     size = maps.shape[2:]
     field = substituted_size(size, stride, window)
     pictures = np.zeros((*maps.shape[:2], *field), maps.dtype)

@@ -8,8 +8,8 @@ import numpy as np
 
 from fdref.arguments import callback, instance, truth
 from fdref.blocks import Plan
-from fdref.from_above import one_layer_down, picture_shapes, top
-from fdref.network import Network
+from fdref.down import Decoding
+from fdref.network import Network, receptive_field
 from fdref.selection import decodable_number, filter_indices
 
 if TYPE_CHECKING:
@@ -158,14 +158,13 @@ def _collect(plan: Plan, progress: Callable[[int], object] | None) -> dict[int, 
         if progress is not None:
             progress(len(block.pictures))
     for number in set(plan.wanted) - set(banks):
-        banks[number] = np.empty((0, *picture_shapes(plan.net, number)[-1]), plan.dtype)
+        banks[number] = np.empty(
+            (0, plan.net.channels[0], *receptive_field(plan.net, number).size), plan.dtype
+        )
     return {number: banks[number] for number in plan.wanted}
 
 
 def _stages(plan: Plan, number: int) -> list[Array]:
     """Decode from above and keep every picture on the way, each an array of its own."""
-    stages = [top(plan.net, number, plan.wanted[number], plan.dtype)]
-    for below in range(number - 1, 0, -1):
-        stage = one_layer_down(plan.net, below, stages[-1], plan.unpool, plan.operations)
-        stages.append(stage.copy() if stage is stages[-1] else stage)
-    return stages
+    rules = Decoding(plan.net, number, plan.unpool, plan.operations)
+    return rules.stages(plan.wanted[number], (0, 0))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, assert_never, cast
+from typing import TYPE_CHECKING, Any, assert_never, cast
 
 import numpy as np
 
@@ -96,7 +96,7 @@ class Decoding:
         layer, dtype = self.net[self.number], self.engine.precision(self.net.dtype)
         if isinstance(layer, Conv):
             (taken,) = self.net.takes[self.number]
-            filters = np.ascontiguousarray(top(self.net, self.number, indices), dtype)
+            filters = top(self.net, self.number, indices, dtype)
             return {taken: Picture(filters, _moved(at, layer.stride, layer.pad))}
         pixels = np.zeros((len(indices), self.net.channels[self.number], 1, 1), dtype)
         pixels[np.arange(len(indices)), list(indices)] = 1
@@ -187,8 +187,8 @@ class Decoding:
         return both
 
 
-def top(net: Network, number: int, indices: Sequence[int]) -> Array:
-    """Return a convolution's filters as pictures over the map that it takes: (K, C, h, w).
+def top(net: Network, number: int, indices: Sequence[int], dtype: np.dtype[Any]) -> Array:
+    """Return a convolution's filters as pictures over the map that it takes: (K, C, h, w), an array of its own.
 
     A dilated filter has its zeros in between; a grouped one lies on its own channels, the others
     are zero.
@@ -198,9 +198,9 @@ def top(net: Network, number: int, indices: Sequence[int]) -> Array:
     per_group = count // net.groups(number)
     if per_group == count and layer.dilate == (1, 1):
         if isinstance(indices, range) and indices.step == 1:
-            return layer.filters[indices.start : indices.stop]
-        return layer.filters[list(indices)]
-    pictures = np.zeros((len(indices), own * net.groups(number), *layer.window))
+            return layer.filters[indices.start : indices.stop].astype(dtype)
+        return layer.filters[list(indices)].astype(dtype, copy=False)
+    pictures = np.zeros((len(indices), own * net.groups(number), *layer.window), dtype)
     for picture, k in zip(pictures, indices, strict=True):
         first = k // per_group * own
         picture[first : first + own, :: layer.dilate[0], :: layer.dilate[1]] = layer.filters[k]

@@ -222,41 +222,49 @@ def boxes(
     return found
 
 
-def receptive_field(
-    net: Network,
-    layer: int | str,
-    phase: Sequence[int] | None = None,
-    position: Sequence[int] | None = None,
+def field_of(
+    net: Network, number: int, phase: Sequence[int] | None, position: Sequence[int] | None
 ) -> ReceptiveField:
-    """Return what a layer's pixels see of the input: size, stride (the jump) and offset.
-
-    Parameters
-    ----------
-    net : Network
-    layer : int or str
-        Number from 1, or name.
-    phase : (vertical, horizontal), optional
-        Above layers that enlarge maps: which of the filters that repeat; `offset` is that of the
-        pixel at this position.
-    position : (vertical, horizontal), optional
-        One unit of a network of known input size: what it sees of the image itself.
-
-    Raises
-    ------
-    ArgumentError
-        If there is no such layer, phase or position; if neighbours do not see the same, moved.
-
-    Examples
-    --------
-    >>> import fdref
-    >>> fdref.receptive_field(fdref.load(), layer=3)
-    ReceptiveField(size=(14, 14), stride=(2, 2), offset=(0, 0))
-    """
-    number = net.number(layer)
+    """Return what a layer's pixels see of the image: see `fdref.receptive_field`."""
+    known = net.fields.get(number)
+    if known is not None and phase is None and position is None:
+        return known
+    check_has_filters(net, number)
     at = unit(net, number, phase, position)
     box = boxes(net, number, at, clip=position is not None)[0]
     jump = (Fraction(1), Fraction(1)) if position is not None else jumps(net, number)[0]
     return ReceptiveField(box.size, (_whole(jump[0]), _whole(jump[1])), box.origin)
+
+
+def fields_from_below(net: Network) -> dict[int, ReceptiveField | None]:
+    """Return what every map's pixels see, from the input up, as far as neighbours see the same.
+
+    That ends above layers that enlarge maps, and where ways of different jumps join. None where no
+    way leads down to the image.
+    """
+    found: dict[int, ReceptiveField | None] = dict.fromkeys(range(0, -net.inputs, -1))
+    found[0] = ReceptiveField((1, 1), (1, 1), (0, 0))
+    for number, layer in net.decoded_as.items():
+        if all(below in found for below in net.takes[number]):
+            known = [field for field in map(found.get, net.takes[number]) if field is not None]
+            if not known:
+                found[number] = None
+            elif len({field.stride for field in known}) == 1 and all(jump.denominator == 1 for jump in layer.jump):
+                found[number] = _field_above(layer, known)
+    return found
+
+
+def _field_above(layer: Layer, below: Sequence[ReceptiveField]) -> ReceptiveField | None:
+    size, stride, offset = [], [], []
+    for axis, jump in enumerate(layer.jump):
+        moved = below[0].stride[axis]
+        first, last = layer.sees((0, 0), axis)
+        starts = [field.offset[axis] for field in below]
+        ends = [field.offset[axis] + field.size[axis] for field in below]
+        offset.append(min(starts) + first * moved)
+        size.append(max(ends) + last * moved - offset[axis])
+        stride.append(moved * int(jump))
+    return ReceptiveField((size[0], size[1]), (stride[0], stride[1]), (offset[0], offset[1]))
 
 
 def _whole(number: Fraction) -> int:

@@ -2,33 +2,63 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import reduce
+from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
 
-from fdref.arguments import instance
+from fdref.arguments import elements, instance, shown
 from fdref.arrays import in_precision, real_array
 from fdref.engine import engine_named
-from fdref.layers import BatchNorm, Conv, Dropout, Normalize, Pool, ReLU, Softmax
+from fdref.errors import ArgumentError
+from fdref.fields import ancestors
+from fdref.layers import (
+    BatchNorm,
+    Channels,
+    Concat,
+    Conv,
+    ConvTranspose,
+    Dropout,
+    Elementwise,
+    Maximum,
+    Normalize,
+    Pad,
+    Pool,
+    PReLU,
+    Product,
+    ReLU,
+    Scale,
+    Shuffle,
+    Softmax,
+    Sum,
+    Upsample,
+)
 from fdref.network import Network
 from fdref.products import sum_precision
+from fdref.shuffles import depth_to_space, repeat_pixels, space_to_depth
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
     from numpy.typing import ArrayLike
 
     from fdref.arrays import Array
     from fdref.engine import Engine
+    from fdref.geometry import Margins
     from fdref.layers import Layer
 
 
-def forward(net: Network, x: ArrayLike, engine: str = "compiled") -> list[Array]:
+def forward(
+    net: Network, x: ArrayLike | Sequence[ArrayLike], engine: str = "compiled"
+) -> list[Array]:
     """Run a network on prepared images.
 
     Parameters
     ----------
     net : Network
     x : (N, C, H, W) array
-        What `Network.prepare` returns: the average already subtracted.
+        What `Network.prepare` returns: the average already subtracted. For a network of several
+        inputs, a sequence of arrays.
     engine : "compiled" or "reference"
         Numba in the weights' own precision, or plain NumPy in float64.
 
@@ -55,17 +85,44 @@ def forward(net: Network, x: ArrayLike, engine: str = "compiled") -> list[Array]
     True
     """
     chosen = engine_named(engine)
-    images = real_array(x, "images")
-    instance(net, Network, "net").check_images(images)
-    maps = [np.array(in_precision(images, chosen.precision(net.dtype), "images"))]
-    for layer in net:
-        y = output(layer, maps[-1], chosen)
-        maps.append(y.copy() if np.may_share_memory(y, maps[-1]) else y)
-    return maps
+    inputs = input_maps(instance(net, Network, "net"), x, chosen)
+    found = run(net, inputs, chosen, range(len(net) + 1))
+    return [found[number] for number in range(len(net) + 1)]
 
 
-def output(layer: Layer, x: Array, engine: Engine) -> Array:
-    """Return the output of one layer for maps in the engine's form; x itself where it passes."""
+def input_maps(net: Network, x: ArrayLike | Sequence[ArrayLike], engine: Engine) -> list[Array]:
+    """Bring images, and what else a network of several inputs takes, into an engine's form."""
+    several = [x] if net.inputs == 1 else elements(x)
+    if several is None or len(several) != net.inputs:
+        raise ArgumentError(f"x is {shown(x)}; expected {net.inputs} arrays, one for each input")
+    maps = [real_array(values, "images") for values in several]
+    net.check_images(*maps)
+    dtype = engine.precision(net.dtype)
+    return [np.array(in_precision(values, dtype, "images")) for values in maps]
+
+
+def run(
+    net: Network, inputs: Sequence[Array], engine: Engine, wanted: Collection[int]
+) -> dict[int, Array]:
+    """Compute the maps that are wanted, by number, and keep no other longer than it is needed."""
+    maps = {-number: values for number, values in enumerate(inputs)}
+    last = max(wanted)
+    needed = set().union(*(ancestors(net, number) for number in wanted))
+    last_use = {below: n for n in sorted(needed) if n > 0 for below in net.takes[n]}
+    for number in range(1, last + 1):
+        if number in needed:
+            y = output(net[number], [maps[n] for n in net.takes[number]], engine)
+            passed = any(np.may_share_memory(y, maps[n]) for n in net.takes[number])
+            maps[number] = y.copy() if passed else y
+            for below in set(net.takes[number]):
+                if last_use[below] == number and below not in wanted:
+                    del maps[below]
+    return {number: maps[number] for number in wanted}
+
+
+def output(layer: Layer, maps: Sequence[Array], engine: Engine) -> Array:
+    """Return the output of one layer for the maps that it takes, in the engine's form."""
+    x = maps[0]
     match layer:
         case Conv():
             filters = np.ascontiguousarray(layer.filters, x.dtype)
@@ -73,16 +130,74 @@ def output(layer: Layer, x: Array, engine: Engine) -> Array:
             return engine.correlate(x, filters, bias, layer.stride, layer.pad, layer.dilate)
         case Pool():
             return engine.pool(x, layer.window, layer.stride, layer.pad, layer.method)
+        case ConvTranspose():
+            return transposed(x, layer, engine)
         case ReLU():
             return relu(x, layer.leak)
+        case PReLU():
+            return np.where(x < 0, x * layer.leak.astype(x.dtype)[:, None, None], x)
+        case Elementwise():
+            return layer.value(x)
         case Normalize():
             return normalize(x, layer.size, layer.kappa, layer.alpha, layer.beta)
         case BatchNorm():
             return normalize_batch(x, layer)
+        case Scale():
+            scaled = x * layer.factor.astype(x.dtype)[:, None, None]
+            return scaled if layer.offset is None else scaled + _per_channel(layer.offset, x)
         case Dropout():
             return x
         case Softmax():
             return softmax(x)
+        case Sum():
+            return reduce(np.add, [times(own, layer.factor(n)) for n, own in enumerate(maps)])
+        case Product():
+            return reduce(np.multiply, maps)
+        case Maximum():
+            return reduce(np.maximum, maps)
+        case Concat():
+            return np.concatenate(maps, axis=1)
+        case Channels(indices=indices):
+            return np.ascontiguousarray(x[:, list(indices)])
+        case Upsample(factor=factor):
+            return repeat_pixels(x, factor)
+        case Shuffle(reverse=True):
+            return space_to_depth(x, layer.sources(x.shape[1]))
+        case Shuffle(block=block):
+            return depth_to_space(x, layer.sources(x.shape[1] // block**2))
+        case Pad(pad=pad):
+            return framed(x, pad)
+        case _:
+            assert_never(layer)
+
+
+def transposed(x: Array, layer: ConvTranspose, engine: Engine) -> Array:
+    """Substitute every pixel by its filter, crop, and add the bias."""
+    filters = np.ascontiguousarray(layer.filters, x.dtype)
+    whole = engine.substitute(x, filters, layer.upsample, (1, 1), layer.groups)
+    top, bottom, left, right = layer.crop
+    cropped = framed(whole, (-top, -bottom, -left, -right))
+    return cropped if layer.bias is None else cropped + _per_channel(layer.bias, x)
+
+
+def framed(x: Array, pad: Margins) -> Array:
+    """Put zeros around maps; where a number is negative, crop."""
+    before, after = (max(pad[0], 0), max(pad[1], 0)), (max(pad[2], 0), max(pad[3], 0))
+    height, width = x.shape[2:]
+    rows, columns = (
+        slice(max(-pad[0], 0), height - max(-pad[1], 0)),
+        slice(max(-pad[2], 0), width - max(-pad[3], 0)),
+    )
+    return np.pad(x[:, :, rows, columns], ((0, 0), (0, 0), before, after))
+
+
+def times(x: Array, factor: float) -> Array:
+    """Multiply, unless that changes nothing."""
+    return x if factor == 1 else x * x.dtype.type(factor)
+
+
+def _per_channel(values: Array, x: Array) -> Array:
+    return values.astype(x.dtype)[:, None, None]
 
 
 def relu(x: Array, leak: float = 0.0) -> Array:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,7 +56,11 @@ def substitute(maps: Array, filters: Array, stride: Pair, dilate: Pair, groups: 
 
 
 def unpool(maps: Array, stride: Pair, window: Pair, method: Method) -> Array:
-    """Enlarge by the stride, then centre in the receptive field."""
+    """Enlarge by the stride, then centre in the receptive field; or share over the window."""
+    if method == "window":  # the adjoint of the average: equal shares, overlaps add
+        each = maps.reshape(-1, 1, *maps.shape[2:])
+        shared = substitute(each, np.full((1, 1, *window), 1 / prod(window)), stride, (1, 1), 1)
+        return shared.reshape(*maps.shape[:2], *shared.shape[2:])
     for axis, step, size in zip((2, 3), stride, window, strict=True):
         maps = _framed(_enlarged(maps, axis, step, size, method), axis, size - step)
     return maps

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from fdref.errors import NetworkError
+from fdref.arguments import elements, shown, whole
+from fdref.errors import NetworkError, one_line
 
 if TYPE_CHECKING:
     from fdref.layers import Layer
@@ -29,7 +28,7 @@ def connect(layers: Sequence[Layer], wiring: Wiring) -> list[tuple[int, ...]]:
         that a layer does not take.
     """
     if not isinstance(wiring, Mapping):
-        raise NetworkError(f"wiring is {wiring!r}; expected {{layer: what it takes}}")
+        raise NetworkError(f"wiring is {shown(wiring)}; expected {{layer: what it takes}}")
     taken = {_number(layers, layer, "wiring of"): maps for layer, maps in wiring.items()}
     if min(taken, default=1) < 1:
         raise NetworkError("wiring of an input; expected a layer: inputs take nothing")
@@ -40,9 +39,10 @@ def connect(layers: Sequence[Layer], wiring: Wiring) -> list[tuple[int, ...]]:
 
 def _maps(layers: Sequence[Layer], number: int, maps: Source | Sequence[Source]) -> tuple[int, ...]:
     layer = layers[number - 1]
-    label = f"layer {number} ({layer.kind}{f' {layer.name!r}' if layer.name else ''})"
-    several = [maps] if isinstance(maps, str | int | np.integer) else list(maps)
-    numbers = tuple(_number(layers, source, f"{label} takes") for source in several)
+    label = f"layer {number} ({layer.kind}{f' {one_line(layer.name)!r}' if layer.name else ''})"
+    several = elements(maps)
+    sources = [maps] if several is None else several
+    numbers = tuple(_number(layers, source, f"{label} takes") for source in sources)
     late = [n for n in numbers if n >= number]
     if late:
         raise NetworkError(
@@ -55,19 +55,20 @@ def _maps(layers: Sequence[Layer], number: int, maps: Source | Sequence[Source])
     return numbers
 
 
-def _number(layers: Sequence[Layer], source: Source, role: str) -> int:
+def _number(layers: Sequence[Layer], source: object, role: str) -> int:
     """Return the number of a map."""
     if isinstance(source, str):
         found = [n for n, layer in enumerate(layers, 1) if layer.name == source != ""]
         if not found and source == "input":
             return 0
         if len(found) != 1:
-            names = ", ".join(repr(layer.name) for layer in layers if layer.name) or "none"
+            names = ", ".join(repr(one_line(one.name)) for one in layers if one.name) or "none"
             problem = f"layers {found} have" if found else "no layer has"
             raise NetworkError(f"{role} {source!r}: {problem} that name; the names are {names}")
         return found[0]
-    if isinstance(source, bool | np.bool) or not isinstance(source, int | np.integer):
-        raise NetworkError(f"{role} {source!r}; expected a layer's number or name")
-    if not -MOST_INPUTS < source <= len(layers):
-        raise NetworkError(f"{role} {source}; expected a number up to {len(layers)}")
-    return int(source)
+    number = whole(source)
+    if number is None:
+        raise NetworkError(f"{role} {shown(source)}; expected a layer's number or name")
+    if not -MOST_INPUTS < number <= len(layers):
+        raise NetworkError(f"{role} {shown(number)}; expected a number up to {len(layers)}")
+    return number

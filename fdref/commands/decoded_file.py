@@ -30,7 +30,7 @@ from fdref.commands.output import RECORD, SafeFile
 from fdref.commands.table import printable
 from fdref.engine import engine_named
 from fdref.errors import NetworkError
-from fdref.from_above import picture_shapes
+from fdref.network import receptive_field
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -75,7 +75,8 @@ class Contents:
 
     def shape(self, job: Job) -> tuple[int, ...]:
         """Of one layer's decoded filters: (K, C0, Rh, Rw)."""
-        return len(job.filters), *picture_shapes(self.net, job.number)[-1]
+        size = receptive_field(self.net, job.number).size
+        return len(job.filters), self.net.channels[0], *size
 
     def name_for(self, folder: Path) -> str:
         """Name the job of putting this into a folder."""

@@ -120,7 +120,7 @@ def _layer(layer: Layer, inputs: Arrays, engine: str) -> NDArray[Any]:
     chosen, images = engine_named(engine), inputs["images"]
     if isinstance(layer, BatchNorm) and len(layer.gain) != images.shape[1]:
         raise ArgumentError(f"{len(layer.gain)} gains do not fit images of {images.shape}")
-    return output(layer, np.ascontiguousarray(images, chosen.precision(images.dtype)), chosen)
+    return output(layer, [np.ascontiguousarray(images, chosen.precision(images.dtype))], chosen)
 
 
 def _receptive_field(parameters: Parameters) -> Outputs:

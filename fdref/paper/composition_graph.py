@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from fdref.arguments import whole_number
-from fdref.from_above import top
+from fdref.down import top
 from fdref.layers import BatchNorm
 from fdref.selection import decodable_number, filter_index
 
