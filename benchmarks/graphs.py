@@ -52,7 +52,9 @@ def resnet18(width: int = 64, input_size: int | None = 224) -> Network:
         for block in range(2):
             stride = 2 if stage and not block else 1
             draft.conv(count, channels, 3, below, stride=stride, pad=1)
-            draft.add(draft.weights.conv(count, count, 3, 3, pad=1, name=f"layer{stage + 1}.{block}"))
+            draft.add(
+                draft.weights.conv(count, count, 3, 3, pad=1, name=f"layer{stage + 1}.{block}")
+            )
             branch = draft.add(draft.weights.norm(count))
             if channels != count:
                 draft.add(draft.weights.conv(count, channels, 1, 1, stride=stride), below)

@@ -11,7 +11,7 @@ from math import inf, isfinite
 from numbers import Real
 from operator import index
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
@@ -53,7 +53,7 @@ def elements(value: object) -> list[object] | None:
 def whole(value: object) -> int | None:
     """Return a whole number, Python's or NumPy's; None for anything else, truth values, too."""
     plain = _plain(value)
-    if isinstance(plain, bool) or not isinstance(plain, SupportsIndex):
+    if isinstance(plain, bool) or not hasattr(plain, "__index__"):
         return None
     try:
         return index(plain)

@@ -98,7 +98,9 @@ class Composition:
         pixels = np.eye(self.net.channels[0], dtype=self.dtype)[:, :, None, None]
         return Atoms(Picture(pixels, (0, 0)), (1, 1))
 
-    def above(self, number: int, taken: Sequence[Atoms | None]) -> Atoms | None:
+    def above(  # noqa: C901, PLR0912 - a table: a row for each kind of layer
+        self, number: int, taken: Sequence[Atoms | None]
+    ) -> Atoms | None:
         """Return the atoms of a layer's output; none where no way leads down to the input."""
         if not any(taken):
             return None

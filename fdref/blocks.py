@@ -247,7 +247,9 @@ class _Known:
         """Let go what no way that is still to be gone needs."""
         self.pixels = None
         met = {number for way in ways for number in way.met}
-        under = {bank for way in ways if not self.atoms.keys() >= set(way.met) for bank in way.banks}
+        under = {
+            bank for way in ways if not self.atoms.keys() >= set(way.met) for bank in way.banks
+        }
         self.atoms = {n: atoms for n, atoms in self.atoms.items() if n in met | under}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, assert_never, cast
 
 import numpy as np
@@ -114,7 +115,9 @@ class Decoding:
         picture = unite(pictures)
         return picture.over(picture.box.within(self.net.sizes[number])) if self.clip else picture
 
-    def below(self, number: int, picture: Picture) -> list[Picture]:
+    def below(  # noqa: C901, PLR0912 - a table: a row for each kind of layer
+        self, number: int, picture: Picture
+    ) -> list[Picture]:
         """Express a picture over a layer's output over each map that it takes."""
         layer, values, engine = self.net.decoded_as[number], picture.values, self.engine
         channels = [self.net.channels_of(taken) for taken in self.net.takes[number]]
@@ -136,7 +139,7 @@ class Decoding:
                 starts = np.cumsum([0, *channels])
                 return [
                     Picture(np.ascontiguousarray(values[:, first:last]), picture.origin)
-                    for first, last in zip(starts, starts[1:], strict=False)
+                    for first, last in pairwise(starts)
                 ]
             case Channels(indices=indices):
                 return [Picture(spread_channels(values, indices, channels[0]), picture.origin)]
@@ -188,7 +191,7 @@ class Decoding:
 
 
 def top(net: Network, number: int, indices: Sequence[int], dtype: np.dtype[Any]) -> Array:
-    """Return a convolution's filters as pictures over the map that it takes: (K, C, h, w), an array of its own.
+    """Return a convolution's filters as pictures over the map that it takes, (K, C, h, w): a copy.
 
     A dilated filter has its zeros in between; a grouped one lies on its own channels, the others
     are zero.

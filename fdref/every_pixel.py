@@ -1,4 +1,4 @@
-"""What each pixel of a small map amounts to, where those at the borders are unlike their neighbours.
+"""What each pixel of a small map amounts to, where those at the borders are unlike the others.
 
 Bilinear and bicubic unpooling mirror at the borders, but they work on rows and columns apart. So do
 the positions of the taps, and what each pixel of a map amounts to is a product of three: rows, the
@@ -37,6 +37,15 @@ def path_down(net: Network, number: int) -> list[int]:
         path.append(number)
         (number,) = net.takes[number]
     return path if number == 0 else []
+
+
+def with_pools(net: Network) -> frozenset[int]:
+    """Return the maps whose only way down to the input leads through a pool."""
+    found = {0: False}
+    for number, layer in enumerate(net, 1):
+        if isinstance(layer, Conv | Pool | POINTWISE) and net.takes[number][0] in found:
+            found[number] = isinstance(layer, Pool) or found[net.takes[number][0]]
+    return frozenset(number for number, pooled in found.items() if pooled)
 
 
 def contract_each(pictures: Array, atoms: Array, engine: Engine) -> Array:

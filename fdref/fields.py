@@ -188,9 +188,7 @@ def unit(
     if phase is not None:
         raise ArgumentError("both phase and position are given; expected one of them")
     if net.input_size is None:
-        raise ArgumentError(
-            "position needs the size of the images; give the network an input_size"
-        )
+        raise ArgumentError("position needs the size of the images; give the network an input_size")
     row, column = whole_numbers(position, "position", (2,), least=0)
     height, width = net.sizes[number]
     if row >= height or column >= width:
@@ -239,19 +237,27 @@ def field_of(
 def fields_from_below(net: Network) -> dict[int, ReceptiveField | None]:
     """Return what every map's pixels see, from the input up, as far as neighbours see the same.
 
-    That ends above layers that enlarge maps, and where ways of different jumps join. None where no
-    way leads down to the image.
+    That ends above layers that enlarge maps or have no filter, and where ways of different jumps
+    join. None where no way leads down to the image.
     """
     found: dict[int, ReceptiveField | None] = dict.fromkeys(range(0, -net.inputs, -1))
     found[0] = ReceptiveField((1, 1), (1, 1), (0, 0))
     for number, layer in net.decoded_as.items():
-        if all(below in found for below in net.takes[number]):
+        linear = not isinstance(layer, Product | Maximum)
+        if linear and all(below in found for below in net.takes[number]):
             known = [field for field in map(found.get, net.takes[number]) if field is not None]
             if not known:
                 found[number] = None
-            elif len({field.stride for field in known}) == 1 and all(jump.denominator == 1 for jump in layer.jump):
+            elif len({field.stride for field in known}) == 1 and all(
+                jump.denominator == 1 for jump in layer.jump
+            ):
                 found[number] = _field_above(layer, known)
     return found
+
+
+def enlarges(layer: Layer) -> bool:
+    """Tell whether neighbours of a layer's output see less than a pixel apart."""
+    return any(jump.denominator > 1 for jump in layer.jump)
 
 
 def _field_above(layer: Layer, below: Sequence[ReceptiveField]) -> ReceptiveField | None:

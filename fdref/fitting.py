@@ -121,7 +121,7 @@ def room_for(layer: Layer, channels: int, size: Pair) -> int:
             return channels * prod(padded_size(size, pad))
         case ConvTranspose(filters=filters, upsample=upsample, groups=groups):
             taps = (filters.shape[2], filters.shape[3])
-            return filters.shape[1] * groups * prod(substituted_size(size, upsample, taps))
+            return int(filters.shape[1]) * groups * prod(substituted_size(size, upsample, taps))
         case _:
             return 0
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import reduce
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 import numpy as np
 
@@ -92,7 +92,7 @@ def forward(
 
 def input_maps(net: Network, x: ArrayLike | Sequence[ArrayLike], engine: Engine) -> list[Array]:
     """Bring images, and what else a network of several inputs takes, into an engine's form."""
-    several = [x] if net.inputs == 1 else elements(x)
+    several: list[Any] | None = [x] if net.inputs == 1 else elements(x)
     if several is None or len(several) != net.inputs:
         raise ArgumentError(f"x is {shown(x)}; expected {net.inputs} arrays, one for each input")
     maps = [real_array(values, "images") for values in several]
@@ -120,7 +120,9 @@ def run(
     return {number: maps[number] for number in wanted}
 
 
-def output(layer: Layer, maps: Sequence[Array], engine: Engine) -> Array:
+def output(  # noqa: C901, PLR0912 - a table: a row for each kind of layer
+    layer: Layer, maps: Sequence[Array], engine: Engine
+) -> Array:
     """Return the output of one layer for the maps that it takes, in the engine's form."""
     x = maps[0]
     match layer:

@@ -66,7 +66,9 @@ class Gradient:
         """Add what all users of a map handed down."""
         return reduce(np.add, deltas)
 
-    def below(self, number: int, delta: Array) -> list[Array]:
+    def below(  # noqa: C901, PLR0912 - a table: a row for each kind of layer
+        self, number: int, delta: Array
+    ) -> list[Array]:
         """Return the gradient in each map that a layer takes."""
         layer, engine = self.net[number], self.engine
         taken = [self.maps[below] for below in self.net.takes[number]]
@@ -137,7 +139,7 @@ def _without_padding(padded: Array, layer: Conv, x: Array) -> Array:
 
 
 def _through_normalize(layer: Normalize, x: Array, delta: Array) -> Array:
-    """Differentiate x * s**-beta, s = kappa + alpha * (sum of squares over the nearest channels)."""
+    """Differentiate x * s**-beta, s = kappa + alpha * sum of squares over the nearest channels."""
     before, after = (layer.size - 1) // 2, layer.size // 2
     scale = layer.kappa + layer.alpha * _channel_sums(x * x, before, after)
     through_sum = _channel_sums(delta * x * scale ** (-layer.beta - 1), after, before)

@@ -302,7 +302,7 @@ class Network(Value):
             names = ", ".join(repr(one_line(name)) for name in self._numbers) or "none"
             problem = f"layers {found} are all" if found else "no layer is"
             raise ArgumentError(f"{problem} named {layer!r}; the names are {names}")
-        number = whole(layer)
+        number = layer if type(layer) is int else whole(layer)  # asked for in every loop
         if number is None:
             raise ArgumentError(f"layer is {shown(layer)}; expected a number from 1 or a name")
         if not 1 <= number <= len(self):
@@ -413,9 +413,7 @@ class Network(Value):
                 size = self.sizes[number]
                 if isinstance(layer, Pool) and 1 in size:
                     stride = [layer.window[a] if size[a] == 1 else layer.stride[a] for a in (0, 1)]
-                    layers[number] = Pool(
-                        layer.window, stride, layer.pad, layer.method, layer.name
-                    )
+                    layers[number] = Pool(layer.window, stride, layer.pad, layer.method, layer.name)
         return layers
 
     @cached_property
@@ -490,7 +488,9 @@ class Network(Value):
                 either = f"(N, H, W) or (N, {count}, H, W)" if count == 1 else f"(N, {count}, H, W)"
                 raise ArgumentError(f"images have shape {maps.shape}; expected {either}")
             if 0 in maps.shape[2:]:
-                raise ArgumentError(f"images are {_by(maps.shape[2:])}; expected at least one pixel")
+                raise ArgumentError(
+                    f"images are {_by(maps.shape[2:])}; expected at least one pixel"
+                )
             if len(maps) != len(images):
                 raise ArgumentError(
                     f"the inputs are of {len(images)} and {len(maps)} images; expected as many"

@@ -58,6 +58,11 @@ def _add(values: Array, box: Box, picture: Picture) -> None:
     top, bottom = max(box.top, own.top), min(box.bottom, own.bottom) + 1
     left, right = max(box.left, own.left), min(box.right, own.right) + 1
     if top < bottom and left < right:
-        values[:, :, top - box.top : bottom - box.top, left - box.left : right - box.left] += (
-            picture.values[:, :, top - own.top : bottom - own.top, left - own.left : right - own.left]
+        into = values[:, :, top - box.top : bottom - box.top, left - box.left : right - box.left]
+        top, bottom, left, right = (
+            top - own.top,
+            bottom - own.top,
+            left - own.left,
+            right - own.left,
         )
+        into += picture.values[:, :, top:bottom, left:right]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import inf
 from typing import TYPE_CHECKING
@@ -105,10 +105,12 @@ def cheapest(
     if key in plans:
         return plans[key]
     ways = Ways(net, unpool, itemsize, 1 if max_memory is None else threads())
-    _check(ways, wanted)
+    _check_single(net, wanted)
     plan = _within(ways, wanted, max_memory)
+    _check_sizes(net, plan.ways)
     if max_memory is None and any(way.memory > UNASKED for way in plan.ways):
-        return _within(ways, wanted, max(UNASKED, free_memory() // 2))
+        plan = replace(plan, memory=max(UNASKED, free_memory() // 2))
+        return plan if _fits(plan) else _within(ways, wanted, plan.memory)
     if len(plan.ways) <= REMEMBERED_WAYS:
         while len(plans) >= REMEMBERED_PLANS:
             plans.pop(next(iter(plans)), None)
@@ -125,8 +127,9 @@ def from_above(
 ) -> Choice:
     """Choose the paper's way to all filters; parameters and errors are those of `cheapest`."""
     ways = Ways(net, unpool, itemsize)
-    _check(ways, wanted)
+    _check_single(net, wanted)
     taken = tuple(ways.from_above(layer, count) for layer, count in sorted(wanted.items()))
+    _check_sizes(net, taken)
     if max_memory is not None and any(way.memory > max_memory for way in taken):
         raise _too_little(max_memory, (way.memory for way in taken))
     return Choice(taken, UNASKED if max_memory is None else max_memory)
@@ -139,31 +142,51 @@ def free_memory() -> int:
     return int(psutil.virtual_memory().available)
 
 
-def _check(ways: Ways, wanted: Mapping[int, int]) -> None:
-    """Refuse layers that have no single filter, or one that fits into no memory."""
-    net = ways.net
-    for number, count in wanted.items():
-        check_has_filters(net, number)
-        jumps(net, number)
-        *_, last = ways.stages(number, count)
-        if last.largest > LARGEST:
+def _check_single(net: Network, wanted: Iterable[int]) -> None:
+    """Refuse layers that have no single filter."""
+    for number in wanted:
+        if net.fields.get(number) is None:  # else it is known that neighbours see the same
+            check_has_filters(net, number)
+            jumps(net, number)
+
+
+def _check_sizes(net: Network, ways: Iterable[Way]) -> None:
+    """Refuse ways that fit into no memory."""
+    for way in ways:
+        most = max(way.largest, way.result)
+        if most > LARGEST:
             raise ArgumentError(
-                f"{net.describe(number)} cannot be decoded: on the way down the pictures of a "
-                f"filter grow to {last.largest:,} numbers; expected at most {LARGEST:,}"
+                f"{net.describe(way.layer)} cannot be decoded: on the way down the pictures of a "
+                f"filter grow to {most:,} numbers; expected at most {LARGEST:,}"
             )
 
 
 def _within(ways: Ways, wanted: Mapping[int, int], limit: int | None) -> Choice:
-    """Take the shortest ways that there is memory for, by banks as long as they fit."""
-    for by_banks in (True, False):
-        taken = _taken(ways, wanted, limit, by_banks=by_banks)
-        if taken.keys() >= wanted.keys():
-            choice = Choice(
-                tuple(sorted(taken.values(), key=lambda way: (way.boundary, way.layer))),
-                UNASKED if limit is None else limit,
-            )
-            if limit is None or all(way.memory <= choice.spare(way) for way in choice.ways):
-                return choice
+    """Take the shortest ways that there is memory for.
+
+    Tried are: each bank that nobody asked for is paid for by the first who needs it; such banks
+    cost nothing until all ways are chosen, since several may share one; no banks at all, which
+    takes the least memory.
+    """
+    whole = all(
+        wanted.get(n) == ways.net.channels[n] for n in ways.net.decodable if n <= max(wanted)
+    )
+    several = (False,) if whole else (False, True)  # with all banks wanted, none is to be paid for
+    tried = [
+        _taken(ways, wanted, limit, shared=shared)
+        for shared in (several if limit is None else (*several, None))
+    ]
+    choices = [
+        Choice(
+            tuple(sorted(taken.values(), key=lambda way: (way.boundary, way.layer))),
+            UNASKED if limit is None else limit,
+        )
+        for taken in tried
+        if taken.keys() >= wanted.keys()
+    ]
+    for choice in sorted(choices, key=lambda choice: choice.seconds):
+        if limit is None or _fits(choice):
+            return choice
     raise _too_little(
         limit,
         (
@@ -173,14 +196,10 @@ def _within(ways: Ways, wanted: Mapping[int, int], limit: int | None) -> Choice:
     )
 
 
-def _too_little(limit: int | None, enough: Iterable[int]) -> ArgumentError:
-    return ArgumentError(f"max_memory is {limit} bytes; expected at least {max(enough)}")
-
-
 def _taken(
-    ways: Ways, wanted: Mapping[int, int], limit: int | None, *, by_banks: bool
+    ways: Ways, wanted: Mapping[int, int], limit: int | None, *, shared: bool | None
 ) -> dict[int, Way]:
-    """Take the shortest way to each layer, the banks that it needs included.
+    """Take the shortest way to each layer, and to the banks that it needs.
 
     Banks that are wanted anyway cost nothing more. Of the others, each is found by its own shortest
     way, from the lowest up; a way may stand on as many as pay. Layers that no way is left to are
@@ -194,15 +213,15 @@ def _taken(
         """Return the seconds that a way takes with the banks that it needs."""
         fits = limit is None or way.memory <= limit
         known = all(bank in banks or bank in free for bank in way.banks)
-        if not fits or not known or (way.banks and not by_banks):
+        if not fits or not known or (way.banks and shared is None):
             return inf
         return way.seconds + sum(banks[bank][1] for bank in way.banks if bank not in free)
 
-    for layer in net.decodable if by_banks else ():
-        if layer < max(wanted) and layer not in free:
-            best = ways.shortest(layer, net.channels[layer], price)
-            if best is not None:
-                banks[layer] = best, price(best)
+    below = [layer for layer in net.decodable if layer < max(wanted) and layer not in free]
+    for layer in below if shared is not None else ():
+        best = ways.shortest(layer, net.channels[layer], price)
+        if best is not None:
+            banks[layer] = best, 0.0 if shared else price(best)
     taken: dict[int, Way] = {}
     for layer, count in sorted(wanted.items()):
         best = ways.shortest(layer, count, price)
@@ -213,3 +232,12 @@ def _taken(
             waiting += [banks[bank][0] for bank in extra]
             free.update(extra)
     return taken
+
+
+def _fits(choice: Choice) -> bool:
+    """Tell whether there is memory for every way while banks wait."""
+    return all(way.memory <= choice.spare(way) for way in choice.ways)
+
+
+def _too_little(limit: int | None, enough: Iterable[int]) -> ArgumentError:
+    return ArgumentError(f"max_memory is {limit} bytes; expected at least {max(enough)}")

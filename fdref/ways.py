@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fdref import products
 from fdref.costs import ONCE, Cost, Way, substitution
-from fdref.every_pixel import path_down
+from fdref.every_pixel import path_down, with_pools
 from fdref.fields import Box, around, boxes, seen
 from fdref.lattice import lattices
 from fdref.layers import Concat, Conv, ConvTranspose, Pool, Sum
@@ -59,6 +59,7 @@ class Ways:
     def __init__(self, net: Network, unpool: Method, itemsize: int, threads: int = 1) -> None:
         self.net, self.itemsize, self.threads = net, itemsize, threads
         self.lattices = lattices(net, unpool)
+        self.pooled = with_pools(net)
         self._raised: dict[int, tuple[Cost, int, int]] = {}
         self._fields: dict[int, Pair] = {}
         self._paths: dict[int, Paths] = {}
@@ -67,7 +68,7 @@ class Ways:
         """Return every way to `count` filters of a layer."""
         *between, last = self.stages(layer, count)
         yield self._from_above(layer, count, last)
-        for stage in between:
+        for stage in reversed(between):
             yield from self._meeting(layer, count, stage)
 
     def shortest(self, layer: int, count: int, price: Callable[[Way], float]) -> Way | None:
@@ -159,19 +160,18 @@ class Ways:
         banks = self._banks(stage)
         if banks and stage.boundary:
             yield self._by_atoms(layer, count, stage, banks)
-        path = path_down(self.net, *stage.cut) if len(stage.cut) == 1 else []
-        pools = any(isinstance(self.net[n], Pool) for n in path)
-        if pools and isinstance(self.net[stage.boundary + 1], Conv):
-            yield self._by_pixels(layer, count, stage, path)
+        above = self.net.decoded_as.get(stage.boundary + 1)
+        if len(stage.cut) == 1 and isinstance(above, Conv) and max(stage.cut) in self.pooled:
+            yield self._by_pixels(layer, count, stage)
 
     def _banks(self, stage: Stage) -> frozenset[int]:
         """Return the banks whose atoms a filter can meet, if it can.
 
         Either atoms are the same wherever they are, or there is but one, which is all of a filter.
         """
-        found = [self.lattices.get(n, False) for n in stage.cut]
-        if all(lattice is None or (lattice and lattice.composes) for lattice in found):
-            return frozenset().union(*(lattice.banks for lattice in found if lattice))
+        known = [lattice for lattice in map(self.lattices.get, stage.cut) if lattice is not None]
+        if stage.cut.keys() <= self.lattices.keys() and all(x.composes for x in known):
+            return frozenset().union(*(lattice.banks for lattice in known))
         (number, box), *others = stage.cut.items()
         lattice = self.lattices.get(number)
         if lattice is None or others or box.size != (1, 1) or not lattice.alone:
@@ -232,13 +232,14 @@ class Ways:
     def _bank_numbers(self, bank: int) -> int:
         return self.net.channels[bank] * self.net.channels[0] * prod(self._field(bank))
 
-    def _by_pixels(self, layer: int, count: int, stage: Stage, path: list[int]) -> Way:
+    def _by_pixels(self, layer: int, count: int, stage: Stage) -> Way:
         ((number, box),) = stage.cut.items()
         pixels, inputs = self.net.channels[number] * prod(box.size), self.net.channels[0]
         field, field_below = self._field(layer), self.net.fields[number]
         assert field_below is not None  # noqa: S101 - a path leads down from it
         cost = stage.cost + substitution((pixels, 1, 1), inputs, field)
         if number not in self._paths:
+            path = path_down(self.net, number)
             self._paths[number] = paths_of(self.net, path, self._step, self._scratch)
         found, held, scratch = pixels_of(
             self.net, number, box.size, field_below, self._paths[number]

@@ -12,8 +12,29 @@ from fdref import layers as kinds
 from fdref.errors import FdrefError
 from fdref.fields import check_has_filters, jumps
 
-LINEAR = ("conv", "convt", "pool", "sum", "concat", "channels", "upsample", "shuffle", "pad", "scale")
-OTHERS = ("relu", "prelu", "elementwise", "softmax", "dropout", "bnorm", "lrn", "maximum", "product")
+LINEAR = (
+    "conv",
+    "convt",
+    "pool",
+    "sum",
+    "concat",
+    "channels",
+    "upsample",
+    "shuffle",
+    "pad",
+    "scale",
+)
+OTHERS = (
+    "relu",
+    "prelu",
+    "elementwise",
+    "softmax",
+    "dropout",
+    "bnorm",
+    "lrn",
+    "maximum",
+    "product",
+)
 JOINS = ("sum", "concat", "product", "maximum")
 ALONE = {
     "softmax": kinds.Softmax,
@@ -26,11 +47,13 @@ SIDE = (13, 12)
 
 
 def whole(random, integers, *shape):
-    return random.integers(-3, 4, shape).astype(float) if integers else random.standard_normal(shape)
+    return (
+        random.integers(-3, 4, shape).astype(float) if integers else random.standard_normal(shape)
+    )
 
 
 @st.composite
-def layer(draw, kind, channels, maps, *, linear, integers):
+def layer(draw, kind, channels, maps, *, linear, integers):  # noqa: C901, PLR0912 - a table: a row for each kind of layer
     """A layer of a kind for so many maps of so many channels."""
     random = np.random.default_rng(draw(seeds))
     signed = st.tuples(*[st.integers(-1, 2)] * 4)

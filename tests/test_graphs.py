@@ -12,15 +12,14 @@ from strategies import seeds
 
 import fdref
 from fdref.atoms import Composition, contract
-from fdref.blocks import Decoder
-from fdref.costs import Ways
+from fdref.blocks import Plan
 from fdref.down import Decoding
 from fdref.engine import engine_named
 from fdref.fields import boxes, jumps, periods
 from fdref.forward_pass import run
 from fdref.gradient import Gradient
 from fdref.pictures_over_maps import unite
-from fdref.planning import UNASKED, Plan
+from fdref.ways import Ways
 
 ENGINES = st.sampled_from(["compiled", "reference"])
 METHODS = st.sampled_from(["bicubic", "bilinear", "nearest", "window"])
@@ -114,9 +113,8 @@ def go(net, way, unpool, engine):
     """Decode by one way; the banks that it needs come from above."""
     ways = {bank: Ways(net, unpool, 8).from_above(bank, net.channels[bank]) for bank in way.banks}
     in_order = sorted({**ways, way.layer: way}.values(), key=lambda one: (one.boundary, one.layer))
-    plan = Plan(tuple(in_order), UNASKED)
     wanted = {way.layer: range(net.channels[way.layer])}
-    found = list(Decoder(net, wanted, plan, unpool, engine_named(engine)))
+    found = list(Plan(net, wanted, unpool, engine, ways=tuple(in_order)))
     assert {block.layer for block in found} == {way.layer}
     return np.concatenate([block.pictures for block in found])
 

@@ -25,7 +25,7 @@ def forward(net, inputs, linear=False):
     return maps
 
 
-def output(net, number, layer, taken, linear):
+def output(net, number, layer, taken, linear):  # noqa: C901, PLR0912 - a table: a row for each kind of layer
     x = taken[0]
     match layer:
         case kinds.Conv():
@@ -34,9 +34,7 @@ def output(net, number, layer, taken, linear):
             padded = functional.pad(x, (left, right, top, bottom))
             groups = x.shape[1] // layer.filters.shape[1]
             weights = tensor(layer.filters)
-            return functional.conv2d(
-                padded, weights, bias, layer.stride, 0, layer.dilate, groups
-            )
+            return functional.conv2d(padded, weights, bias, layer.stride, 0, layer.dilate, groups)
         case kinds.ConvTranspose():
             bias = None if layer.bias is None or linear else channelwise(layer.bias)
             whole = functional.conv_transpose2d(
@@ -52,7 +50,9 @@ def output(net, number, layer, taken, linear):
                 return functional.max_pool2d(padded, window, stride)
             ones = torch.ones_like(x[:1, :1])
             total, count = (
-                functional.avg_pool2d(functional.pad(maps, (left, right, top, bottom)), window, stride)
+                functional.avg_pool2d(
+                    functional.pad(maps, (left, right, top, bottom)), window, stride
+                )
                 for maps in (x, ones)
             )
             return total / count

@@ -85,6 +85,8 @@ class Implementation:
                 return self.softmax(x)
             case Dropout():
                 return x
+            case _:
+                raise NotImplementedError(f"the kit has no {layer.kind} layers")
 
     def correlate(self, x: Array, layer: Conv) -> Array:
         """Section 2.1."""

@@ -69,7 +69,8 @@ class Function(NamedTuple):
 
 
 def _sigmoid(x: Array) -> Array:
-    return 1 / (1 + np.exp(-np.clip(x, -700, 700)))
+    sigmoid: Array = 1 / (1 + np.exp(-np.clip(x, -700, 700)))
+    return sigmoid
 
 
 def _normal(x: Array) -> Array:
@@ -79,16 +80,20 @@ def _normal(x: Array) -> Array:
 
 
 def _gelu_tanh(x: Array) -> Array:
-    return 0.5 * x * (1 + np.tanh(sqrt(2 / pi) * (x + 0.044715 * x**3)))
+    gelu: Array = 0.5 * x * (1 + np.tanh(sqrt(2 / pi) * (x + 0.044715 * x**3)))
+    return gelu
 
 
 def _gelu_tanh_slope(x: Array) -> Array:
     inner = np.tanh(sqrt(2 / pi) * (x + 0.044715 * x**3))
-    return 0.5 * (1 + inner) + 0.5 * x * (1 - inner**2) * sqrt(2 / pi) * (1 + 0.134145 * x**2)
+    outer = sqrt(2 / pi) * (1 + 0.134145 * x**2)
+    slope: Array = 0.5 * (1 + inner) + 0.5 * x * (1 - inner**2) * outer
+    return slope
 
 
 def _hard_sigmoid(x: Array, alpha: float, beta: float) -> Array:
-    return np.clip(alpha * x + beta, 0, 1)
+    clipped: Array = np.clip(alpha * x + beta, 0, 1)
+    return clipped
 
 
 def _inside(x: Array, low: float, high: float) -> Array:
