@@ -96,7 +96,7 @@ class Stopwatch:
         count = self.net.channels[way.bank]
         below = Ways(self.net, self.unpool, self.net.dtype.itemsize).from_above(way.bank, count)
         wanted = {way.bank: range(count), way.layer: filters}
-        found = {way.bank: (count, self.banks[way.bank])}
+        found = {way.bank: (count, partial(np.copyto, src=self.banks[way.bank]))}
         return decoder(self.net, wanted, (below, way), self.unpool, found)
 
 

@@ -52,6 +52,7 @@ from fdref.layers import (
 )
 from fdref.network import Network, receptive_field
 from fdref.operations import correlate, pool, substitute, unpool
+from fdref.to_disk import decode_to
 from fdref.weights import Digits, Mnist, load, mnist, save
 
 __version__ = "0.1.0"
@@ -90,6 +91,7 @@ __all__ = [
     "correlate",
     "decode",
     "decode_all",
+    "decode_to",
     "evaluate",
     "forward",
     "load",

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
     Wanted = Mapping[int, Sequence[int]]
     """{layer: numbers of its filters}"""
-    Found = Mapping[int, tuple[int, Array]]
-    """{layer: (how many of the filters asked for are decoded already, their pictures)}"""
+    Found = Mapping[int, tuple[int, Callable[[Array], None]]]
+    """{layer: (how many of the filters asked for are decoded already, what reads them)}"""
 
 LARGEST = 2**31
 """Numbers that a block may hold where nobody asks for less."""
@@ -166,10 +166,12 @@ class _Decoder:
         indices = every if kept else asked
         done, bank = 0, None
         if way.layer in self.found and indices == asked:
-            done, pictures = self.found[way.layer]
+            done, read = self.found[way.layer]
             if kept and done:
-                bank = np.empty((len(indices), *pictures.shape[1:]), pictures.dtype)
-                bank[:done] = pictures[:done]
+                size = receptive_field(self.plan.net, way.layer).size
+                shape = len(indices), self.plan.net.channels[0], *size
+                bank = np.empty(shape, self.plan.dtype)
+                read(bank[:done])
         for block in self._blocks(way, indices[done:], known):
             if self.progress is not None:
                 self.progress(way.seconds * len(block) / len(indices))

@@ -27,13 +27,13 @@ class DependencyError(FdrefError, ImportError):
     """A package that is needed is not installed, or does not work with the others."""
 
 
-def one_line(text: str, most: int = 80) -> str:
+def one_line(text: str, most: int | None = 80) -> str:
     r"""Make any text one line without control codes, its middle left out where it is too long.
 
     >>> one_line("\x1b[31mKlasse Ä\n" + "a" * 100 + "z", most=20)
     '?[31mKlas ... aaaaaz'
     """
-    if len(text) > most:
+    if most is not None and len(text) > most:
         tail = (most - 5) // 2 - 1
         text = f"{text[: most - 5 - tail]} ... {text[-tail:]}"
     return "".join(char if char.isprintable() else "?" for char in text)

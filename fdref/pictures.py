@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import ceil, prod, sqrt
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 from zlib import Z_RLE
 
 import matplotlib as mpl
@@ -40,7 +40,7 @@ NOTE = "each filter on its own contrast, grey is zero"
 
 
 def save_filters(
-    path: str | PathLike[str],
+    path: str | PathLike[str] | BinaryIO,
     bank: Array,
     title: str,
     labels: Sequence[str],
@@ -50,7 +50,7 @@ def save_filters(
 
     Parameters
     ----------
-    path : path
+    path : path or file
     bank : (K, C, h, w) array
         One channel is drawn grey, three as a colour picture, any other number side
         by side.

@@ -75,16 +75,16 @@ USAGE = {
     "train --mnist x --seed -1": "--seed -1",
     "train --mnist x --seed 9223372036854775808": "--seed 9223372036854775808",
     "train --mnist nowhere": "nowhere has neither train-images-idx3-ubyte",
-    "train --mnist x -o nowhere/lenet.mat": "nowhere is no folder",
+    "train --mnist x -o nowhere/lenet.mat": "nowhere/lenet.mat cannot be written, choose",
     "train --mnist x -o .": ". is a folder",
     "train --mnist x -o /": "/ is a folder",
     f"train --mnist {'x' * 300}": "File name too long",
     f"train --mnist x -o {'x' * 300}": "File name too long",
     f"decode -o {'x' * 300}": "File name too long",
-    "decode -o nowhere/out": "cannot write to nowhere/out: No such file or directory",
-    "decode -o /dev/null": "/dev/null is a file; choose a folder with -o",
-    "decode -o /dev/null/out": "cannot write to /dev/null/out: Not a directory",
-    "decode -o /proc/out": "cannot write to /proc/out",
+    "decode -o nowhere/out": "nowhere/out cannot be written, choose another place: No such file",
+    "decode -o /dev/null": "/dev/null is a file; choose a folder",
+    "decode -o /dev/null/out": "/dev/null/out cannot be written, choose another place: Not a dir",
+    "decode -o /proc/out": "/proc/out cannot be written",
 }
 
 

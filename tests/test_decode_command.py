@@ -16,9 +16,12 @@ import pytest
 from command_line import bank, everything_in, python, refusal, run, small_model
 
 import fdref
+from fdref.blocks import Plan
 from fdref.commands import main
-from fdref.commands.decode import BLOCK
-from fdref.commands.jobs import compact, layer_numbers, ranges
+from fdref.commands.jobs import layer_numbers, ranges
+from fdref.contents import compact, digest
+from fdref.decoded_file import BLOCK
+from fdref.errors import ArgumentError, FileError
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +52,7 @@ class TestDecode:
                 "unpool": "bicubic",
                 "engine": "compiled",
                 "fdref_version": fdref.__version__,
+                "network_sha256": digest(fdref.load()),
                 "model": "lenet.mat",
                 "model_sha256": hashlib.sha256(shipped).hexdigest(),
                 "layer": 7,
@@ -198,11 +202,120 @@ def test_ranges_and_compact_are_each_others_inverse(text):
 
 
 @pytest.mark.parametrize("name", ["decoded.h5", "layer4.png"])
-def test_an_existing_result_is_never_replaced(name, model, capsys, tmp_path):
+def test_what_is_somebody_elses_is_replaced_by_force_only(name, model, capsys, tmp_path):
     (tmp_path / name).write_text("precious")
     message = refusal(capsys, "decode", model, "-o", tmp_path)
-    assert message == f"{tmp_path / name} exists already; delete it or choose another -o"
+    what = "is no file of decoded filters" if name == "decoded.h5" else "exists already"
+    assert message.startswith(f"{tmp_path / name} {what}; ")
+    assert "force" in message
     assert everything_in(tmp_path) == {name: b"precious"}
+    assert run("decode", model, "-o", tmp_path, "--force") == 0
+    assert sorted(everything_in(tmp_path)) == ["decoded.h5", "layer1.png", "layer4.png"]
+    assert (tmp_path / name).read_bytes() != b"precious"
+
+
+class TestAdding:
+    """Into a folder where filters are."""
+
+    @pytest.mark.parametrize("first", [1, 4])
+    def test_layers_as_if_all_had_been_asked_for_at_once(self, first, model, tmp_path, capsys):
+        both = tmp_path / "both"
+        assert run("decode", model, "-o", both) == 0
+        one = tmp_path / "one"
+        assert run("decode", model, "--layers", first, "-o", one) == 0
+        capsys.readouterr()
+        assert run("decode", model, "--layers", 5 - first, "-o", one) == 0
+        output = capsys.readouterr()
+        assert output.err == ""
+        assert [line.split()[1] for line in output.out.splitlines()[1:-1]] == [f"{5 - first}"]
+        assert everything_in(one) == everything_in(both)
+
+    def test_what_is_there_is_not_decoded_again_but_told_and_drawn(
+        self, model, tmp_path, capsys, monkeypatch
+    ):
+        assert run("decode", model, "--no-pictures", "-o", tmp_path / "out") == 0
+        before = capsys.readouterr().out.splitlines()
+        monkeypatch.setattr(Plan, "blocks", lambda *_: pytest.fail("decoded again"))
+        for folder in (tmp_path / "out", tmp_path / "out"):
+            assert run("decode", model, "-o", folder) == 0
+            output = capsys.readouterr()
+            assert output.err == "fdref: going on with 5 of 5 filters found before\n"
+            for line, old in zip(output.out.splitlines()[1:3], before[1:3], strict=True):
+                assert line.split()[:-3] == old.split()[:-2]  # all but seconds, dataset, picture
+        assert sorted(everything_in(tmp_path / "out")) == ["decoded.h5", "layer1.png", "layer4.png"]
+
+    def test_what_differs_is_named_and_replaced_by_force(self, model, tmp_path, capsys):
+        out = tmp_path / "out"
+        assert run("decode", model, "--layers", 1, "--filters", "0-1", "-o", out) == 0
+        net = fdref.load(model)
+        changed = [fdref.Conv(net[1].filters * 2, name="low"), *list(net)[1:]]
+        fdref.save(fdref.Network(changed), tmp_path / model.name)
+        before = everything_in(out)
+        for options, what in {
+            ("--unpool", "nearest"): "is of another unpooling, bicubic instead of nearest",
+            ("--engine", "reference"): "is of another engine, compiled instead of reference",
+            (): "holds filters 0-1 of layer 1 instead of 0-2",
+            ("--layers", 1, "--filters", 0): "holds filters 0-1 of layer 1 instead of 0",
+        }.items():
+            capsys.readouterr()
+            said = refusal(capsys, "decode", model, *options, "-o", out)
+            assert said.startswith(f"{out / 'decoded.h5'} {what}; choose another place, or force")
+            assert everything_in(out) == before
+        said = refusal(capsys, "decode", tmp_path / model.name, "--layers", 4, "-o", out)
+        assert f"is of another network (SHA-256), {digest(net)} instead of " in said
+        assert run("decode", tmp_path / model.name, "-o", out, "--force") == 0
+        assert run("decode", tmp_path / model.name, "-o", tmp_path / "fresh") == 0
+        assert everything_in(out) == everything_in(tmp_path / "fresh")
+
+    def test_the_same_network_from_another_file(self, model, tmp_path):
+        fdref.save(fdref.load(model), tmp_path / "renamed.mat")
+        assert run("decode", model, "--layers", 1, "-o", tmp_path / "out") == 0
+        assert run("decode", tmp_path / "renamed.mat", "--layers", 4, "-o", tmp_path / "out") == 0
+        with h5py.File(tmp_path / "out" / "decoded.h5") as file:
+            assert [bank.attrs["model"] for bank in file.values()] == ["small.mat", "renamed.mat"]
+
+    def test_what_somebody_has_put_into_the_file_is_not_lost(self, model, tmp_path, capsys):
+        assert run("decode", model, "--layers", 1, "-o", tmp_path) == 0
+        with h5py.File(tmp_path / "decoded.h5", "r+") as file:
+            file["mine"] = np.arange(3)
+        before = everything_in(tmp_path)
+        capsys.readouterr()
+        said = refusal(capsys, "decode", model, "--layers", 4, "-o", tmp_path)
+        assert "is no file of decoded filters" in said
+        assert everything_in(tmp_path) == before
+
+    def test_a_picture_of_a_layer_that_force_takes_out_goes_with_it(self, model, tmp_path):
+        assert run("decode", model, "-o", tmp_path) == 0
+        (tmp_path / "layer3.png").write_text("mine")
+        options = ("--layers", 4, "--unpool", "nearest", "--force")
+        assert run("decode", model, *options, "-o", tmp_path) == 0
+        assert sorted(everything_in(tmp_path)) == ["decoded.h5", "layer3.png", "layer4.png"]
+
+
+def test_from_python(model, tmp_path):
+    """The same file as the command's, but for where the network comes from."""
+    net = fdref.load(model)
+    path = tmp_path / "filters.h5"
+    counted = []
+    fdref.decode_to(path, net, ["high"], [1, 0], "nearest", "reference", counted.append)
+    assert sum(counted) == 2
+    with pytest.raises(FileError, match="holds filters 1,0 of layer 4 instead of 0-1"):
+        fdref.decode_to(path, net, unpool="nearest", engine="reference")
+    fdref.decode_to(path, net, [1], unpool="nearest", engine="reference", max_memory=2**20)
+    with h5py.File(path) as file:
+        for layer, filters in ((1, None), (4, [1, 0])):
+            expected = fdref.decode(net, layer, filters, "nearest", "reference")
+            assert np.array_equal(file[f"layer{layer}"], expected)
+            assert "model" not in file[f"layer{layer}"].attrs
+    fdref.decode_to(path, net, force=True)
+    with h5py.File(path) as file:
+        assert file["layer4"].attrs["unpool"] == "bicubic"
+    for wrong in ({"unpool": "lanczos"}, {"layers": [2]}, {"layers": [1], "filters": [3]}):
+        with pytest.raises(ArgumentError):
+            fdref.decode_to(path, net, **wrong)
+    with pytest.raises(FileError, match="No such file"):
+        fdref.decode_to(tmp_path / "no" / "filters.h5", net)
+    assert list(everything_in(tmp_path)) == ["filters.h5"]
 
 
 def test_weights_that_overflow_are_refused(tmp_path, capsys):

@@ -8,7 +8,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import h5py
@@ -22,12 +21,14 @@ from hypothesis import strategies as st
 from matlab_values import BIASES, FILTERS, NET, plain
 
 from fdref.errors import ArgumentError, FileError
-from fdref.weights.files import replace_file
 from fdref.weights.matlab import Unsupported, read
 from fdref.weights.matlab_write import write
+from fdref.whole_files import replace_file
 
 if TYPE_CHECKING:
+    import io
     from collections.abc import Iterator
+    from pathlib import Path
 
     from fdref.weights.matlab import Value
 
@@ -257,12 +258,11 @@ def test_a_full_disk_leaves_the_old_file(net_file: Path) -> None:
 def test_an_interruption_leaves_nothing_behind(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(path: Path, data: bytes) -> None:
-        with path.open("wb") as file:
-            file.write(data[:100])
+    def interrupted(file: io.FileIO, data: bytes) -> None:
+        file.write(data[:100])
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(Path, "write_bytes", interrupted)
+    monkeypatch.setattr("fdref.open_folder.write_all", interrupted)
     with pytest.raises(KeyboardInterrupt):
         replace_file(tmp_path / "a.mat", bytes(200))
     assert list(tmp_path.iterdir()) == []

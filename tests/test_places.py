@@ -202,4 +202,4 @@ def test_what_cannot_be_written_is_refused_before_anything_is_computed(
 def test_no_case_is_judged_for_a_report_that_cannot_be_kept(kit, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("fdref.conformance.examination.judge", lambda *case: pytest.fail("judged"))
     message = refusal(capsys, "check", kit, kit / "expected", "--json", tmp_path / "none" / "a")
-    assert "there is no folder" in message
+    assert "cannot be written, choose another place: No such file or directory" in message

@@ -1,4 +1,4 @@
-"""`fdref decode`, killed and typed once more: nothing is decoded twice, and nothing differs."""
+"""`fdref decode`, stopped and typed once more: nothing is decoded twice, and nothing differs."""
 
 from __future__ import annotations
 
@@ -10,20 +10,23 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+from weakref import WeakKeyDictionary
 
 import h5py
 import numpy as np
 import pytest
-from command_line import ROOT, bank, everything_in, run
+from command_line import ROOT, bank, everything_in, python, run
 
 import fdref
+from fdref import decoded_file
 from fdref.blocks import Plan
-from fdref.commands import decode, decoded_file
-from fdref.commands.decoded_file import DecodedFile
-from fdref.commands.output import RECORD
+from fdref.commands import decode
 from fdref.costs import Way, Ways
+from fdref.decoded_file import RECORD, DecodedFile, line_of
+from fdref.errors import FileError
 from fdref.planning import UNASKED
 
 if TYPE_CHECKING:
@@ -42,13 +45,14 @@ FILTERS = 4 + 5 + 6
 
 SLOWLY = """
 import sys, time
-from fdref.commands import decode, decoded_file, main
+from fdref import decoded_file
+from fdref.commands import main
 
 def write(self, block, write=decoded_file.DecodedFile.write):
     time.sleep(0.2)
     return write(self, block)
 
-decode.BLOCK = 1
+decoded_file.BLOCK = 1
 decoded_file.EVERY = 0
 decoded_file.DecodedFile.write = write
 sys.exit(main(sys.argv[1:]))
@@ -64,7 +68,7 @@ def model(tmp_path_factory) -> Path:
 
 @pytest.fixture(autouse=True)
 def every_filter_a_block_with_a_record(monkeypatch):
-    monkeypatch.setattr(decode, "BLOCK", 1)
+    monkeypatch.setattr(decoded_file, "BLOCK", 1)
     monkeypatch.setattr(decoded_file, "EVERY", 0)
 
 
@@ -77,9 +81,10 @@ def states(folder: Path, model: Path, *options: object) -> tuple[bytes, list[Pat
     copies: list[Path] = []
 
     def copy(file: DecodedFile) -> None:
-        if (file.folder / RECORD).exists():
+        if file.records:
             copies.append(folder / f"{len(copies)}")
-            shutil.copytree(file.folder, copies[-1] / file.folder.name)
+            (copies[-1] / "out").mkdir(parents=True)
+            shutil.copy(file.folder.path / file.name, copies[-1] / "out")
 
     def save(file: DecodedFile) -> None:
         copy(file)  # there are more filters than the record knows of
@@ -88,12 +93,21 @@ def states(folder: Path, model: Path, *options: object) -> tuple[bytes, list[Pat
             copy(file)
 
     unpatched = DecodedFile.save
-    folder.mkdir(exist_ok=True)
-    (folder / "whole").mkdir()
+    (folder / "whole").mkdir(parents=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(DecodedFile, "save", save)
         assert run(*command(model, folder / "whole" / "out", *options)) == 0
     return (folder / "whole" / "out" / "decoded.h5").read_bytes(), copies
+
+
+def kept(folder: Path) -> Path:
+    (path,) = folder.rglob(".fdref-*.decoding")
+    return path
+
+
+def records(path: Path) -> list[dict]:
+    data = path.read_bytes()
+    return [json.loads(data[start + 8 :].partition(b"\n")[0]) for start in (-2 * RECORD, -RECORD)]
 
 
 def ways_with(way, wanted, unpool) -> tuple[Way, ...]:
@@ -113,8 +127,7 @@ def test_by_every_way_and_wherever_it_was_killed_the_file_is_the_same(
     kinds = set()
     for number, way in enumerate(Ways(NET, unpool, 4).all_to(5, 6)):
         monkeypatch.setattr(
-            decode,
-            "Plan",
+            "fdref.contents.Plan",
             lambda net, wanted, unpool, engine, *_, by=way: Plan(
                 net, wanted, unpool, engine, ways=ways_with(by, wanted, unpool)
             ),
@@ -126,20 +139,22 @@ def test_by_every_way_and_wherever_it_was_killed_the_file_is_the_same(
             capsys.readouterr()
             assert run(*command(model, folder / "out", *options)) == 0
             assert capsys.readouterr().err.startswith("fdref: going on with ")
-            assert list(everything_in(folder)) == ["out", "out/decoded.h5"]
-            assert (folder / "out" / "decoded.h5").read_bytes() == whole, way
+            assert everything_in(folder / "out") == {"decoded.h5": whole}, way
         kinds.add((way.kind, way.bank > 0))
     assert kinds == {("from above", False), ("atoms", True), ("pixels", False)}
 
 
 def test_what_was_found_is_told_shown_and_not_decoded_again(model, tmp_path, capsys, monkeypatch):
     _, killed = states(tmp_path, model)
-    state = read_record(killed[6])
-    done = {layer: bank[0] for layer, bank in state["banks"].items()}
+    path = kept(killed[6])
+    (last, *_) = sorted(records(path), key=lambda record: -record["records"])
+    done = {layer: bank[0] for layer, bank in last["banks"].items()}
     assert (done, len(killed)) == ({"layer1": 4, "layer3": 3, "layer5": 0}, FILTERS)
-    path = next(killed[6].glob(".*.part/decoded.h5"))
-    with h5py.File(path, "r+") as file:
-        file["layer1"][3] = 42
+    with h5py.File(path) as file:
+        end = file["layer1"].id.get_offset() + file["layer1"].nbytes
+    with path.open("r+b") as file:
+        file.seek(end - 18 * 4)
+        file.write(np.full(18, 42, "f4").tobytes())
     bars = []
     monkeypatch.setattr(decode, "progress_bar", lambda *about, **_: bars.append(about) or no_bar())
     capsys.readouterr()
@@ -164,120 +179,111 @@ def no_bar():
     yield lambda done, note="": None
 
 
-def read_record(folder: Path) -> dict:
-    return json.loads(next(folder.glob(f".*.part/{RECORD}")).read_text())
+def rewrite(path: Path, change) -> None:
+    """Change both records."""
+    for number, record in enumerate(records(path)):
+        change(record)
+        put(path, line_of(record), -RECORD * (2 - number))
 
 
-def test_all_decoded_and_killed_when_drawing(model, tmp_path, capsys, monkeypatch):
-    whole, killed = states(tmp_path, model)
-    (next(killed[-1].glob(".*.part")) / "layer1.png").write_text("half a picture")
-    monkeypatch.setattr(Plan, "blocks", lambda *_: pytest.fail("decoded again"))
-    assert run(*command(model, killed[-1] / "out")) == 0
-    assert everything_in(killed[-1] / "out") == {"decoded.h5": whole}
+def put(path: Path, data: bytes, where: int) -> None:
+    with path.open("r+b") as file:
+        file.seek(where, os.SEEK_END)
+        file.write(data)
+
+
+def set_bank(numbers: list):
+    return lambda path: rewrite(path, lambda record: record["banks"].update(layer5=numbers))
+
+
+def replace_dataset(**by: object):
+    def replace(path: Path) -> None:
+        tail = path.read_bytes()[-2 * RECORD :]
+        with h5py.File(path, "r+") as file:
+            data, about = (
+                np.zeros(by.pop("shape", file["layer5"].shape)),
+                dict(file["layer5"].attrs),
+            )
+            del file["layer5"]
+            if by:
+                file.create_dataset("layer5", data=data, **by).attrs.update(about)
+        path.write_bytes(path.read_bytes() + tail)
+
+    return replace
 
 
 DAMAGES = {
-    "no record": lambda folder: (folder / RECORD).unlink(),
-    "no file": lambda folder: (folder / "decoded.h5").unlink(),
-    "nothing": lambda folder: [path.unlink() for path in folder.iterdir()],
-    "a folder": lambda folder: (folder / RECORD).unlink() or (folder / RECORD).mkdir(),
-    "empty file": lambda folder: (folder / "decoded.h5").write_bytes(b""),
-    "another file": lambda folder: (folder / "decoded.h5").write_bytes(b"text" * 1000),
-    "cut file": lambda folder: cut(folder / "decoded.h5"),
-    "empty record": lambda folder: (folder / RECORD).write_bytes(b""),
-    "cut record": lambda folder: cut(folder / RECORD),
-    "strange bytes": lambda folder: (folder / RECORD).write_bytes(b"\xff\xfe\x00"),
-    "a list": lambda folder: (folder / RECORD).write_text("[]"),
-    "another job": lambda folder: rewrite(folder, lambda job: job["job"].update(unpool="nearest")),
-    "layer missing": lambda folder: rewrite(folder, lambda job: job["banks"].pop("layer3")),
-    "too many": lambda folder: rewrite(folder, lambda job: put(job, [7, 0, 0, 0])),
-    "too few": lambda folder: rewrite(folder, lambda job: put(job, [-9, 0, 0, 0])),
-    "no number": lambda folder: rewrite(folder, lambda job: put(job, ["x", 0, 0, 0])),
-    "NaN": lambda folder: rewrite(folder, lambda job: put(job, [np.nan, 0, 0, 0])),
-    "no memory": lambda folder: rewrite(folder, lambda job: job.pop("memory")),
-    "dataset missing": lambda folder: replace_dataset(folder, None),
-    "other shape": lambda folder: replace_dataset(folder, {"shape": (6, 2, 3, 3), "dtype": "f4"}),
-    "other dtype": lambda folder: replace_dataset(folder, {"dtype": "f8"}),
-    "in pieces": lambda folder: replace_dataset(folder, {"dtype": "f4", "chunks": True}),
-    "compressed": lambda folder: replace_dataset(folder, {"dtype": "f4", "compression": 1}),
+    "nothing": lambda path: path.write_bytes(b""),
+    "another file": lambda path: path.write_bytes(b"text" * RECORD),
+    "cut": lambda path: os.truncate(path, path.stat().st_size - 1),
+    "only records": lambda path: path.write_bytes(path.read_bytes()[-2 * RECORD :]),
+    "no record": lambda path: [put(path, bytes(99), -RECORD * n) for n in (1, 2)],
+    "strange bytes": lambda path: [put(path, b"\xff\xfe\n", -RECORD * n) for n in (1, 2)],
+    "a list": lambda path: [put(path, line_of([]), -RECORD * n) for n in (1, 2)],
+    "layer missing": lambda path: rewrite(path, lambda record: record["banks"].pop("layer3")),
+    "too many": set_bank([7, 0, 0, 0]),
+    "too few": set_bank([-9, 0, 0, 0]),
+    "no number": set_bank(["x", 0, 0, 0]),
+    "NaN": set_bank([np.nan, 0, 0, 0]),
+    "no memory": lambda path: rewrite(path, lambda record: record.pop("memory")),
+    "in pieces": replace_dataset(dtype="f4", chunks=True),
+    "compressed": replace_dataset(dtype="f4", compression=1),
+}
+OTHERS = {
+    "dataset missing": replace_dataset(),
+    "other shape": replace_dataset(shape=(6, 2, 3, 3), dtype="f4"),
+    "other dtype": replace_dataset(dtype="f8"),
 }
 
 
-def cut(path: Path) -> None:
-    os.truncate(path, path.stat().st_size - 1)
+@pytest.mark.parametrize("name", [*DAMAGES, *OTHERS])
+def test_what_is_damaged_is_begun_anew(name, model, tmp_path, capsys):
+    whole, killed = states(tmp_path / "states", model)
+    path = kept(killed[11])
+    (DAMAGES | OTHERS)[name](path)
+    capsys.readouterr()
+    assert run(*command(model, killed[11] / "out")) == 0
+    assert capsys.readouterr().err == ""
+    found = everything_in(killed[11] / "out")
+    assert found.pop("decoded.h5") == whole
+    assert list(found) == ([path.name] if name in OTHERS else [])
 
 
-def rewrite(folder: Path, change) -> None:
-    record = json.loads((folder / RECORD).read_text())
-    change(record)
-    (folder / RECORD).write_text(json.dumps(record))
-
-
-def put(record: dict, numbers: list) -> None:
-    record["banks"]["layer5"] = numbers
-
-
-def replace_dataset(folder: Path, by: dict | None) -> None:
-    with h5py.File(folder / "decoded.h5", "r+") as file:
-        shape = file["layer5"].shape
-        del file["layer5"]
-        if by is not None:
-            file.create_dataset("layer5", **{"shape": shape, **by})
-
-
-def test_what_is_damaged_is_begun_anew(model, tmp_path, capsys):
+def test_half_a_record_does_not_cost_the_one_before(model, tmp_path, capsys):
     whole, killed = states(tmp_path, model)
-    for name, damage in DAMAGES.items():
-        shutil.copytree(killed[11], tmp_path / name)
-        damage(next((tmp_path / name).glob(".*.part")))
-        capsys.readouterr()
-        assert run(*command(model, tmp_path / name / "out")) == 0, name
-        assert capsys.readouterr().err == "", name
-        assert everything_in(tmp_path / name) == {"out": b"", "out/decoded.h5": whole}, name
+    path = kept(killed[6])
+    newest = max(range(2), key=lambda number: records(path)[number]["records"])
+    put(path, line_of({"records": 99})[:20], -RECORD * (2 - newest))
+    capsys.readouterr()
+    assert run(*command(model, killed[6] / "out")) == 0
+    assert capsys.readouterr().err.startswith("fdref: going on with 6 of ")
+    assert everything_in(killed[6] / "out") == {"decoded.h5": whole}
 
 
-def test_another_job_starts_anew_and_leaves_the_first_ones_filters_alone(model, tmp_path, capsys):
+def test_another_job_leaves_the_first_ones_filters_alone(model, tmp_path, capsys):
     _, killed = states(tmp_path, model)
-    left = everything_in(killed[6])
-    others = [
-        ("--unpool", "nearest"),
-        ("--layers", "3"),
-        ("--filters", "0-3"),
-        ("--engine", "reference"),
-    ]
-    for number, options in enumerate(others):
-        capsys.readouterr()
-        assert run(*command(model, killed[6] / "out", *options)) == 0
-        assert capsys.readouterr().err == ""
-        shutil.move(killed[6] / "out", tmp_path / f"other{number}")
-        assert everything_in(killed[6]) == left
+    out = killed[6] / "out"
+    left = everything_in(out)
     changed = fdref.Network([fdref.Conv(NET[1].filters * 2), *list(NET)[1:]])
     fdref.save(changed, tmp_path / model.name)
-    assert run(*command(tmp_path / model.name, killed[6] / "out")) == 0
-    assert capsys.readouterr().err == ""
-    with h5py.File(killed[6] / "out" / "decoded.h5") as file:
-        assert np.array_equal(file["layer1"], fdref.decode(changed, 1))
+    others = [("--unpool", "nearest"), ("--layers", "3"), ("--filters", "0-3"), ()]
+    for options in others:
+        capsys.readouterr()
+        path = model if options else tmp_path / model.name
+        assert run(*command(path, out, *options)) == 0
+        assert capsys.readouterr().err == ""
+        if not options:
+            with h5py.File(out / "decoded.h5") as file:
+                assert np.array_equal(file["layer1"], fdref.decode(changed, 1))
+        (out / "decoded.h5").unlink()
+        assert everything_in(out) == left
 
 
-def test_an_unhurt_run_leaves_no_trace_and_a_short_one_makes_no_record(
-    model, tmp_path, monkeypatch
-):
-    assert run(*command(model, tmp_path / "out")) == 0
-    assert list(everything_in(tmp_path)) == ["out", "out/decoded.h5"]
-    (tmp_path / "there").mkdir()
-    assert run(*command(model, tmp_path / "there")) == 0
-    assert list(everything_in(tmp_path / "there")) == ["decoded.h5"]
+def test_a_short_run_makes_no_record(model, tmp_path, monkeypatch):
     monkeypatch.setattr(decoded_file, "EVERY", 60)
     monkeypatch.setattr(DecodedFile, "save", lambda self: pytest.fail("recorded"))
     assert run(*command(model, tmp_path / "short")) == 0
-
-
-def test_an_error_leaves_nothing_however_far_it_came(model, tmp_path, capsys):
-    huge = fdref.Conv(np.full((2, 6, 1, 1), 3e38, np.float32))
-    fdref.save(fdref.Network([*NET, huge]), tmp_path / "net.mat")
-    assert run(*command(tmp_path / "net.mat", tmp_path / "out")) == 2
-    assert "too large for float32" in capsys.readouterr().err
-    assert list(everything_in(tmp_path)) == ["net.mat"]
+    assert list(everything_in(tmp_path)) == ["short", "short/decoded.h5"]
 
 
 def test_a_record_is_made_every_few_seconds_of_decoding(model, tmp_path, monkeypatch):
@@ -285,9 +291,87 @@ def test_a_record_is_made_every_few_seconds_of_decoding(model, tmp_path, monkeyp
     monkeypatch.setattr(decoded_file, "perf_counter", lambda: next(clock))
     monkeypatch.setattr(decoded_file, "EVERY", 4)
     saved = []
-    monkeypatch.setattr(DecodedFile, "save", lambda self: saved.append(self.done))
+
+    def save(file):
+        saved.append(file.done)
+        file.due += 4
+
+    monkeypatch.setattr(DecodedFile, "save", save)
     assert run(*command(model, tmp_path / "out")) == 0
     assert saved == [4, 8, 12]
+
+
+@pytest.mark.parametrize(
+    ("failure", "status"),
+    [(MemoryError("4 TiB"), 2), (OSError(28, "full"), 2), (KeyboardInterrupt(), 130)],
+    ids=repr,
+)
+def test_no_error_deletes_what_is_kept(failure, status, model, tmp_path, capsys, monkeypatch):
+    """In a first run, when it goes on, and when it looks for what to go on with."""
+    out = tmp_path / "out"
+    whole, _ = states(tmp_path / "states", model)
+
+    def fails_after(filters: int):
+        def put(file, bank, first, pictures, real=DecodedFile._put):  # noqa: SLF001
+            if file.done >= filters:
+                raise failure
+            real(file, bank, first, pictures)
+
+        return put
+
+    for filters in (5, 9):
+        with monkeypatch.context() as patch:
+            patch.setattr(DecodedFile, "_put", fails_after(filters))
+            assert run(*command(model, out)) == status
+        said = capsys.readouterr().err.splitlines()[-1]
+        assert f"{filters} of {FILTERS} filters are kept in {kept(out)}; the same command" in said
+    with monkeypatch.context() as patch:
+        patch.setattr(
+            "fdref.unfinished.bank_of", lambda *about: next(iter(()), None) or fail(failure)
+        )
+        assert run(*command(model, out)) == status
+    assert kept(out)
+    capsys.readouterr()
+    assert run(*command(model, out)) == 0
+    assert capsys.readouterr().err == f"fdref: going on with 9 of {FILTERS} filters found before\n"
+    assert everything_in(out) == {"decoded.h5": whole}
+
+
+def fail(failure: BaseException):
+    raise failure
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what a process took at most")
+def test_going_on_takes_no_more_memory_than_beginning(tmp_path):
+    """Below a limit on addresses under which a first run is done."""
+    wide = fdref.Network([fdref.Conv(bank(3000, 3, 8, 8)), fdref.Conv(bank(1500, 3000, 1, 1))])
+    fdref.save(wide, tmp_path / "net.mat")
+    script = (
+        "import resource, sys\n"
+        "from fdref import decoded_file, to_disk\n"
+        "from fdref.commands import main\n"
+        "import h5py, numba, psutil, tqdm, fdref.kernels\n"
+        "decoded_file.EVERY = 0\n"
+        "stop = int(sys.argv.pop(1))\n"
+        "if stop:\n"
+        "    def put(file, bank, first, pictures, real=decoded_file.DecodedFile._put):\n"
+        "        real(file, bank, first, pictures)\n"
+        "        if file.done > stop: raise KeyboardInterrupt\n"
+        "    decoded_file.DecodedFile._put = put\n"
+        "status = main(sys.argv[1:])\n"
+        "used = [l for l in open('/proc/self/status') if l.startswith('VmPeak')][0].split()[1]\n"
+        "print(status, used)\n"
+    )
+    options = ("decode", tmp_path / "net.mat", "--no-pictures", "-o")
+    peaks = {}
+    for name, stop in (("fresh", 0), ("again", 3500), ("again", 0)):
+        done = python("-c", script, stop, *options, tmp_path / name)
+        status, peak = done.stdout.split()[-2:]
+        assert int(status) == (130 if stop else 0), done.stderr
+        peaks[name] = int(peak)
+    assert peaks["again"] <= peaks["fresh"] + 1024
+    assert everything_in(tmp_path / "fresh") == everything_in(tmp_path / "again")
 
 
 @pytest.mark.slow
@@ -296,12 +380,11 @@ def test_a_record_is_made_every_few_seconds_of_decoding(model, tmp_path, monkeyp
 def test_stopped_from_outside(number, existing, model, tmp_path, capsys):
     assert run(*command(model, tmp_path / "whole")) == 0
     whole = (tmp_path / "whole" / "decoded.h5").read_bytes()
-    (tmp_path / "work" / "out").mkdir(parents=True)
-    if not existing:
-        (tmp_path / "work" / "out").rmdir()
-    out = tmp_path / "work" / "out"
+    out = tmp_path / "out"
+    if existing:
+        out.mkdir()
     process = start(model, out)
-    part = wait_for_a_record(out if existing else out.parent)
+    part = wait_for_a_record(out)
     process.send_signal(number)
     said = process.communicate(timeout=60)[1].decode()
     kept = f"of {FILTERS} filters are kept in {part}; the same command goes on with them\n"
@@ -318,7 +401,7 @@ def test_stopped_from_outside(number, existing, model, tmp_path, capsys):
     capsys.readouterr()
     assert run(*command(model, out)) == 0
     assert capsys.readouterr().err.startswith("fdref: going on with ")
-    assert everything_in(tmp_path / "work") == {"out": b"", "out/decoded.h5": whole}
+    assert everything_in(out) == {"decoded.h5": whole}
 
 
 def start(model: Path, out: Path) -> subprocess.Popen[bytes]:
@@ -333,30 +416,66 @@ def start(model: Path, out: Path) -> subprocess.Popen[bytes]:
 
 
 def wait_for_a_record(folder: Path) -> Path:
-    """Return the folder where the other process works, once some filters are done."""
+    """Return the file that the other process fills, once some filters are done."""
     for _ in range(600):
-        for record in folder.glob(f".*.part/{RECORD}"):
-            return record.parent
+        for path in folder.glob(".fdref-*.decoding"):
+            if (
+                path.stat().st_size > 2 * RECORD
+                and b'"records"' in path.read_bytes()[-2 * RECORD :]
+            ):
+                return path
         time.sleep(0.05)
     raise TimeoutError
 
 
 @pytest.mark.slow
-def test_two_at_once(model, tmp_path, capsys):
+@pytest.mark.parametrize("same", [True, False])
+def test_two_at_once(same, model, tmp_path, capsys):
     """The second of two is told so, and does no harm to the first."""
     out = tmp_path / "out"
     first = start(model, out)
-    wait_for_a_record(tmp_path)
-    assert run(*command(model, out)) == 2
-    assert capsys.readouterr().err == (
-        f"fdref: another process is writing the same to {out}; wait for it or choose another -o\n"
-    )
+    wait_for_a_record(out)
+    assert run(*command(model, out, *(() if same else ("--layers", "3")))) == 2
+    busy = "is being written to by another process; wait for it or choose another folder"
+    assert capsys.readouterr().err == f"fdref: {out} {busy}\n"
     assert run(*command(model, tmp_path / "other")) == 0
     assert capsys.readouterr().err == ""
     assert first.communicate(timeout=60)[1] == b""
     assert first.returncode == 0
     assert everything_in(out) == everything_in(tmp_path / "other")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "out"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_of_many_at_once_none_loses_what_another_has_added(tmp_path, monkeypatch):
+    """Who is refused has added nothing; who is not finds the layers of those before."""
+    monkeypatch.setattr("os.fsync", lambda held: None)
+    for number in range(8):
+        path = tmp_path / f"{number}.h5"
+        processes = {layer: decoding_in_another_process(path, layer) for layer in (1, 3, 5)}
+        status = {layer: os.waitpid(pid, 0)[1] for layer, pid in processes.items()}
+        assert set(map(os.waitstatus_to_exitcode, status.values())) <= {0, 2}
+        added = [f"layer{layer}" for layer in status if status[layer] == 0]
+        assert added
+        with h5py.File(path) as file:
+            assert sorted(file) == added
+    assert not list(tmp_path.glob(".*"))
+
+
+def decoding_in_another_process(path: Path, layer: int) -> int:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Python 3.12 warns of threads; the child uses none
+        process = os.fork()
+    if process == 0:
+        status = 1
+        try:
+            fdref.decode_to(path, NET, [layer], engine="reference")
+            status = 0
+        except FileError:
+            status = 2
+        finally:
+            os._exit(status)
+    return process
 
 
 class TestMemory:
@@ -366,8 +485,9 @@ class TestMemory:
     def killed(self, model, tmp_path, monkeypatch):
         """Killed in the middle, with a plan for 12345678 bytes."""
         monkeypatch.setattr("fdref.planning.UNASKED", 12345678)
+        monkeypatch.setattr("fdref.planning._PLANS", WeakKeyDictionary())  # made for more
         folder = states(tmp_path, model)[1][6]
-        assert read_record(folder)["memory"] == 12345678
+        assert records(kept(folder))[0]["memory"] == 12345678
         monkeypatch.undo()
         return folder
 
@@ -383,14 +503,19 @@ class TestMemory:
         self, free, options, expected, killed, model, monkeypatch
     ):
         plans = []
-        monkeypatch.setattr(decode, "free_memory", lambda: free)
-        monkeypatch.setattr(decode, "fill", lambda file, plan, **_: plans.append(plan))
+        monkeypatch.setattr(decoded_file, "free_memory", lambda: free)
+        real = DecodedFile.fill
+        monkeypatch.setattr(
+            DecodedFile,
+            "fill",
+            lambda file, plan, **more: plans.append(plan) or real(file, plan, **more),
+        )
         assert run(*command(model, killed / "out", *options)) == 0
         assert [plan.choice.memory for plan in plans] == [expected]
 
     def test_a_limit_that_was_said_is_not_taken_for_granted_the_next_time(self, model, tmp_path):
         _, killed = states(tmp_path, model, "--max-memory", "1M")
-        assert read_record(killed[6])["memory"] == 0
+        assert records(kept(killed[6]))[0]["memory"] == 0
 
     def test_too_narrow_a_limit_does_not_cost_what_was_found(self, killed, model, capsys):
         left = everything_in(killed)

@@ -8,16 +8,20 @@ import io
 import struct
 from hashlib import md5
 from importlib import import_module
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from kills import survives
 from progress_bars import Bars
 
 import fdref
 from fdref.commands import main
 from fdref.errors import ArgumentError, FileError
 from fdref.weights import training
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 
 @pytest.fixture(scope="module")
@@ -233,7 +237,7 @@ class TestCommand:
             patched.setattr(training, "train_epoch", interrupted)
             assert train(tiny, two, "--epochs", 3, "--seed", 7) == 130
         said = capsys.readouterr().err
-        assert said == "fdref: interrupted; --resume goes on after the last epoch\n"
+        assert said == "fdref: interrupted; the same command goes on after the last epoch\n"
         assert [path.name for path in two.parent.iterdir()] == ["lenet.mat.checkpoint"]
         assert train(tiny, two, "--epochs", 3, "--seed", 7, "--resume") == 0
         lines = capsys.readouterr().out.splitlines()
@@ -252,11 +256,10 @@ class TestCommand:
         assert train(tiny, path, "--resume") == 2
         assert "start without --resume" in capsys.readouterr().err
         training.save_checkpoint(training.start(1), tmp_path / "lenet.mat.checkpoint")
-        assert train(tiny, path) == 2
-        assert "go on with --resume, or delete it" in capsys.readouterr().err
-        assert train(tiny, path, "--resume") == 2
-        said = capsys.readouterr().err
-        assert "is of seed 1 after 0 epochs; expected seed 0 and at most 20" in said
+        for option in ([], ["--resume"]):
+            assert train(tiny, path, *option) == 2
+            said = capsys.readouterr().err
+            assert "is of seed 1 after 0 epochs; expected seed 0 and at most 20" in said
         (tmp_path / "lenet.mat.checkpoint").write_bytes(b"damaged")
         assert train(tiny, path, "--resume") == 2
         assert "is no checkpoint" in capsys.readouterr().err
@@ -271,16 +274,37 @@ class TestCommand:
     def test_a_disk_that_refuses_does_so_before_the_first_epoch(
         self, tiny, tmp_path, capsys, monkeypatch
     ):
-        def refuse(self, data):
+        def refuse(file, data):
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        monkeypatch.setattr(Path, "write_bytes", refuse)
+        monkeypatch.setattr("fdref.open_folder.write_all", refuse)
         monkeypatch.setattr(training, "train_epoch", lambda *arguments: pytest.fail("too late"))
         assert train(tiny, tmp_path / "lenet.mat") == 2
         output = capsys.readouterr()
         assert output.out == ""
         assert output.err.endswith("No space left on device\n")
         assert [path.name for path in tmp_path.iterdir()] == ["mnist"]
+
+    @pytest.mark.slow
+    def test_killed_anywhere_it_goes_on(self, tiny, tmp_path, monkeypatch):
+        """Every epoch is stubbed; the checkpoint is gone when the network is there."""
+
+        def epoch(state, digits, progress):
+            return dataclasses.replace(state, losses=(*state.losses, 0), errors=(*state.errors, 0))
+
+        monkeypatch.setattr("os.fsync", lambda held: None)
+        monkeypatch.setattr(training, "train_epoch", epoch)
+        monkeypatch.setattr(training, "error_rate", lambda net, digits: 0.25)
+        data = fdref.mnist(tiny)
+        monkeypatch.setattr(fdref, "mnist", lambda folder: data)
+        (tmp_path / "kills").mkdir()
+        survives(
+            tmp_path / "kills",
+            lambda folder: None,
+            lambda folder: train(tiny, folder / "lenet.mat", "--epochs", 2),
+            passing=("lenet.mat.checkpoint",),
+            refused_when_done=True,
+        )
 
     def test_when_nobody_reads_on(self, tiny, tmp_path, capsys, monkeypatch):
         """`fdref train | head -1` has not been trained to the end, and does not say so."""

@@ -14,9 +14,9 @@ from fdref.errors import ArgumentError, FileError, NetworkError
 from fdref.forward_pass import forward
 from fdref.layers import Conv, Pool, ReLU, Softmax
 from fdref.network import Network
-from fdref.weights.bounded import Budget, contents
-from fdref.weights.files import replace_file
+from fdref.weights.bounded import Budget
 from fdref.weights.npz import arrays_of
+from fdref.whole_files import read_own_file, replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -195,9 +195,13 @@ def read_checkpoint(path: Path) -> Training:
     FileError
         If there is no such file, or it holds something else.
     """
-    if not path.exists():
-        raise FileError(f"there is no {path} to resume from; start without --resume")
-    data = contents(path, "a checkpoint of a training run", LARGEST)
+    try:
+        data = read_own_file(path, LARGEST)
+    except FileNotFoundError:
+        raise FileError(f"there is no {path} to resume from; start without --resume") from None
+    except OSError as error:
+        reason = error.strerror or error
+        raise FileError(f"{path} cannot be read, expected a checkpoint: {reason}") from None
     try:
         arrays = arrays_of(data, f"{path}", Budget())
         return Training(

@@ -63,8 +63,10 @@ def run(options: argparse.Namespace) -> None:
 
     report = examination(read_kit(options.kit), options)
     try:
-        write(report, options)
-        tell(options, "\n".join(printable(line) for line in text(report).splitlines()))
+        try:
+            write(report, options)
+        finally:  # if the disk is full, the verdict is not lost, too
+            tell(options, "\n".join(printable(line) for line in text(report).splitlines()))
     except BrokenPipeError:  # whoever reads has seen enough; the status still tells
         discard(sys.stdout)
     if not report.conforms:

@@ -4,41 +4,42 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import os
+import io
 import re
+from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 import fdref
-from fdref.blocks import Plan
 from fdref.commands.decode_report import decoded_json, decoded_table, plan_json, plan_table
-from fdref.commands.decoded_file import NAME, Contents, decoded_file
+from fdref.commands.drawing import drawing
 from fdref.commands.info import by
 from fdref.commands.jobs import read_jobs
-from fdref.commands.messages import add_quiet, note, tell
-from fdref.commands.output import new_files
+from fdref.commands.messages import add_quiet, note, say, tell
 from fdref.commands.places import add_json, check_places, named, write_json
 from fdref.commands.progress import progress_bar
 from fdref.commands.table import LONGEST_NAME, printable
-from fdref.errors import ArgumentError
-from fdref.planning import free_memory
+from fdref.contents import Contents
+from fdref.errors import ArgumentError, FdrefError, FileError
+from fdref.open_folder import refusal
 from fdref.resize import METHODS
+from fdref.to_disk import decoded_file
 from fdref.weights import SHIPPED
 from fdref.weights.bounded import opened
+from fdref.whole_files import folder_for
 
 if TYPE_CHECKING:
-    from fdref.arrays import Array
-    from fdref.commands.decode_report import Decoded
-    from fdref.commands.decoded_file import DecodedFile
-    from fdref.commands.jobs import Job
-    from fdref.commands.progress import Advance
+    from collections.abc import Iterator
 
-METHOD = "filter decoding with substitution, arXiv 1511.05084"
-BLOCK = 2**23
-"""Numbers that are written at a time."""
+    from fdref.blocks import Plan
+    from fdref.commands.decode_report import Decoded
+    from fdref.commands.progress import Advance
+    from fdref.contents import Job
+    from fdref.decoded_file import DecodedFile
+    from fdref.open_folder import Folder
+
+NAME = "decoded.h5"
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -47,8 +48,9 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "decode",
         help="decode filters to image space",
         description="Decode filters to image space. Writes DIR/decoded.h5, one dataset a layer, "
-        "and one picture a layer: each filter on its own contrast, grey is zero. After a long run "
-        "was interrupted or killed, the same command goes on where it stopped.",
+        "and one picture a layer: each filter on its own contrast, grey is zero. Layers are added "
+        "to what DIR holds of the same network, unpooling and engine. After a long run was "
+        "interrupted or killed, the same command goes on where it stopped.",
     )
     add = parser.add_argument
     add("model", metavar="MODEL", nargs="?", help="a SimpleNN .mat file, v7.3 (the shipped LeNet)")
@@ -64,6 +66,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     add("--plan", action="store_true", help="show the ways to decode and what they cost; no more")
     add("--max-memory", metavar="2GB", type=memory, help="beside the result (half of the free)")
     add("--no-pictures", action="store_true", help="write decoded.h5 alone")
+    add("--force", action="store_true", help="replace what DIR holds of something else")
     add("-o", dest="folder", metavar="DIR", type=named, default=Path("decoded"), help="(decoded)")
     add_json(parser)
     add_quiet(parser)
@@ -77,93 +80,91 @@ def run(options: argparse.Namespace) -> None:
     check_places({"--json": options.json}, [source] if out is None else [source, out], out)
     net = fdref.load(source)
     jobs = read_jobs(net, options.layers, options.filters)
-    contents = Contents(net, jobs, describe(source, options))
+    contents = Contents(net, jobs, options.unpool, options.engine, describe(source))
     plan = plan_within(contents, options.max_memory)
     if out is None:
-        write_json(options.json, plan_json(net, contents.facts, plan.choice))
-        tell(options, plan_table(net, plan.choice))
+        write_json(options.json, plan_json(net, contents.facts, plan))
+        tell(options, plan_table(net, plan))
         return
-    names = [NAME]
+    results = [out / NAME, *(out / f"layer{number}.png" for number in net.decodable)]
+    check_places({"--json": options.json}, results, out)
     if not options.no_pictures:
-        names += [f"{job.stem}.png" for job in jobs]
-    check_places({"--json": options.json}, [out / name for name in names], out)
-    with new_files(options.folder, names, contents.name_for(options.folder)) as folder:
+        drawing("fdref.pictures", "mend it, or use --no-pictures")
+    with telling_what_is_kept(), folder_for(out) as folder:
         decoded = write(contents, plan, options, folder)
-    path = str(options.folder / NAME)
-    write_json(options.json, decoded_json(net, contents.facts, path, decoded))
-    pictures = " and the pictures" if len(names) > 1 else ""
-    tell(options, f"{decoded_table(decoded)}\nwrote {printable(path)}{pictures}")
+    path, pictures = str(out / NAME), "" if options.no_pictures else " and the pictures"
+    try:
+        write_json(options.json, decoded_json(net, contents.facts, path, decoded))
+    finally:  # if the disk is full, people are still told
+        tell(options, f"{decoded_table(decoded)}\nwrote {printable(path)}{pictures}")
 
 
-def describe(source: Path, options: argparse.Namespace) -> dict[str, str]:
-    """Say what every dataset is the result of."""
+def describe(source: Path) -> dict[str, str]:
+    """Say where the network comes from."""
     with opened(source, "the network again") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return {
-        "method": METHOD,
-        "unpool": options.unpool,
-        "engine": options.engine,
-        "fdref_version": fdref.__version__,
-        "model": printable(source.name),
-        "model_sha256": digest,
-    }
+    return {"model": printable(source.name), "model_sha256": digest}
 
 
 def plan_within(contents: Contents, max_memory: int | None) -> Plan:
     """Plan how to decode the filters of all jobs."""
-    unpool, engine = contents.facts["unpool"], contents.facts["engine"]
     try:
-        return Plan(contents.net, contents.wanted, unpool, engine, max_memory)
+        return contents.plan(max_memory)
     except ArgumentError as error:
         raise ArgumentError(str(error).replace("max_memory", "--max-memory")) from None
 
 
-def write(contents: Contents, plan: Plan, options: argparse.Namespace, folder: Path) -> Decoded:
+def write(contents: Contents, plan: Plan, options: argparse.Namespace, folder: Folder) -> Decoded:
     """Decode into a folder, and draw; return what there is to tell about."""
-    with decoded_file(folder, contents) as file:
+    with decoded_file(folder, NAME, contents, force=options.force) as file:
+        pictures = {} if options.no_pictures else {j.stem: f"{j.stem}.png" for j in contents.jobs}
+        if not options.force:
+            refuse_taken(file, [pictures[stem] for stem in pictures if stem not in file.present])
         if file.done:
             note(options, f"going on with {file.done:,} of {file.filters:,} filters found before")
-        if options.max_memory is None:
-            plan = plan_as_before(file, plan)
-        if file.done < file.filters:
-            fill(file, plan, quiet=options.quiet)
-        if options.no_pictures:
-            return [(bank, "") for bank in file.banks.values()]
-        decoded = []
-        with progress_bar("drawing", to_draw(file), quiet=options.quiet) as advance:
-            for number, bank in file.banks.items():
-                picture = f"{bank.job.stem}.png"
-                draw(folder / picture, bank.job, file.read(number), options.unpool, advance)
-                decoded.append((bank, picture))
-    return decoded
+        fill(file, plan, options)
+        stale = [f"{stem}.png" for stem in file.replaced if stem not in file.banks]
+        file.publish(NAME)
+        for name in stale:
+            folder.remove(name)
+        if pictures:
+            draw_all(file, pictures, options)
+        return [(job, file.banks[job.stem], pictures.get(job.stem, "")) for job in contents.jobs]
 
 
-def to_draw(file: DecodedFile) -> int:
-    """Count the work that drawing all layers' filters is."""
-    os.environ["MPLBACKEND"] = "agg"
-    from fdref.pictures import work  # noqa: PLC0415 - matplotlib takes its time
-
-    return sum(work(bank.shape) for bank in file.banks.values())
-
-
-def plan_as_before(file: DecodedFile, plan: Plan) -> Plan:
-    """Return the plan by which what was found before was decoded, unless memory is too scarce."""
-    if file.memory not in {0, plan.choice.memory} and file.memory <= free_memory():
-        plan = plan_within(file.contents, file.memory)
-    file.memory = plan.choice.memory
-    return plan
+def refuse_taken(file: DecodedFile, names: list[str]) -> None:
+    """Refuse to replace pictures that are not of the layers in a file."""
+    for name in names:
+        if file.folder.status(name) is not None:
+            remedy = "delete it, choose another -o, or replace it by --force"
+            raise refusal(file.folder.path / name, f"exists already; {remedy}")
 
 
-def fill(file: DecodedFile, plan: Plan, *, quiet: bool) -> None:
-    """Decode what is not there yet, and write it block by block."""
-    done = {n: bank.done / bank.shape[0] for n, bank in file.banks.items()}
-    found = sum(way.seconds * done.get(way.layer, 0) for way in plan.choice.ways)
-    with (
-        progress_bar("decoding", plan.choice.seconds, found, quiet=quiet) as advance,
-        np.errstate(all="ignore"),
-    ):
-        for block in plan.blocks(BLOCK, file.found, advance):
-            file.write(block)
+def fill(file: DecodedFile, plan: Plan, options: argparse.Namespace) -> None:
+    """Decode what is not there yet."""
+    if options.max_memory is None:
+        plan = file.plan_as_before(plan)
+    if file.done < file.filters:
+        seconds, saved = plan.choice.seconds, file.seconds_saved(plan)
+        with progress_bar("decoding", seconds, saved, quiet=options.quiet) as advance:
+            file.fill(plan, work=advance)
+
+
+@contextmanager
+def telling_what_is_kept() -> Iterator[None]:
+    """Say beside the error what it has not cost."""
+    try:
+        yield
+    except BaseException as error:
+        kept = "; ".join(getattr(error, "__notes__", ()))
+        if kept and isinstance(error, KeyboardInterrupt):
+            raise KeyboardInterrupt(f"; {kept}") from None
+        if kept and isinstance(error, (FdrefError, MemoryError)):
+            kind = MemoryError if isinstance(error, MemoryError) else type(error)
+            raise kind(f"{error}; {kept}") from None
+        if kept and isinstance(error, SystemExit):
+            say(f"stopped; {kept}")
+        raise
 
 
 def memory(text: str) -> int:
@@ -180,12 +181,33 @@ def memory(text: str) -> int:
     return int(Fraction(match[1]) * unit ** " KMGT".index(match[2] or " "))
 
 
-def draw(path: Path, job: Job, bank: Array, unpool: str, progress: Advance) -> None:
+def draw_all(file: DecodedFile, pictures: dict[str, str], options: argparse.Namespace) -> None:
+    """Draw every layer's decoded filters."""
+    from fdref.pictures import work  # noqa: PLC0415 - matplotlib takes its time
+
+    amount = sum(work(bank.shape) for bank in file.asked)
+    with progress_bar("drawing", amount, quiet=options.quiet) as advance:
+        for job in file.contents.jobs:
+            draw(file, job, pictures[job.stem], advance)
+
+
+def draw(file: DecodedFile, job: Job, name: str, progress: Advance) -> None:
     """Draw one layer's decoded filters."""
-    os.environ["MPLBACKEND"] = "agg"  # with one that it does not know, matplotlib does not load
     from fdref.pictures import save_filters  # noqa: PLC0415 - matplotlib takes its time
 
-    label = printable(job.label, LONGEST_NAME)
-    filters = "filter" if len(bank) == 1 else "filters"
-    title = f"{label}: {len(bank)} decoded {filters} of {by(bank.shape[2:])} pixels, {unpool}"
-    save_filters(path, bank, title, [str(k) for k in job.filters], progress)
+    try:
+        bank = file.pictures(job)
+        label = printable(job.label, LONGEST_NAME)
+        filters = "filter" if len(bank) == 1 else "filters"
+        size, unpool = by(bank.shape[2:]), file.contents.unpool
+        title = f"{label}: {len(bank)} decoded {filters} of {size} pixels, {unpool}"
+        picture = io.BytesIO()
+        save_filters(picture, bank, title, [str(k) for k in job.filters], progress)
+        file.folder.replace(name, picture.getvalue())
+    except BaseException as error:
+        kept = f"{NAME} is written; the same command draws what is missing"
+        if isinstance(error, (FdrefError, MemoryError)) or not isinstance(error, Exception):
+            error.add_note(kept)
+            raise
+        reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
+        raise FileError(f"{name} cannot be drawn: {reason}; {kept}") from error

@@ -3,35 +3,19 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fdref.contents import Job
 from fdref.errors import ArgumentError
 from fdref.layers import Conv
 from fdref.selection import decodable_number, filter_indices
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from fdref.network import Network
 
 NUMBER = re.compile("[0-9]{1,9}")
 NUMBERS = re.compile(r"\s*([0-9]{1,9})\s*(?:-\s*([0-9]{1,9})\s*)?")
 """A number, or a range, its last number included."""
-
-
-@dataclass(frozen=True)
-class Job:
-    """Filters of one layer to be decoded."""
-
-    number: int
-    label: str
-    filters: Sequence[int]
-
-    @property
-    def stem(self) -> str:
-        """The name of the dataset and of the picture, less its ending."""
-        return f"layer{self.number}"
 
 
 def read_jobs(net: Network, layers: str | None, filters: str | None) -> list[Job]:
@@ -90,18 +74,3 @@ def ranges(option: str, text: str) -> list[range]:
             )
         found.append(range(first, last + 1))
     return found
-
-
-def compact(numbers: Sequence[int]) -> str:
-    """Write numbers as `ranges` reads them.
-
-    >>> compact([0, 1, 2, 3, 12])
-    '0-3,12'
-    """
-    runs: list[list[int]] = []
-    for number in numbers:
-        if runs and number == runs[-1][-1] + 1:
-            runs[-1][1:] = [number]
-        else:
-            runs.append([number])
-    return ",".join("-".join(map(str, run)) for run in runs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
@@ -12,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fdref.errors import ArgumentError, FileError
-from fdref.weights.files import refusal, replace_file
+from fdref.open_folder import refusal
+from fdref.whole_files import check_file, failures, replace_file
 
 if TYPE_CHECKING:
     import argparse
@@ -58,7 +60,7 @@ def check_places(
     for option, place in asked.items():
         if not is_standard_output(place):
             _check(place, folder)
-        elif sys.stdout is None:
+        elif sys.__stdout__ is None:  # by now, another stands in for it
             raise FileError(f"{option} {place}: standard output is closed")
     for (option, place), (other, second) in combinations(asked.items(), 2):
         if _same(place, second):
@@ -117,19 +119,14 @@ def write_json(place: str | None, value: object) -> None:
 
 
 def _check(place: str, folder: Path | None) -> None:
-    try:
-        mode, target = _mode(place), Path(place).resolve()
-        if not (mode == 0 or stat.S_ISREG(mode) or _is_stream(mode)):
-            raise refusal(place, "is a folder or a device, expected the name of a file")
-        if folder is not None and not folder.exists() and target.parent == folder.resolve():
+    with failures(place):
+        if _is_stream(_mode(place)):
+            if not os.access(place, os.W_OK):
+                raise PermissionError(errno.EACCES, place)
             return
-        if not target.parent.is_dir() and not _is_stream(mode):
-            raise refusal(place, f"cannot be written, there is no folder {target.parent}")
-        if not os.access(place if _is_stream(mode) else target.parent, os.W_OK):
-            raise refusal(place, "cannot be written, choose another place: Permission denied")
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise refusal(place, f"cannot be written, choose another place: {reason}") from None
+        parent = Path(place).resolve().parent
+        if folder is None or folder.exists() or parent != folder.resolve():
+            check_file(place)
 
 
 def _mode(place: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 import os
 import platform
@@ -14,8 +15,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 import fdref
+from fdref.commands.drawing import drawing
 from fdref.commands.messages import add_quiet
-from fdref.commands.output import SafeFile, new_files
 from fdref.commands.places import named
 from fdref.commands.progress import progress_bar
 from fdref.commands.table import print_table, printable
@@ -24,6 +25,7 @@ from fdref.layers import Softmax
 from fdref.weights import SHIPPED
 from fdref.weights.bounded import Budget, contents, opened
 from fdref.weights.npz import arrays_of
+from fdref.whole_files import check_folder, write_folder
 
 if TYPE_CHECKING:
     import argparse
@@ -91,15 +93,19 @@ def run(options: argparse.Namespace) -> None:
 
     source = SHIPPED if options.model is None else Path(options.model)
     net = fdref.load(source)
-    with new_files(options.folder, NAMES) as folder:
-        shown = shown_images(net, options)
-        facts = describe(source, net, shown)
-        subject = Subject(net, shown.images, shown.labels, shown.folds)
-        with progress_bar("computing", subject.work, quiet=options.quiet) as advance:
-            result = claims.reproduce(subject, advance)
-        write(result, facts, folder, quiet=options.quiet)
+    check_folder(options.folder, NAMES)
+    drawing("fdref.paper.figures")
+    shown = shown_images(net, options)
+    facts = describe(source, net, shown)
+    subject = Subject(net, shown.images, shown.labels, shown.folds)
+    with progress_bar("computing", subject.work, quiet=options.quiet) as advance:
+        result = claims.reproduce(subject, advance)
+    try:
+        write_folder(options.folder, files_of(result, facts, quiet=options.quiet))
+    finally:  # if the disk is full, the table is not lost, too
+        if not options.quiet:
+            tell(result)
     if not options.quiet:
-        tell(result)
         path = printable(str(options.folder / "report.html"))
         print(f"wrote {path}, the figures and the numbers")
 
@@ -233,41 +239,41 @@ def processor() -> str:
     return printable((names or [platform.processor()])[0]) or platform.machine()
 
 
-def write(
-    result: Reproduction, facts: Mapping[str, str], folder: Path, *, quiet: bool = False
-) -> None:
-    """Write everything into a folder."""
-    os.environ["MPLBACKEND"] = "agg"  # with one that it does not know, matplotlib does not load
+def files_of(
+    result: Reproduction, facts: Mapping[str, str], *, quiet: bool = False
+) -> dict[str, bytes]:
+    """Return all files by their names."""
     from fdref.paper import figures, report  # noqa: PLC0415 - matplotlib takes its time
-    from fdref.paper.page import save  # noqa: PLC0415
+    from fdref.paper.page import encoded  # noqa: PLC0415
 
-    pictures = {}
+    files, pictures = {}, {}
     with progress_bar("drawing", len(result.drawings), quiet=quiet) as advance:
         for stem, arguments in result.drawings.items():
-            save(getattr(figures, stem)(*arguments), folder / stem)
-            pictures[stem] = (folder / f"{stem}.png").read_bytes()
+            for kind, data in encoded(getattr(figures, stem)(*arguments)).items():
+                files[f"{stem}.{kind}"] = data
+            pictures[stem] = files[f"{stem}.png"]
             advance(1)
-    write_numbers(result, facts, folder / "report.h5")
-    table = json.dumps(result.table1, indent=1, allow_nan=False)
-    (folder / "table1.json").write_text(f"{table}\n", encoding="utf-8")
-    with (folder / "table1.csv").open("w", encoding="utf-8", newline="") as file:
-        rows = csv.DictWriter(file, list(result.table1[0]), lineterminator="\n")
-        rows.writeheader()
-        rows.writerows(result.table1)
-    html = report.page(TITLE, facts, result.sections, pictures)
-    (folder / "report.html").write_text(html, encoding="utf-8")
+    files["report.h5"] = numbers_of(result, facts)
+    files["table1.json"] = f"{json.dumps(result.table1, indent=1, allow_nan=False)}\n".encode()
+    text = io.StringIO(newline="")
+    rows = csv.DictWriter(text, list(result.table1[0]), lineterminator="\n")
+    rows.writeheader()
+    rows.writerows(result.table1)
+    files["table1.csv"] = text.getvalue().encode()
+    files["report.html"] = report.page(TITLE, facts, result.sections, pictures).encode()
+    return files
 
 
-def write_numbers(result: Reproduction, facts: Mapping[str, str], path: Path) -> None:
-    """Write the numbers behind table and figures."""
+def numbers_of(result: Reproduction, facts: Mapping[str, str]) -> bytes:
+    """Return the HDF5 file of the numbers behind table and figures."""
     import h5py  # noqa: PLC0415 - only where it is used, so that --help is quick
 
-    with SafeFile(path, "w+") as disk:
-        with h5py.File(disk, "w") as file:
-            file.attrs.update(facts)
-            for name, values in result.numbers.items():
-                file.create_dataset(name, data=values)
-        disk.check()
+    buffer = io.BytesIO()
+    with h5py.File(buffer, "w") as file:
+        file.attrs.update(facts)
+        for name, values in result.numbers.items():
+            file.create_dataset(name, data=values)
+    return buffer.getvalue()
 
 
 def tell(result: Reproduction) -> None:

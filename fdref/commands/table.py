@@ -5,6 +5,8 @@ from __future__ import annotations
 from itertools import zip_longest
 from typing import TYPE_CHECKING
 
+from fdref.errors import one_line
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -39,4 +41,4 @@ def printable(text: str, most: int | None = None) -> str:
     """
     if most is not None and len(text) > most:
         text = f"{text[: most - 3]}..."
-    return "".join(char if char.isprintable() else "?" for char in text)
+    return one_line(text, None)

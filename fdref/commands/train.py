@@ -12,6 +12,7 @@ from fdref.commands.places import named
 from fdref.commands.progress import progress_bar
 from fdref.commands.table import printable
 from fdref.errors import ArgumentError, FileError
+from fdref.whole_files import check_file
 
 if TYPE_CHECKING:
     import argparse
@@ -27,13 +28,13 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "train",
         help="train the LeNet anew",
         description="Train the LeNet on MNIST, as the shipped one was. After each epoch all is "
-        "kept in FILE.checkpoint, from which --resume goes on as if nothing had happened.",
+        "kept in FILE.checkpoint, from which the same command goes on as if nothing had happened.",
     )
     add = parser.add_argument
     add("--mnist", metavar="DIR", type=Path, required=True, help="folder of MNIST's four IDX files")
     add("--epochs", metavar="N", type=int, default=20, help="(20)")
     add("--seed", metavar="N", type=int, default=0, help="same seed, same file (0)")
-    add("--resume", action="store_true", help="go on from FILE.checkpoint")
+    add("--resume", action="store_true", help="go on from FILE.checkpoint, or not at all")
     add(
         "-o", dest="path", metavar="FILE", type=named, default=Path("lenet.mat"), help="(lenet.mat)"
     )
@@ -47,32 +48,30 @@ def run(options: argparse.Namespace) -> None:
 
     checkpoint = check(options)
     data = fdref.mnist(options.mnist)
-    state = training.read_checkpoint(checkpoint) if options.resume else training.start(options.seed)
-    if state.seed != options.seed or state.epoch > options.epochs:
-        raise ArgumentError(
-            f"{checkpoint} is of seed {state.seed} after {state.epoch} epochs; "
-            f"expected seed {options.seed} and at most {options.epochs}"
-        )
+    state = begin(options, checkpoint)
     training.save_checkpoint(state, checkpoint)  # what the disk refuses, it refuses now
     average = training.average_image(data.train)
     try:
         while state.epoch < options.epochs:
-            begin = perf_counter()
+            since = perf_counter()
             what, images = f"epoch {state.epoch + 1}", len(data.train.labels)
             with progress_bar(what, images, quiet=options.quiet) as advance:
                 state = train_epoch(state, data.train, advance)
             training.save_checkpoint(state, checkpoint)
             test_error = training.error_rate(training.lenet(state.weights, average), data.test)
-            tell(options, told(state, test_error, perf_counter() - begin, options.epochs))
+            tell(options, told(state, test_error, perf_counter() - since, options.epochs))
     except (KeyboardInterrupt, BrokenPipeError):  # Ctrl-C, or nobody listens
-        raise KeyboardInterrupt("; --resume goes on after the last epoch") from None
+        raise KeyboardInterrupt("; the same command goes on after the last epoch") from None
     net = training.lenet(state.weights, average)
     wrong = training.error_rate(net, data.test)
     provenance = (
         f"fdref {fdref.__version__}, fdref train --epochs {options.epochs} --seed {options.seed}, "
         f"MNIST, test error {wrong:.2%}"
     )
-    fdref.save(training.lenet(state.weights, average, provenance), options.path)
+    if not options.path.exists():
+        fdref.save(training.lenet(state.weights, average, provenance), options.path)
+    elif fdref.load(options.path).provenance != provenance:
+        raise exists(options.path)
     checkpoint.unlink(missing_ok=True)
     right = f"{1 - wrong:.2%} of {len(data.test.labels):,} test images right"
     tell(options, f"wrote {printable(str(options.path))}: {right}")
@@ -85,16 +84,34 @@ def check(options: argparse.Namespace) -> Path:
         raise ArgumentError(
             f"--epochs {options.epochs} --seed {options.seed}; expected at least 1, and 0 to 2^63-1"
         )
-    if path.is_dir():
-        raise FileError(f"{path} is a folder; name a file with -o")
-    if path.exists():
-        raise FileError(f"{path} exists already; delete it or choose another -o")
-    if not path.absolute().parent.is_dir():
-        raise FileError(f"{path.parent} is no folder; choose another -o")
+    check_file(path)
     checkpoint = path.with_name(f"{path.name}.checkpoint")
-    if checkpoint.exists() and not options.resume:
-        raise FileError(f"{checkpoint} exists; go on with --resume, or delete it")
+    check_file(checkpoint)
+    if path.exists() and not checkpoint.exists():
+        raise exists(path)
     return checkpoint
+
+
+def begin(options: argparse.Namespace, checkpoint: Path) -> Training:
+    """Go on from a checkpoint, or start."""
+    from fdref.weights import training  # noqa: PLC0415
+
+    if not options.resume and not checkpoint.exists():
+        return training.start(options.seed)
+    state = training.read_checkpoint(checkpoint)
+    if state.seed != options.seed or state.epoch > options.epochs:
+        raise ArgumentError(
+            f"{checkpoint} is of seed {state.seed} after {state.epoch} epochs; "
+            f"expected seed {options.seed} and at most {options.epochs}: delete it to start anew"
+        )
+    if options.path.exists() and state.epoch < options.epochs:
+        raise exists(options.path)  # unless the last process died when it had written it
+    return state
+
+
+def exists(path: Path) -> FileError:
+    """Make the error."""
+    return FileError(f"{path} exists already; delete it or choose another -o")
 
 
 def train_epoch(state: Training, digits: Digits, advance: Callable[[int, str], object]) -> Training:

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
-import secrets
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +13,12 @@ import fdref
 from fdref.conformance.archives import FORMATS, Format, packed, unpacked
 from fdref.conformance.case import OPERATIONS, Case, Tolerance
 from fdref.conformance.cases import cases
-from fdref.errors import ArgumentError, FileError
+from fdref.errors import ArgumentError
 from fdref.weights import SHIPPED
 from fdref.weights.bounded import Budget
 from fdref.weights.bounded import contents as contents_of
 from fdref.weights.files import refusal
+from fdref.whole_files import check_folder, holds, write_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -54,7 +52,7 @@ def write_kit(folder: Path, form: Format = "npz") -> int:
     Parameters
     ----------
     folder : path
-        One that does not exist, or is empty.
+        One that does not exist, is empty, or holds this very kit.
     form : "npz" or "h5"
         Of the arrays.
 
@@ -66,20 +64,16 @@ def write_kit(folder: Path, form: Format = "npz") -> int:
     Raises
     ------
     FileError
-        If the folder is not empty or cannot be written; nothing is left behind.
+        If the folder holds anything else or cannot be written; nothing is left behind.
     ArgumentError
         For an unknown format.
     """
     if form not in FORMATS:
         raise ArgumentError(f"format is {form!r}; expected one of {', '.join(FORMATS)}")
-    folder = Path(folder)
-    try:
-        _refuse_taken(folder)
-        _write_whole(folder, contents(form))
-    except OSError as error:
-        reason = os.strerror(error.errno) if error.errno else str(error)
-        problem = f"cannot be written, choose another folder: {reason}"
-        raise refusal(str(folder), problem) from None
+    files = contents(form)
+    if not holds(folder, files):
+        check_folder(folder)
+        write_folder(folder, files)
     return len(cases())
 
 
@@ -203,35 +197,3 @@ def _check(path: Path, digest: str) -> bytes:
     if sha256(data) != digest:
         raise refusal(str(path), "is not the file that fdref wrote; write the kit again")
     return data
-
-
-def _refuse_taken(folder: Path) -> None:
-    if folder.exists() and not folder.is_dir():
-        raise FileError(f"{folder} is a file; choose a folder")
-    if folder.is_dir() and any(folder.iterdir()):
-        raise FileError(f"{folder} is not empty; delete it or choose another folder")
-
-
-def _write_whole(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write beside, then rename; a folder that exists may be the root of a file system."""
-    there = folder.is_dir()
-    beside = (folder if there else folder.absolute().parent) / f".{secrets.token_hex(8)}.part"
-    moved: list[Path] = []
-    try:
-        beside.mkdir()
-        for name, data in files.items():
-            path = beside / name
-            path.parent.mkdir(exist_ok=True)
-            path.write_bytes(data)
-        if not there:
-            beside.rename(folder)
-            return
-        for part in sorted(beside.iterdir()):
-            moved.append(folder / part.name)
-            part.rename(moved[-1])
-    except BaseException:
-        for path in moved:
-            shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
-        raise
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)

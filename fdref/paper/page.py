@@ -6,8 +6,10 @@ user's matplotlibrc, and what `save` writes is bit for bit the same each time.
 
 from __future__ import annotations
 
+import io
 from contextlib import contextmanager
 from math import ceil, sqrt
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import matplotlib as mpl
@@ -69,9 +71,22 @@ def save(figure: Figure, path: str | PathLike[str]) -> None:
     ...     sorted(path.name for path in Path(folder).iterdir())
     ['figure5.png', 'figure5.svg']
     """
+    for kind, data in encoded(figure).items():
+        Path(f"{path}.{kind}").write_bytes(data)
+
+
+def encoded(figure: Figure) -> dict[str, bytes]:
+    """Return a figure as PNG and as SVG, under ``png`` and ``svg``."""
+    found = {}
     with plain_style():
-        figure.savefig(f"{path}.png", dpi=PNG_DPI, metadata={"Software": None})
-        figure.savefig(f"{path}.svg", metadata={"Creator": None, "Date": None})
+        for kind, how in (
+            ("png", {"dpi": PNG_DPI, "metadata": {"Software": None}}),
+            ("svg", {"metadata": {"Creator": None, "Date": None}}),
+        ):
+            file = io.BytesIO()
+            figure.savefig(file, format=kind, **how)
+            found[kind] = file.getvalue()
+    return found
 
 
 def new_page(title: str, note: str) -> Axes:
