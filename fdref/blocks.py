@@ -12,6 +12,7 @@ from fdref.atoms import Atoms, Composition, contract
 from fdref.down import Decoding
 from fdref.engine import engine_named
 from fdref.every_pixel import contract_each, every_pixel
+from fdref.fields import FIRST, Unit
 from fdref.network import receptive_field
 from fdref.pictures_over_maps import Picture, unite
 from fdref.planning import UNASKED, Choice, cheapest, from_above
@@ -66,6 +67,8 @@ class Plan:
     engine : "compiled" or "reference"
     max_memory : int, optional
         Bytes that may be taken beside the result; half of what is free by default.
+    unit : Unit
+        Which of each channel's units is decoded.
     ways : tuple of Way, optional
         To be gone in place of the chosen ones: to measure them.
 
@@ -80,6 +83,7 @@ class Plan:
     unpool: Method
     engine: str
     max_memory: int | None = None
+    unit: Unit = FIRST
     ways: tuple[Way, ...] | None = None
     choice: Choice = field(init=False)
     operations: Engine = field(init=False, repr=False)
@@ -99,9 +103,9 @@ class Plan:
         if self.ways is not None:
             self.__dict__["choice"] = Choice(self.ways, UNASKED if limit is None else limit)
         elif self.engine == "compiled":
-            self.__dict__["choice"] = cheapest(*task, limit)
+            self.__dict__["choice"] = cheapest(*task, limit, self.unit)
         else:
-            self.__dict__["choice"] = from_above(*task, limit)
+            self.__dict__["choice"] = from_above(*task, limit, self.unit)
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -110,7 +114,7 @@ class Plan:
 
     def considered(self) -> list[Way]:
         """Return all ways that there are to the filters asked for, layer by layer."""
-        ways = Ways(self.net, self.unpool, self.dtype.itemsize)
+        ways = Ways(self.net, self.unpool, self.dtype.itemsize, unit=self.unit)
         return [
             way
             for layer, indices in sorted(self.wanted.items())
@@ -191,11 +195,11 @@ class _Decoder:
         if not indices:
             return
         plan = self.plan
-        rules = Decoding(plan.net, way.layer, plan.unpool, plan.operations)
+        rules = Decoding(plan.net, way.layer, plan.unpool, plan.operations, plan.unit)
         together = min(PICTURES // way.largest, way.at_once(plan.choice.spare(way)))
         step = max(1, min(together, self.largest // way.result))
         for first in range(0, len(indices), step):
-            met = rules.down_to(way.boundary, indices[first : first + step], (0, 0))
+            met = rules.down_to(way.boundary, indices[first : first + step])
             if way.kind == "from above":
                 yield met[0].values
             elif way.kind == "atoms":

@@ -9,11 +9,12 @@ import numpy as np
 from fdref.arguments import callback, instance, truth
 from fdref.blocks import Plan
 from fdref.down import Decoding
-from fdref.network import Network, receptive_field
-from fdref.selection import decodable_number, filter_indices
+from fdref.fields import boxes, unit_at
+from fdref.network import Network
+from fdref.selection import filter_indices
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import ArrayLike
 
@@ -32,6 +33,8 @@ def decode(
     max_memory: int | None = ...,
     *,
     steps: Literal[False] = ...,
+    phase: Sequence[int] | None = ...,
+    position: Sequence[int] | None = ...,
 ) -> Array: ...
 
 
@@ -46,6 +49,8 @@ def decode(
     max_memory: int | None = ...,
     *,
     steps: Literal[True],
+    phase: Sequence[int] | None = ...,
+    position: Sequence[int] | None = ...,
 ) -> list[Array]: ...
 
 
@@ -59,8 +64,12 @@ def decode(
     max_memory: int | None = None,
     *,
     steps: bool = False,
+    phase: Sequence[int] | None = None,
+    position: Sequence[int] | None = None,
 ) -> Array | list[Array]:
-    """Decode filters of a convolutional layer to image space.
+    """Decode filters of a layer to image space.
+
+    Any layer's: what a unit of a sum or of a pool amounts to is decoded like a convolution's.
 
     Parameters
     ----------
@@ -82,18 +91,25 @@ def decode(
         Counted is every array, those that threads keep for themselves, too.
     steps : bool
         Go the paper's way, from above, and return every stage.
+    phase : (vertical, horizontal), optional
+        Above layers that enlarge maps, the units of a channel have several filters, which repeat:
+        the filter of those at this position; by default (0, 0).
+    position : (vertical, horizontal), optional
+        Of a network of known input size: what the unit at this position sees of the image itself,
+        clipped at the borders of all maps. `receptive_field` tells where that is.
 
     Returns
     -------
     (K, C0, Rh, Rw) array
-        One picture for each filter asked for: the channels of the input, the size of the layer's
+        One picture for each filter asked for: the channels of the image, the size of the layer's
         receptive field. With `steps`, a list of arrays: first the filters themselves, pictures over
         the output of layer - 1, then over that of layer - 2, and so on; the last is the result.
 
     Raises
     ------
     ArgumentError
-        If the layer or a filter does not exist or the layer has no filters; for unknown names; if
+        If the layer or a filter does not exist; if the layer has no single filter, because units
+        see what others do not, or a product lies below; for unknown names; if
         the decoded filters would be larger than any memory, or `max_memory` is no whole number or
         too little.
 
@@ -105,10 +121,11 @@ def decode(
     >>> [stage.shape for stage in fdref.decode(fdref.load(), 3, filters=[0, 7], steps=True)]
     [(2, 20, 5, 5), (2, 20, 10, 10), (2, 1, 14, 14)]
     """
-    number = decodable_number(instance(net, Network, "net"), layer)
+    number = instance(net, Network, "net").number(layer)
     callback(progress, "progress")
     wanted = {number: filter_indices(net, number, filters)}
-    plan = Plan(net, wanted, unpool, engine, max_memory)
+    unit = unit_at(net, number, phase, position)
+    plan = Plan(net, wanted, unpool, engine, max_memory, unit)
     if truth(steps, "steps"):
         return _stages(plan, number)
     return _collect(plan, progress)[number]
@@ -159,12 +176,12 @@ def _collect(plan: Plan, progress: Callable[[int], object] | None) -> dict[int, 
             progress(len(block.pictures))
     for number in set(plan.wanted) - set(banks):
         banks[number] = np.empty(
-            (0, plan.net.channels[0], *receptive_field(plan.net, number).size), plan.dtype
+            (0, plan.net.channels[0], *boxes(plan.net, number, plan.unit)[0].size), plan.dtype
         )
     return {number: banks[number] for number in plan.wanted}
 
 
 def _stages(plan: Plan, number: int) -> list[Array]:
     """Decode from above and keep every picture on the way, each an array of its own."""
-    rules = Decoding(plan.net, number, plan.unpool, plan.operations)
-    return rules.stages(plan.wanted[number], (0, 0))
+    rules = Decoding(plan.net, number, plan.unpool, plan.operations, plan.unit)
+    return rules.stages(plan.wanted[number])

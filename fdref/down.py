@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, assert_never, cast
 
 import numpy as np
 
-from fdref.fields import Box, descend
+from fdref.fields import FIRST, Box, Unit, descend
 from fdref.layers import (
     BatchNorm,
     Channels,
@@ -52,34 +52,29 @@ class Decoding:
         The layer that is decoded.
     unpool : str
     engine : Engine
-    clip : bool
-        Keep to the maps of a network of known input size, as what one unit sees of an image does.
+    unit : Unit
+        Which of each channel's units.
     """
 
     def __init__(
-        self, net: Network, number: int, unpool: Method, engine: Engine, *, clip: bool = False
+        self, net: Network, number: int, unpool: Method, engine: Engine, unit: Unit = FIRST
     ) -> None:
-        self.net, self.number, self.method, self.engine, self.clip = (
-            net,
-            number,
-            unpool,
-            engine,
-            clip,
-        )
+        self.net, self.number, self.method, self.engine = net, number, unpool, engine
+        self.unit = unit
         fewest, most = net.copies[number]
         self.shared = unpool != "window" and fewest != most
         """whether pools divide by the number of their copies: ways through others join"""
 
-    def decode(self, indices: Sequence[int], at: Pair) -> Picture:
+    def decode(self, indices: Sequence[int]) -> Picture:
         """Return decoded filters as a picture over the input."""
-        return self.down_to(0, indices, at)[0]
+        return self.down_to(0, indices)[0]
 
-    def down_to(self, boundary: int, indices: Sequence[int], at: Pair) -> dict[int, Picture]:
+    def down_to(self, boundary: int, indices: Sequence[int]) -> dict[int, Picture]:
         """Take filters down to the maps up to a boundary that all ways to the input cross."""
-        found = descend(self.net, self._start(indices, at), self.united, self.below, boundary)
+        found = descend(self.net, self._start(indices), self.united, self.below, boundary)
         return {below: self._weighed(below, picture) for below, picture in found.items()}
 
-    def stages(self, indices: Sequence[int], at: Pair) -> list[Array]:
+    def stages(self, indices: Sequence[int]) -> list[Array]:
         """Return what filters amount to over each map on the way down, the last the input."""
         found: list[Array] = []
 
@@ -89,19 +84,19 @@ class Decoding:
                 found.append(self._weighed(number, picture).values.copy())
             return picture
 
-        descend(self.net, self._start(indices, at), unite_and_note, self.below)
+        descend(self.net, self._start(indices), unite_and_note, self.below)
         return found
 
-    def _start(self, indices: Sequence[int], at: Pair) -> dict[int, Picture]:
+    def _start(self, indices: Sequence[int]) -> dict[int, Picture]:
         """Begin with the filters, one step down, or with one pixel of value 1 in each channel."""
         layer, dtype = self.net[self.number], self.engine.precision(self.net.dtype)
         if isinstance(layer, Conv):
             (taken,) = self.net.takes[self.number]
             filters = top(self.net, self.number, indices, dtype)
-            return {taken: Picture(filters, _moved(at, layer.stride, layer.pad))}
+            return {taken: Picture(filters, _moved(self.unit.at, layer.stride, layer.pad))}
         pixels = np.zeros((len(indices), self.net.channels[self.number], 1, 1), dtype)
         pixels[np.arange(len(indices)), list(indices)] = 1
-        return {self.number: Picture(pixels, at)}
+        return {self.number: Picture(pixels, self.unit.at)}
 
     def _weighed(self, below: int, picture: Picture) -> Picture:
         """Give back what the way with the fewest copies was divided by, and so all ways."""
@@ -113,7 +108,9 @@ class Decoding:
     def united(self, number: int, pictures: Sequence[Picture]) -> Picture:
         """Add what all users of a map handed down."""
         picture = unite(pictures)
-        return picture.over(picture.box.within(self.net.sizes[number])) if self.clip else picture
+        return (
+            picture.over(picture.box.within(self.net.sizes[number])) if self.unit.clip else picture
+        )
 
     def below(  # noqa: C901, PLR0912 - a table: a row for each kind of layer
         self, number: int, picture: Picture
@@ -169,7 +166,7 @@ class Decoding:
     def _unpooled(self, pool: Pool, number: int, picture: Picture) -> Picture:
         """Spread pixels over windows; where ways through other pools join, by shares."""
         values = picture.values
-        if self.method == "window" and self.clip:
+        if self.method == "window" and self.unit.clip:
             values = values * self._clipped_shares(pool, number, picture)
         if self.shared:
             values = values / values.dtype.type(pool.stride[0] * pool.stride[1])

@@ -166,10 +166,23 @@ def periods(net: Network, number: int) -> Pair:
     )
 
 
-def unit(
+@dataclass(frozen=True)
+class Unit:
+    """Which of the units of a channel is decoded."""
+
+    at: Pair
+    """its row and column"""
+    clip: bool = False
+    """whether only what lies on the maps of a network of known input size is taken"""
+
+
+FIRST = Unit((0, 0))
+
+
+def unit_at(
     net: Network, number: int, phase: Sequence[int] | None, position: Sequence[int] | None
-) -> Pair:
-    """Return the row and column of the unit that is decoded.
+) -> Unit:
+    """Return the unit that a phase or a position means; see `fdref.decode`.
 
     Raises
     ------
@@ -177,18 +190,20 @@ def unit(
         For a phase beyond the layer's period, or a position that is not on its map.
     """
     if position is None:
+        if net.fields.get(number) is not None and phase is None:
+            return FIRST
         rows, columns = periods(net, number)
         row, column = whole_numbers(phase or (0, 0), "phase", (2,), least=0)
         if row >= rows or column >= columns:
             raise ArgumentError(
-                f"phase is {tuple(phase or ())}; expected at most {(rows - 1, columns - 1)}: "
+                f"phase is {(row, column)}; expected at most {(rows - 1, columns - 1)}: "
                 f"{net.describe(number)} has {rows} x {columns} filters a channel"
             )
-        return row, column
+        return Unit((row, column))
     if phase is not None:
         raise ArgumentError("both phase and position are given; expected one of them")
     if net.input_size is None:
-        raise ArgumentError("position needs the size of the images; give the network an input_size")
+        raise ArgumentError("position needs the size of the images; give the network input_size")
     row, column = whole_numbers(position, "position", (2,), least=0)
     height, width = net.sizes[number]
     if row >= height or column >= width:
@@ -196,27 +211,22 @@ def unit(
             f"position is {(row, column)}; expected at most {(height - 1, width - 1)}: the map of "
             f"{net.describe(number)} is {height}x{width}"
         )
-    return row, column
+    return Unit((row, column), clip=True)
 
 
-def boxes(
-    net: Network, number: int, at: Pair = (0, 0), boundary: int = 0, *, clip: bool = False
-) -> dict[int, Box]:
-    """Return what the unit at a position sees of each map on the way down to a boundary.
-
-    With `clip`, of the maps of a network of known input size; else of padding, too.
-    """
+def boxes(net: Network, number: int, unit: Unit = FIRST) -> dict[int, Box]:
+    """Return what a unit of a layer sees of each map below it."""
     found: dict[int, Box] = {}
 
     def unite(map_number: int, several: Sequence[Box]) -> Box:
         box = around(several)
-        found[map_number] = box.within(net.sizes[map_number]) if clip else box
+        found[map_number] = box.within(net.sizes[map_number]) if unit.clip else box
         return found[map_number]
 
     def step(above: int, box: Box) -> list[Box]:
         return [seen(net.decoded_as[above], box)] * len(net.takes[above])
 
-    descend(net, {number: Box(*at, *at)}, unite, step, boundary)
+    descend(net, {number: Box(*unit.at, *unit.at)}, unite, step)
     return found
 
 
@@ -228,9 +238,9 @@ def field_of(
     if known is not None and phase is None and position is None:
         return known
     check_has_filters(net, number)
-    at = unit(net, number, phase, position)
-    box = boxes(net, number, at, clip=position is not None)[0]
-    jump = (Fraction(1), Fraction(1)) if position is not None else jumps(net, number)[0]
+    unit = unit_at(net, number, phase, position)
+    box = boxes(net, number, unit)[0]
+    jump = (Fraction(1), Fraction(1)) if unit.clip else jumps(net, number)[0]
     return ReceptiveField(box.size, (_whole(jump[0]), _whole(jump[1])), box.origin)
 
 

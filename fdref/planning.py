@@ -10,7 +10,7 @@ from weakref import WeakKeyDictionary
 
 from fdref.blas import threads
 from fdref.errors import ArgumentError
-from fdref.fields import check_has_filters, jumps
+from fdref.fields import FIRST, Unit, check_has_filters, jumps
 from fdref.ways import Ways
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def cheapest(
     unpool: Method,
     itemsize: int,
     max_memory: int | None = None,
+    unit: Unit = FIRST,
 ) -> Choice:
     """Choose the shortest ways to so many filters of each layer.
 
@@ -92,6 +93,8 @@ def cheapest(
         Bytes of a number.
     max_memory : int, optional
         Bytes that may be taken beside the result; half of what is free by default.
+    unit : Unit
+        Which of each channel's units is decoded.
 
     Raises
     ------
@@ -101,11 +104,11 @@ def cheapest(
     if not wanted:
         return Choice((), UNASKED)
     plans = _PLANS.setdefault(net, {})
-    key = tuple(sorted(wanted.items())), unpool, itemsize, max_memory
+    key = tuple(sorted(wanted.items())), unpool, itemsize, max_memory, unit
     if key in plans:
         return plans[key]
-    ways = Ways(net, unpool, itemsize, 1 if max_memory is None else threads())
-    _check_single(net, wanted)
+    ways = Ways(net, unpool, itemsize, 1 if max_memory is None else threads(), unit)
+    _check_single(net, wanted, unit)
     plan = _within(ways, wanted, max_memory)
     _check_sizes(net, plan.ways)
     if max_memory is None and any(way.memory > UNASKED for way in plan.ways):
@@ -124,10 +127,11 @@ def from_above(
     unpool: Method,
     itemsize: int,
     max_memory: int | None = None,
+    unit: Unit = FIRST,
 ) -> Choice:
     """Choose the paper's way to all filters; parameters and errors are those of `cheapest`."""
-    ways = Ways(net, unpool, itemsize)
-    _check_single(net, wanted)
+    ways = Ways(net, unpool, itemsize, unit=unit)
+    _check_single(net, wanted, unit)
     taken = tuple(ways.from_above(layer, count) for layer, count in sorted(wanted.items()))
     _check_sizes(net, taken)
     if max_memory is not None and any(way.memory > max_memory for way in taken):
@@ -142,17 +146,18 @@ def free_memory() -> int:
     return int(psutil.virtual_memory().available)
 
 
-def _check_single(net: Network, wanted: Iterable[int]) -> None:
-    """Refuse layers that have no single filter."""
+def _check_single(net: Network, wanted: Iterable[int], unit: Unit) -> None:
+    """Refuse layers that have no filter, or none that all units of a channel share."""
     for number in wanted:
         if net.fields.get(number) is None:  # else it is known that neighbours see the same
             check_has_filters(net, number)
-            jumps(net, number)
+            if not unit.clip:
+                jumps(net, number)
 
 
 def _check_sizes(net: Network, ways: Iterable[Way]) -> None:
     """Refuse ways that fit into no memory."""
-    for way in ways:
+    for way in sorted(ways, key=lambda way: -way.layer):  # first what was asked for
         most = max(way.largest, way.result)
         if most > LARGEST:
             raise ArgumentError(

@@ -11,7 +11,7 @@ from fdref.contents import Contents, Job, compact
 from fdref.decoded_file import DecodedFile
 from fdref.network import Network
 from fdref.open_folder import is_ours, refusal, refuse_special
-from fdref.selection import decodable_numbers, filter_indices
+from fdref.selection import filter_indices, layer_numbers
 from fdref.unfinished import STEM, UNREADABLE, alone_in, bank_of, begin
 from fdref.whole_files import failures, place_of
 
@@ -86,7 +86,7 @@ def decode_to(
     {'layer3': (50, 1, 14, 14), 'layer7': (10, 1, 28, 28)}
     """
     place = path_of(path, "path")
-    numbers = sorted(decodable_numbers(instance(net, Network, "net"), layers))
+    numbers = sorted(layer_numbers(instance(net, Network, "net"), layers))
     jobs = [Job(n, net.describe(n), filter_indices(net, n, filters)) for n in numbers]
     callback(progress, "progress")
     contents = Contents(net, jobs, unpool, engine, {})

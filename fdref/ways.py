@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fdref import products
 from fdref.costs import ONCE, Cost, Way, substitution
 from fdref.every_pixel import path_down, with_pools
-from fdref.fields import Box, around, boxes, seen
+from fdref.fields import FIRST, Box, Unit, around, boxes, seen
 from fdref.lattice import lattices
 from fdref.layers import Concat, Conv, ConvTranspose, Pool, Sum
 from fdref.parts import substitution_scratch
@@ -54,10 +54,14 @@ class Ways:
         Bytes of a number.
     threads : int
         How many keep memory of their own.
+    unit : Unit
+        Which of each channel's units is decoded.
     """
 
-    def __init__(self, net: Network, unpool: Method, itemsize: int, threads: int = 1) -> None:
-        self.net, self.itemsize, self.threads = net, itemsize, threads
+    def __init__(
+        self, net: Network, unpool: Method, itemsize: int, threads: int = 1, unit: Unit = FIRST
+    ) -> None:
+        self.net, self.itemsize, self.threads, self.unit = net, itemsize, threads, unit
         self.lattices = lattices(net, unpool)
         self.pooled = with_pools(net)
         self._raised: dict[int, tuple[Cost, int, int]] = {}
@@ -99,7 +103,7 @@ class Ways:
 
     def stages(self, layer: int, count: int) -> Iterator[Stage]:
         """Walk down with one of `count` filters, and stop wherever a window has changed it."""
-        net, handed = self.net, {layer: Box(0, 0, 0, 0)}
+        net, handed = self.net, {layer: Box(*self.unit.at, *self.unit.at)}
         stage = Stage(layer, handed, Cost(), 0, (0, 0))
         for number in range(layer, 0, -1):
             if number not in handed:
@@ -110,7 +114,8 @@ class Ways:
                 stage = stage._replace(cost=stage.cost + self._step(number, box, below))
                 stage = stage.with_scratch(*self._scratch(number, count, box, below))
             for taken in net.takes[number]:
-                handed[taken] = around([handed[taken], below]) if taken in handed else below
+                box = around([handed[taken], below]) if taken in handed else below
+                handed[taken] = box.within(net.sizes[taken]) if self.unit.clip else box
             held = [net.channels_of(n) * prod(one.size) for n, one in handed.items()]
             stage = stage._replace(largest=max(stage.largest, sum(held)))
             if isinstance(step, Conv | Pool | ConvTranspose) and max(handed) > 0:
@@ -157,6 +162,8 @@ class Ways:
 
     def _meeting(self, layer: int, count: int, stage: Stage) -> Iterator[Way]:
         """Return the ways to filters that meet at a stage what is known from below."""
+        if self.unit.clip:
+            return  # at the border of a map its pixels are unlike the others
         banks = self._banks(stage)
         if banks and stage.boundary:
             yield self._by_atoms(layer, count, stage, banks)
@@ -253,8 +260,11 @@ class Ways:
     def _field(self, layer: int) -> Pair:
         """Return the size of a layer's decoded filters."""
         if layer not in self._fields:
-            known = self.net.fields.get(layer)
-            self._fields[layer] = (boxes(self.net, layer)[0] if known is None else known).size
+            known = None if self.unit.clip else self.net.fields.get(layer)
+            if known is None:
+                self._fields[layer] = boxes(self.net, layer, self.unit)[0].size
+            else:
+                self._fields[layer] = known.size
         return self._fields[layer]
 
     def _way(

@@ -66,7 +66,6 @@ USAGE = {
     "decode --layers 0": "there is no layer 0; the layers are 1 to 8",
     "decode --layers 9": "there is no layer 9",
     "decode --layers -1": "no layer is named '-1'",
-    "decode --layers 2": "layer 2 (pool 'pool1') has no filters",
     "decode --layers conv9": "the names are 'conv1'",
     "decode --layers 1,conv1": "names a layer twice",
     "train": "--mnist",

@@ -242,10 +242,14 @@ def test_forward_changes_nothing_that_it_is_given(engine):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda net: fdref.decode(net, 9), "there is no layer 9"),
+        (lambda net: fdref.decode(net, 3, phase=(1, 0)), r"phase is \(1, 0\); expected at most"),
+        (lambda net: fdref.decode(net, 3, phase=1), "phase is 1; expected 2 whole numbers"),
         (
-            lambda net: fdref.decode(net, 2),
-            r"layer 2 \(pool 'pool1'\) has no filters; .* 1, 3, 5, 7",
+            lambda net: fdref.decode(net, 3, position=(8, 0)),
+            r"at most \(7, 7\): the map",
         ),
+        (lambda net: fdref.decode(net, 3, phase=(0, 0), position=(0, 0)), "expected one of them"),
         (
             lambda net: fdref.decode(net, 3, 50),
             r"layer 3 \(conv 'conv2'\) has no filter 50; .* 0 to 49",
