@@ -24,10 +24,11 @@ import fdref
 from fdref import decoded_file
 from fdref.blocks import Plan
 from fdref.commands import decode
-from fdref.costs import Way, Ways
+from fdref.costs import Way
 from fdref.decoded_file import RECORD, DecodedFile, line_of
 from fdref.errors import FileError
 from fdref.planning import UNASKED
+from fdref.ways import Ways
 
 if TYPE_CHECKING:
     from pathlib import Path
