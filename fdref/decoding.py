@@ -79,7 +79,7 @@ def decode(
     filters : int, sequence or array of int, or mask, optional
         Which filters, counted from 0, or a truth value for each filter that there is; all of them
         by default, none where it is empty.
-    unpool : "bicubic", "nearest" or "bilinear"
+    unpool : "bicubic", "nearest", "bilinear" or "window"
         How a pooling layer is undone.
     engine : "compiled" or "reference"
         Numba in the weights' own precision, by the way that takes the fewest operations; or plain

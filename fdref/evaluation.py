@@ -98,7 +98,7 @@ def evaluate(
     layers : int, str, sequence or array of these, or mask, optional
         Convolutions, by number or name, or a truth value for each layer of the network; all of them
         by default, none where it is empty.
-    unpool : "bicubic", "nearest" or "bilinear"
+    unpool : "bicubic", "nearest", "bilinear" or "window"
     engine : "compiled" or "reference"
     progress : callable, optional
         Called after each chunk of images with their number.

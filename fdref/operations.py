@@ -176,7 +176,8 @@ def unpool(
     stride : int or (vertical, horizontal)
     window : int or (height, width), optional
         The pool's window; its stride by default.
-    method : "bicubic", "bilinear" or "nearest"
+    method : "bicubic", "bilinear", "nearest" or "window"
+        The last shares each pixel over its window, what overlaps adds: the adjoint of the average.
     engine : "compiled" or "reference"
 
     Returns

@@ -88,7 +88,7 @@ def cheapest(
     net : Network
     wanted : mapping
         ``{layer: how many of its filters}``
-    unpool : "bicubic", "nearest" or "bilinear"
+    unpool : "bicubic", "nearest", "bilinear" or "window"
     itemsize : int
         Bytes of a number.
     max_memory : int, optional

@@ -14,8 +14,10 @@ if TYPE_CHECKING:
     Band = tuple[NDArray[np.int64], NDArray[np.float64]]
 
 Method = Literal["bicubic", "bilinear", "nearest", "window"]
-METHODS: tuple[Method, ...] = ("bicubic", "bilinear", "nearest", "window")
-"""The paper's three, by `imresize`; and `window`, which shares a pixel over its pool's window."""
+PAPERS: tuple[Method, ...] = ("bicubic", "bilinear", "nearest")
+"""Those of the paper, by `imresize`."""
+METHODS: tuple[Method, ...] = (*PAPERS, "window")
+"""And that which shares a pixel over its pool's window."""
 
 REMEMBERED = 2**10
 """Rows up to which a band is remembered: 40 KB each. For longer ones it is soon made."""

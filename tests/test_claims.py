@@ -14,7 +14,7 @@ from fdref.paper import claims, figure1, table1
 from fdref.paper.report import criterion, judged
 from fdref.paper.subject import Reproduction, Subject
 from fdref.paper.survey import EQ3, PAPER, Survey, survey, wins
-from fdref.resize import METHODS
+from fdref.resize import PAPERS
 
 CLASSES = 10
 
@@ -30,7 +30,7 @@ def table(means: dict[tuple[int, str], float]) -> Survey:
 
 def flat(layers: dict[int, float], **lifted: float) -> dict[tuple[int, str], float]:
     """The same mean for each unpooling, but for those that are lifted."""
-    return {(n, m): mean + lifted.get(m, 0.0) for n, mean in layers.items() for m in METHODS}
+    return {(n, m): mean + lifted.get(m, 0.0) for n, mean in layers.items() for m in PAPERS}
 
 
 def shown(filters: np.ndarray, labels: np.ndarray) -> Subject:

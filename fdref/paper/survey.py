@@ -13,7 +13,7 @@ from fdref.evaluation import Evaluation, chunks, compare, respond
 from fdref.finite import QUIET, check_banks, check_forward, check_response
 from fdref.forward_pass import forward, relu
 from fdref.layers import Pool, ReLU
-from fdref.resize import METHODS
+from fdref.resize import PAPERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -166,13 +166,13 @@ def all_banks(net: Network) -> dict[Cell, Array]:
     """Decode every convolution under each unpooling; below the first pool they are one."""
     banks: dict[Cell, Array] = {}
     for layer in net.decodable:
-        for method in METHODS:
+        for method in PAPERS:
             pooled = any(isinstance(below, Pool) for below in net.layers[:layer])
-            same = method != METHODS[0] and not pooled
+            same = method != PAPERS[0] and not pooled
             banks[layer, method] = (
-                banks[layer, METHODS[0]] if same else decode(net, layer, None, method)
+                banks[layer, PAPERS[0]] if same else decode(net, layer, None, method)
             )
-    for method in METHODS:
+    for method in PAPERS:
         check_banks(net, {layer: banks[layer, method] for layer in net.decodable})
     return banks
 
@@ -193,8 +193,8 @@ def comparisons(
     pixels = (raw[:, None] if raw.ndim == 3 else raw).astype(net.dtype)
     for layer in net.decodable:
         response = acts[layer]
-        for method in METHODS:
-            if method != METHODS[0] and banks[layer, method] is banks[layer, METHODS[0]]:
+        for method in PAPERS:
+            if method != PAPERS[0] and banks[layer, method] is banks[layer, PAPERS[0]]:
                 continue
             predicted = answer(layer, banks[layer, method], x)
             yield EQ3, layer, method, compare(response, predicted)

@@ -10,7 +10,7 @@ import numpy as np
 from fdref.layers import Conv
 from fdref.paper.report import Claim, Section, Table, judged
 from fdref.paper.survey import AFTER_RELU, EQ3, PAPER, PER_FILTER, RAW_PIXELS
-from fdref.resize import METHODS
+from fdref.resize import PAPERS
 
 if TYPE_CHECKING:
     from fdref.evaluation import Evaluation
@@ -138,13 +138,13 @@ def figures_claim(found: Survey, *, lenet: bool) -> Claim:
 
 def lead(found: Survey, layer: int) -> float:
     """Return by how much bilinear unpooling is worse than the worse of the two others."""
-    others = [found.table[EQ3, layer, method].mean for method in METHODS if method != "bilinear"]
+    others = [found.table[EQ3, layer, method].mean for method in PAPERS if method != "bilinear"]
     return found.table[EQ3, layer, "bilinear"].mean - float(np.max(others))
 
 
 def worst(found: Survey, layer: int) -> str:
     """Name the unpooling with the largest error."""
-    means = {method: found.table[EQ3, layer, method].mean for method in METHODS}
+    means = {method: found.table[EQ3, layer, method].mean for method in PAPERS}
     if any(map(isnan, means.values())):
         return NOTHING
     return max(means, key=lambda method: means[method])
