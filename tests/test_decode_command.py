@@ -310,7 +310,7 @@ def test_from_python(model, tmp_path):
     fdref.decode_to(path, net, force=True)
     with h5py.File(path) as file:
         assert file["layer4"].attrs["unpool"] == "bicubic"
-    for wrong in ({"unpool": "lanczos"}, {"layers": [2]}, {"layers": [1], "filters": [3]}):
+    for wrong in ({"unpool": "lanczos"}, {"layers": [9]}, {"layers": [1], "filters": [3]}):
         with pytest.raises(ArgumentError):
             fdref.decode_to(path, net, **wrong)
     with pytest.raises(FileError, match="No such file"):
