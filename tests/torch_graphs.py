@@ -2,25 +2,58 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+from functools import wraps
+from itertools import islice
+
 import numpy as np
 import torch
 from torch.nn import functional
 
+import fdref
 from fdref import layers as kinds
+from fdref.fields import boxes, jumps
 
 
 def tensor(values):
-    return torch.tensor(np.array(values, np.float64))
+    return torch.tensor(np.array(values), dtype=torch.get_default_dtype())
 
 
 def channelwise(values):
     return tensor(values)[:, None, None]
 
 
+@contextmanager
+def precision(dtype):
+    """Compute in a precision, for as long as the context lasts."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def in_double(function):
+    """Run a function in float64."""
+
+    @wraps(function)
+    def run(*arguments, **options):
+        with precision(torch.float64):
+            return function(*arguments, **options)
+
+    return run
+
+
+@in_double
 def forward(net, inputs, linear=False):
+    return maps_of(net, inputs, linear)
+
+
+def maps_of(net, inputs, linear=False, last=None):
     """Return every map by number; a linear one leaves out offsets and what is not linear."""
     maps = {-n: x for n, x in enumerate(inputs)}
-    for number, layer in enumerate(net, 1):
+    for number, layer in islice(enumerate(net, 1), last):
         maps[number] = output(net, number, layer, [maps[n] for n in net.takes[number]], linear)
     return maps
 
@@ -45,7 +78,7 @@ def output(net, number, layer, taken, linear):  # noqa: C901, PLR0912 - a table:
             return cropped if bias is None else cropped + bias
         case kinds.Pool(window=window, stride=stride, pad=pad, method=method):
             top, bottom, left, right = pad
-            if method == "max":
+            if method == "max" and not linear:
                 padded = functional.pad(x, (left, right, top, bottom), value=-torch.inf)
                 return functional.max_pool2d(padded, window, stride)
             ones = torch.ones_like(x[:1, :1])
@@ -131,6 +164,7 @@ def shuffled(layer, x):
     return blocks.permute(axes).reshape(n, shallow, height * r, width * r)
 
 
+@in_double
 def gradients(net, inputs, delta):
     """Return the gradient of sum(delta * last map) in each input; None where it sees it not."""
     tensors = [tensor(x).requires_grad_() for x in inputs]
@@ -139,9 +173,10 @@ def gradients(net, inputs, delta):
     return {-n: None if own is None else own.numpy() for n, own in enumerate(found)}
 
 
+@in_double
 def unit_gradients(net, number, unit, size):
     """Return the gradient of one unit (k, y, x) of the linear part of a network in each input."""
-    tensors = [torch.zeros(1, c, *size, dtype=float).requires_grad_() for c in net.input_channels]
+    tensors = [torch.zeros(1, c, *size).requires_grad_() for c in net.input_channels]
     k, y, x = unit
     response = forward(net, tensors, linear=True)[number][0, k, y, x]
     found = torch.autograd.grad(response, tensors, allow_unused=True)
@@ -149,3 +184,36 @@ def unit_gradients(net, number, unit, size):
         -n: np.zeros(tensors[n].shape[1:]) if own is None else own.numpy()[0]
         for n, own in enumerate(found)
     }
+
+
+def decode(net, jobs):
+    """Return pictures of some units of layers, [(number, filters)]: gradients in a linear network.
+
+    In float32. The image is just so large that one unit of the layer sees no border of any map; its
+    pools average.
+    """
+    found = {}
+    with precision(torch.float32):
+        for number, filters in jobs:
+            field, seen = fdref.receptive_field(net, number), fdref_boxes(net, number)
+            # moved by whole jumps until nothing lies in the padding above or on the left
+            steps = [
+                max(-(-max(0, -box.origin[a]) // jump[a]) for box, jump in seen) for a in (0, 1)
+            ]
+            size = [
+                2 * steps[a] * field.stride[a] + field.size[a] + field.stride[a] for a in (0, 1)
+            ]
+            images = torch.zeros(len(filters), net.channels[0], *size, requires_grad=True)
+            maps = maps_of(net, [images], linear=True, last=number)
+            units = maps[number][range(len(filters)), list(filters), steps[0], steps[1]]
+            (gradient,) = torch.autograd.grad(units.sum(), images)
+            top, left = (field.offset[a] + steps[a] * field.stride[a] for a in (0, 1))
+            height, width = field.size
+            found[number] = gradient[:, :, top : top + height, left : left + width].numpy()
+    return found
+
+
+def fdref_boxes(net, number):
+    """Return what the first unit sees of every map below, and by how much its neighbour's moves."""
+    jump = jumps(net, number)
+    return [(box, [int(n) for n in jump[below]]) for below, box in boxes(net, number).items()]
