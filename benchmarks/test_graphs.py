@@ -60,12 +60,11 @@ def test_networks_are_pytorchs(name: str) -> None:
         assert abs(values - peer).max() <= EQUAL * abs(peer).max(), number
     sized = fdref.Network(net.layers, wiring=dict(enumerate(net.takes[1:], 1)), input_size=size)
     last = len(sized)
+    k = 1 % sized.channels[last]
     for at in ((0, 0), tuple(n // 2 for n in sized.sizes[last])):
-        gradient = torch_graphs.unit_gradients(sized, last, (1 % sized.channels[last], *at), size)[
-            0
-        ]
+        gradient = torch_graphs.unit_gradients(sized, last, (k, *at), size)[0]
         field = fdref.receptive_field(sized, last, position=at)
-        found = fdref.decode(sized, last, 1 % sized.channels[last], "window", position=at)[0]
+        found = fdref.decode(sized, last, k, "window", position=at)[0]
         top, left = field.offset
         seen = gradient[:, top : top + field.size[0], left : left + field.size[1]]
         assert abs(found - seen).max() <= EQUAL * abs(gradient).max()

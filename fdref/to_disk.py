@@ -169,8 +169,8 @@ def _existing(folder: Folder, name: str, contents: Contents) -> DecodedFile | No
     try:
         _refuse_anothers(path, disk)
         with h5py.File(disk, "r") as file:
-            for stem, dataset in file.items():
-                banks[stem] = bank_of(stem, dataset)
+            for stem in list(file):
+                banks[stem] = bank_of(stem, file[stem])
                 _check_same(path, banks[stem], contents)
                 banks[stem].done = banks[stem].shape[0]
     except UNREADABLE as error:

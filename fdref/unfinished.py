@@ -102,7 +102,7 @@ def _take_over(
         raise ValueError(end)
     record = max(_records(disk, end), key=lambda record: int(record["records"]))
     with h5py.File(disk, "r") as hdf5:
-        banks = {stem: bank_of(stem, dataset) for stem, dataset in hdf5.items()}
+        banks = {stem: bank_of(stem, hdf5[stem]) for stem in list(hdf5)}
     if _described(banks) != described:
         return None
     for stem, bank in banks.items():
@@ -150,9 +150,12 @@ def _lay_out(
 
 
 def bank_of(stem: str, dataset: h5py.Dataset) -> Bank:
-    """Find out where a layer's filters are, and what they are."""
-    offset = dataset.id.get_offset()
-    about = {key: np.asarray(value).tolist() for key, value in dataset.attrs.items()}
+    """Find out where a layer's filters are, and what they are.
+
+    Loops over h5py's `items` hold its lock, and an error out of one keeps it held: go by names.
+    """
+    offset = dataset.id.get_offset() if dataset.size else 0
+    about = {key: np.asarray(dataset.attrs[key]).tolist() for key in list(dataset.attrs)}
     if not STEM.fullmatch(stem) or stem != f"layer{about['layer']}" or offset is None:
         raise ValueError(stem)
     return Bank(tuple(dataset.shape), dataset.dtype, about, offset)

@@ -22,6 +22,7 @@ from fdref.commands.jobs import layer_numbers, ranges
 from fdref.contents import compact, digest
 from fdref.decoded_file import BLOCK
 from fdref.errors import ArgumentError, FileError
+from fdref.selection import decodable_numbers
 
 
 @pytest.fixture(scope="module")
@@ -230,6 +231,31 @@ class TestAdding:
         assert [line.split()[1] for line in output.out.splitlines()[1:-1]] == [f"{5 - first}"]
         assert everything_in(one) == everything_in(both)
 
+    def test_programs_are_told_of_what_they_asked_for(self, model, tmp_path):
+        asked = [("--layers", 4), ("--layers", 1), (), ("--layers", 1, "--force")]
+        told = []
+        for number, options in enumerate(asked):
+            place = tmp_path / "out" / f"{number}.json"
+            assert run("decode", model, *options, "-o", tmp_path / "out", "--json", place) == 0
+            told.append(json.loads(place.read_bytes())["layers"])
+            for layer in told[-1]:
+                with h5py.File(tmp_path / "out" / "decoded.h5") as file:
+                    bank = file[layer["dataset"]][()]
+                assert (layer["smallest"], layer["largest"]) == (bank.min(), bank.max())
+                assert layer["shape"] == list(bank.shape)
+                assert (tmp_path / "out" / layer["picture"]).exists()
+        assert [[layer["number"] for layer in one] for one in told] == [[4], [1], [1, 4], [1]]
+
+    @pytest.mark.parametrize("name", ["layer1.png", "layer4.png", "decoded.h5"])
+    def test_no_result_that_is_there_is_replaced_by_json(self, name, model, tmp_path, capsys):
+        out = tmp_path / "out"
+        assert run("decode", model, "-o", out) == 0
+        before = everything_in(out)
+        capsys.readouterr()
+        said = refusal(capsys, "decode", model, "--layers", 4, "-o", out, "--json", out / name)
+        assert "read or written, too" in said
+        assert everything_in(out) == before
+
     def test_what_is_there_is_not_decoded_again_but_told_and_drawn(
         self, model, tmp_path, capsys, monkeypatch
     ):
@@ -310,12 +336,65 @@ def test_from_python(model, tmp_path):
     fdref.decode_to(path, net, force=True)
     with h5py.File(path) as file:
         assert file["layer4"].attrs["unpool"] == "bicubic"
-    for wrong in ({"unpool": "lanczos"}, {"layers": [9]}, {"layers": [1], "filters": [3]}):
+    for wrong in (
+        {"unpool": "lanczos"},
+        {"layers": [9]},
+        {"layers": [1], "filters": [3]},
+        {"layers": 1, "filters": [True]},
+        {"net": "net"},
+        {"path": 3},
+        {"progress": 3},
+        {"max_memory": "2G"},
+        {"force": 1},
+    ):
         with pytest.raises(ArgumentError):
-            fdref.decode_to(path, net, **wrong)
+            fdref.decode_to(**{"path": path, "net": net, **wrong})
     with pytest.raises(FileError, match="No such file"):
         fdref.decode_to(tmp_path / "no" / "filters.h5", net)
     assert list(everything_in(tmp_path)) == ["filters.h5"]
+
+
+@pytest.mark.parametrize(
+    ("layers", "filters"),
+    [
+        (1, None),
+        ("high", 1),
+        (np.arange(1, 5) == 4, [False, True]),
+        (1, []),
+        ([1, 4], np.zeros(0, int)),
+        ([], None),
+    ],
+    ids=repr,
+)
+def test_one_several_or_none_of_the_layers_and_filters(layers, filters, model, tmp_path):
+    net = fdref.load(model)
+    for _ in range(2):
+        fdref.decode_to(tmp_path / "filters.h5", net, layers, filters)
+        with h5py.File(tmp_path / "filters.h5") as file:
+            found = {int(name[5:]): bank[()] for name, bank in file.items()}
+        assert list(found) == list(decodable_numbers(net, layers))
+        for layer, decoded in found.items():
+            assert np.array_equal(decoded, fdref.decode(net, layer, filters))
+
+
+def test_whoever_keeps_an_error_does_not_keep_others_from_reading(model, tmp_path):
+    """As long as h5py's loops live, they hold its lock; errors keep them alive."""
+    path, net, read = tmp_path / "filters.h5", fdref.load(model), []
+    fdref.decode_to(path, net, [1])
+    with pytest.raises(FileError) as kept:
+        fdref.decode_to(path, net, unpool="nearest")
+    thread = threading.Thread(target=lambda: read.append(fdref.load(model)), daemon=True)
+    thread.start()
+    thread.join(timeout=60)
+    assert read == [net]
+    assert "unpooling" in str(kept.value)
+
+
+def test_the_channels_of_the_input_tell_networks_apart():
+    layers = [fdref.Conv(np.ones((6, 1, 2, 2)))]
+    one, three = (fdref.Network(layers, input_channels=count) for count in (1, 3))
+    assert digest(one) != digest(three)
+    assert digest(one) == digest(fdref.Network(layers))
 
 
 def test_weights_that_overflow_are_refused(tmp_path, capsys):
