@@ -149,7 +149,9 @@ def check_folder(path: str | os.PathLike[str], names: Sequence[str] | None = Non
 def holds(path: str | os.PathLike[str], files: Mapping[str, bytes]) -> bool:
     """Tell whether a folder's files are these, with the same bytes."""
     folder = Path(path)
-    with failures(path), _home_of(path):  # which sweeps it
+    with failures(path), _home_of(path) as (home, new):
+        if new is not None or {*home.names()} != {name.partition("/")[0] for name in files}:
+            return False  # without going through all that is below, which may be much
         found = {
             file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()
         }
