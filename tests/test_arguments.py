@@ -139,7 +139,7 @@ PARAMETERS = {
     "map_sizes": (NET.map_sizes, (0, *NO_PAIR)),
     "prepare": (NET.prepare, (None, 1, "a", X * 1j, X[:, :1], [[1], [1, 2]])),
     "decode net": (lambda v: fdref.decode(v, 1), NO_NET),
-    "decode layer": (lambda v: fdref.decode(NET, v), (2, *NO_LAYER)),
+    "decode layer": (lambda v: fdref.decode(NET, v), NO_LAYER),
     "decode filters": (lambda v: fdref.decode(NET, 3, v), NO_FILTERS),
     "decode unpool": (lambda v: fdref.decode(NET, 3, unpool=v), NO_WORD),
     "decode engine": (lambda v: fdref.decode(NET, 3, engine=v), NO_WORD),
