@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from fdref.arrays import UnreadableError, as_array, is_masked
 from fdref.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -156,6 +157,8 @@ def instance(value: object, kind: type[Kind], what: str) -> Kind:
 
 def _plain(value: object) -> object:
     """Turn NumPy's scalars and arrays without axes into Python's numbers, where there are such."""
+    if is_masked(value):
+        return None
     array = _array(value)
     if array is None or array.ndim:
         return value
@@ -163,10 +166,10 @@ def _plain(value: object) -> object:
 
 
 def _array(value: object) -> NDArray[Any] | None:
-    """Return what is an array or offers one, such as other libraries' tensors."""
-    if not hasattr(value, "__array__"):
+    """Return what is an array or offers one, such as other libraries' tensors, all of it there."""
+    if not hasattr(value, "__array__") or is_masked(value):
         return None
     try:
-        return np.asarray(value)
-    except (TypeError, ValueError, RuntimeError):  # a tensor on a device, or with a gradient
+        return as_array(value)
+    except UnreadableError:  # such as a tensor on a device, or with a gradient
         return None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fdref.arrays import Array
     from fdref.network import Network
 
-QUIET = np.errstate(over="ignore", invalid="ignore")
+QUIET = np.errstate(divide="ignore", over="ignore", invalid="ignore")
 """For functions that check: they say in one line what NumPy would warn of in passing."""
 
 

@@ -17,6 +17,7 @@ ONE = np.ones((2, 2, 1, 1))
 NET = Network([Conv(ONE, name="a"), Pool(1, 1), Conv(ONE)])
 X = np.ones((1, 2, 3, 3))
 
+MASKED = (np.ma.masked, np.ma.array(1, mask=True), np.ma.array([1, 0], mask=[0, 1]))
 NO_TEXT = (5, True, b"abc", ["abc"], None, 1.5)
 NO_TRUTH = (1, 0, "yes", None, [True], np.array([True]))
 NO_NUMBER = ("0.1", b"1", True, np.True_, np.array(True), None, [0.1], (1,), np.array([0.5]))
@@ -31,6 +32,7 @@ NO_NUMBER += (
     {},
     object(),
     ONE,
+    *MASKED,
 )
 NO_WHOLE = ("1", b"1", "12", True, np.True_, np.array(True), {}, object(), 1j, np.nan, 1.5, 2.0)
 NO_WHOLE += (
@@ -53,6 +55,7 @@ NO_WHOLE += (
     [1.0, 2],
     np.ones(2),
     ONE,
+    *MASKED,
 )
 NO_PAIR = (*NO_WHOLE, (1, 2, 3), range(3), [1, None])
 NO_WORD = ("", "MAX", "Bicubic", 1, None, True, ["max"], np.array(["max", "avg"]), b"max")
@@ -62,6 +65,7 @@ NO_LAYERS = (True, 0, 4, -1, 1.0, "z", [True], [1.5], [[1]], ["a", None], [1, Tr
 NO_LAYERS += (np.ones(3), np.array([True]), np.ones(4, bool), np.array([[1]]), [2], slice(1, 2))
 NO_FILTERS = (True, 2, -1, 1.0, "a", "0", [True], [0, 1.5], [[0]], [0, True], {0}, np.True_, b"0")
 NO_FILTERS += (np.ones(2), np.ones(3, bool), np.ones((2, 1), bool), np.array([[0]]), slice(0, 1))
+NO_FILTERS += MASKED
 NO_NET = (None, "lenet.mat", 5, [Conv(ONE)], Conv(ONE))
 NO_PATH = (5, True, ["a.mat"], b"a.mat")
 NO_WEIGHTS = (
