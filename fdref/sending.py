@@ -52,18 +52,18 @@ class Sent:
         return _Crossing(self, by_name=True)
 
 
-@dataclass(frozen=True)
 class _Crossing:
     """Where it is made, it is the function; when pickled, only what makes or names it."""
 
-    sent: Sent
-    by_name: bool
+    def __init__(self, sent: Sent, *, by_name: bool) -> None:
+        self._sent = sent
+        self._by_name = by_name
 
     def __call__(self, part: Any) -> Any:
-        return self.sent.function(part)
+        return self._sent.function(part)
 
     def __reduce__(self) -> tuple[type[_Arrived], tuple[bytes, bytes | None]]:
-        return _Arrived, (self.sent.digest, None if self.by_name else self.sent.pickled)
+        return _Arrived, (self._sent.digest, None if self._by_name else self._sent.pickled)
 
 
 @dataclass(frozen=True)
