@@ -7,8 +7,9 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar, cast
 
 import numpy as np
 
@@ -62,7 +63,7 @@ def over_chunks(
     Parameters
     ----------
     function : callable
-        Takes a chunk. For processes it can be pickled, and its result, too, is never None.
+        Takes a chunk. For processes it and what it returns can be pickled.
     images : array, or iterable of arrays
         With the images along the first axis. Of what is iterated over no more is held than a few
         chunks for each CPU.
@@ -173,8 +174,8 @@ def _there(
     An executor's `map` may take all that it is given at once, and may return no sooner than all is
     done. So it is given a few chunks, as many as this computer has CPUs.
     """
-    sent = Sent(function)
-    under_way: deque[tuple[list[Chunk], Iterator[Result | None]]] = deque()
+    sent = Sent(_Numbered(function))
+    under_way: deque[tuple[list[Chunk], Iterator[object]]] = deque()
     send = sent.whole  # at first: nobody knows the function
     while (window := list(islice(chunks, os.cpu_count() or 1))) or under_way:
         if window:
@@ -186,10 +187,33 @@ def _there(
         window, results = under_way.popleft()
         for chunk in window:
             with _workers([chunk]):
-                result = next(results)
-                if result is None:  # a worker that has not been sent the function yet
-                    result = next(iter(executor.map(sent.whole, [chunk])))
-            yield chunk, result
+                done = next(results, None)
+                if done is None:  # a worker that has not been sent the function yet
+                    done = next(iter(executor.map(sent.whole, [chunk])), None)
+            if not isinstance(done, _Done) or done.first != chunk.first:
+                raise ArgumentError(
+                    f"the executor's map returned {shown(done)} for images from {chunk.first} on; "
+                    "expected what the function returns, in the order of the chunks; of Dask's "
+                    "client, pass .get_executor()"
+                )
+            yield chunk, done.result
+
+
+class _Done(NamedTuple):
+    """A result, and the first image's number of the chunk that it is of."""
+
+    first: int
+    result: Any
+
+
+@dataclass(frozen=True, eq=False)
+class _Numbered:
+    """Tells of which chunk a result is."""
+
+    function: Callable[[Chunk], Any]
+
+    def __call__(self, chunk: Chunk) -> _Done:
+        return _Done(chunk.first, self.function(chunk))
 
 
 @contextmanager

@@ -211,6 +211,30 @@ def test_a_worker_that_forgets_is_sent_the_function_again(monkeypatch):
     assert len(workers.memories[0]) == sending.KEPT
 
 
+class Future:
+    """What a client's `map` returns, where an executor's returns results."""
+
+
+@pytest.mark.parametrize(
+    ("spoil", "told"),
+    [
+        (lambda done: [Future() for _ in done], "Future"),
+        (lambda done: done[::-1], "40"),
+        (lambda done: [], "None"),
+    ],
+)
+def test_a_map_that_returns_something_else_is_refused(spoil, told, monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    monkeypatch.setattr("fdref.chunks.SIZE", 40)
+
+    class Spoilt(OnlyMap):
+        def map(self, function, chunks):
+            return spoil(super().map(function, chunks))
+
+    with pytest.raises(ArgumentError, match=rf"^the executor's map returned .*{told}.*; expected"):
+        fdref.evaluate(NET, X, executor=Spoilt())
+
+
 def test_progress_is_told_in_order():
     told = []
     fdref.evaluate(NET, one_by_one(X, 60), progress=told.append, executor=OnlyMap())
