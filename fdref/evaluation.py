@@ -96,8 +96,8 @@ def evaluate(
     ----------
     net : Network
     x : (N, C, H, W) array, or iterable of such arrays
-        Images as `Network.prepare` returns them, at least one. Iterated over once, with a few
-        hundred of them in memory.
+        Images as `Network.prepare` returns them, at least one. Iterated over once: no more than a
+        hundred are in memory, and than three hundred for each CPU with an executor.
     layers : int, str, sequence or array of these, or mask, optional
         Convolutions, by number or name, or a truth value for each layer of the network; all of them
         by default, none where it is empty.

@@ -14,8 +14,8 @@ from workers import Dies, Total
 
 import fdref
 from fdref import ArgumentError, Conv, FdrefError, Network, NetworkError, Pool, ReLU, sending
-from fdref.chunks import cut, over_chunks
-from fdref.paper.ceiling import ceiling
+from fdref.chunks import Chunk, cut, over_chunks
+from fdref.paper.ceiling import Best, Measuring, ceiling
 from fdref.paper.claims import reproduce
 from fdref.paper.subject import Subject
 from fdref.paper.survey import survey
@@ -260,6 +260,12 @@ def test_an_image_is_refused_by_its_number_over_all_chunks(kind, size):
         fdref.evaluate(
             Network([Conv(100 * weights(5, 1, 2, 2))]), one_by_one(bad, size), executor=executor
         )
+
+
+def test_best_filters_that_overflow_are_refused_by_the_image_s_number():
+    best = Best(np.full((5, 1, 2, 2), 1e307), np.zeros(5))
+    with pytest.raises(NetworkError, match=r"^the decoded filters of layer 1 .* answer image 203 "):
+        Measuring(NET, {1: (best, best)})(Chunk(203, IMAGES[203:]))
 
 
 @pytest.mark.parametrize(
