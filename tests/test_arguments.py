@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 
 import numpy as np
@@ -165,6 +166,10 @@ PARAMETERS = {
     "evaluate unpool": (lambda v: fdref.evaluate(NET, X, unpool=v), NO_WORD),
     "evaluate engine": (lambda v: fdref.evaluate(NET, X, engine=v), NO_WORD),
     "evaluate progress": (lambda v: fdref.evaluate(NET, X, progress=v), NO_CALL),
+    "evaluate executor": (
+        lambda v: fdref.evaluate(NET, X, executor=v),
+        (5, "threads", True, [map], map, object(), {"map": map}, ThreadPoolExecutor),
+    ),
     "respond net": (lambda v: fdref.respond(v, 1, ONE, X), NO_NET),
     "respond layer": (lambda v: fdref.respond(NET, v, ONE, X), NO_LAYER),
     "respond engine": (lambda v: fdref.respond(NET, 1, ONE, X, v), NO_WORD),

@@ -26,6 +26,7 @@ from fdref.paper.survey import Strip, survey
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from fdref.chunks import Executor
     from fdref.network import Network
     from fdref.paper.subject import Subject
     from fdref.paper.survey import Survey
@@ -38,7 +39,11 @@ STRIP = 10
 
 
 @QUIET
-def reproduce(subject: Subject, progress: Callable[[int], object] | None = None) -> Reproduction:
+def reproduce(
+    subject: Subject,
+    progress: Callable[[int], object] | None = None,
+    executor: Executor | None = None,
+) -> Reproduction:
     """Recompute what the paper and its supplement show.
 
     Parameters
@@ -46,6 +51,8 @@ def reproduce(subject: Subject, progress: Callable[[int], object] | None = None)
     subject : Subject
     progress : callable, optional
         Called after each chunk of images with their number.
+    executor : optional
+        As `evaluate` takes it.
 
     Returns
     -------
@@ -59,12 +66,12 @@ def reproduce(subject: Subject, progress: Callable[[int], object] | None = None)
         If weights are so large that filters or responses overflow.
     """
     net = subject.net
-    found = survey(net, subject.images, subject.labels, progress)
+    found = survey(net, subject.images, subject.labels, progress, executor)
     pooled = [
         layer for layer in net.decodable if any(isinstance(x, Pool) for x in net.layers[:layer])
     ]
     folds = [
-        ceiling(net, subject.images[fit], subject.images[test], pooled, progress)
+        ceiling(net, subject.images[fit], subject.images[test], pooled, progress, executor)
         for fit, test in subject.folds
     ]
     best = {

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fdref.finite import check_forward
-from fdref.forward_pass import forward
+from fdref.finite import finite_forward
 from fdref.paper.report import Claim, Section, judged
 from fdref.paper.survey import wins
 
@@ -101,7 +100,6 @@ def excitation(subject: Subject, found: Survey, layer: int) -> Claim:
         return Claim(text, "there is one filter only", None)
     peaks = np.abs(bank).max(axis=(1, 2, 3), keepdims=True)
     shown = bank / np.where(peaks > 0, peaks, 1) * bank.dtype.type(CONTRAST)
-    acts = forward(subject.net, shown)
-    check_forward(subject.net, shown, acts)
+    acts = finite_forward(subject.net, shown)
     own = float(wins(acts[layer][:, :, 0, 0]).mean())
     return judged(text, f"{own:.1%} of {len(bank)}", "share that does", own, ">", 0.5)
