@@ -13,7 +13,7 @@ from kills import folders_after_kills, survives, visible
 import fdref
 from fdref.commands import check, reproduce
 from fdref.commands.reproduce import NAMES
-from fdref.paper.subject import Reproduction
+from fdref.paper.reproduction import Reproduction
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,8 +110,8 @@ def test_reproduce(prepare, model, tmp_path, monkeypatch):
     monkeypatch.setattr(reproduce, "shown_images", lambda *about: reproduce.Shown(0, 0, "", ()))
     monkeypatch.setattr(reproduce, "describe", lambda *about: {})
     monkeypatch.setattr("fdref.paper.subject.Subject", lambda *about: SimpleNamespace(work=1))
-    result = Reproduction([], {}, {}, [])
-    monkeypatch.setattr("fdref.paper.claims.reproduce", lambda *about: result)
+    result = Reproduction((), ())
+    monkeypatch.setattr("fdref.paper.reproduction.reproduce", lambda *about: result)
     survives(
         tmp_path,
         prepare,

@@ -13,7 +13,8 @@ from absence import absent
 from html_checker import Checker
 from report_sections import FACTS, NASTY, PICTURES, SECTIONS
 
-from fdref.paper.report import VERDICTS, page
+from fdref.paper.exhibit import VERDICTS
+from fdref.paper.report import page
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,7 +86,7 @@ def test_the_same_input_gives_the_same_page():
 
 def test_a_report_without_claims_or_sections():
     assert Checker(page("Empty", {}, [], {})).open == []
-    bare = replace(SECTIONS[1], picture="")
+    bare = replace(SECTIONS[1], stem="figure0")
     assert "Of 0 claims" in page("Bare", {}, [bare], {})
 
 

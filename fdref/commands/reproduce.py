@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 
     from fdref.arrays import Array
     from fdref.network import Network
-    from fdref.paper.report import Claim
-    from fdref.paper.subject import Reproduction
+    from fdref.paper.exhibit import Claim
+    from fdref.paper.reproduction import Reproduction
 
     Labels = np.ndarray[Any, np.dtype[np.integer[Any]]]
 
@@ -44,6 +44,9 @@ NAMES = (
     *("report.html", "report.h5", "table1.json", "table1.csv"),
     *(f"{stem}.{kind}" for stem in FIGURES for kind in ("png", "svg")),
 )
+WRITTEN_LAST = {"figure5": 1, "figure7": 2}
+"""Whose numbers come at the end of report.h5, as in its first version: the same to the byte."""
+
 COLUMNS = ("layer", "unpool", "paper", "here", "correlation", "linear filter", "affine filter")
 ARCHIVE = "a .npz file of `images` (N, H, W) or (N, C, H, W) from 0 to 255 and `labels` (N,)"
 
@@ -88,18 +91,18 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def run(options: argparse.Namespace) -> None:
     """Check everything, then compute, then write."""
-    from fdref.paper import claims  # noqa: PLC0415 - only where it is used
-    from fdref.paper.subject import Subject  # noqa: PLC0415
-
     source = SHIPPED if options.model is None else Path(options.model)
     net = fdref.load(source)
     check_folder(options.folder, NAMES)
-    drawing("fdref.paper.figures")
+    drawing("fdref.paper.canvas")
+    from fdref.paper.reproduction import reproduce  # noqa: PLC0415 - only where it is used
+    from fdref.paper.subject import Subject  # noqa: PLC0415
+
     shown = shown_images(net, options)
     facts = describe(source, net, shown)
     subject = Subject(net, shown.images, shown.labels, shown.folds)
     with progress_bar("computing", subject.work, quiet=options.quiet) as advance:
-        result = claims.reproduce(subject, advance)
+        result = reproduce(subject, advance)
     try:
         write_folder(options.folder, files_of(result, facts, quiet=options.quiet))
     finally:  # if the disk is full, the table is not lost, too
@@ -243,24 +246,28 @@ def files_of(
     result: Reproduction, facts: Mapping[str, str], *, quiet: bool = False
 ) -> dict[str, bytes]:
     """Return all files by their names."""
-    from fdref.paper import figures, report  # noqa: PLC0415 - matplotlib takes its time
-    from fdref.paper.page import encoded  # noqa: PLC0415
+    from fdref.paper.canvas import encoded  # noqa: PLC0415 - matplotlib takes its time
+    from fdref.paper.report import page  # noqa: PLC0415
+    from fdref.paper.table1 import Row  # noqa: PLC0415
 
-    files, pictures = {}, {}
-    with progress_bar("drawing", len(result.drawings), quiet=quiet) as advance:
-        for stem, arguments in result.drawings.items():
-            for kind, data in encoded(getattr(figures, stem)(*arguments)).items():
-                files[f"{stem}.{kind}"] = data
-            pictures[stem] = files[f"{stem}.png"]
+    drawn = [(one.stem, one.draw) for one in result.exhibits if one.draw is not None]
+    files: dict[str, bytes] = {}
+    pictures: dict[str, bytes] = {}
+    with progress_bar("drawing", len(drawn), quiet=quiet) as advance:
+        for stem, draw in drawn:
+            kinds = encoded(draw())
+            files |= {f"{stem}.{kind}": data for kind, data in kinds.items()}
+            pictures[stem] = kinds["png"]
             advance(1)
+    table = [row._asdict() for row in result.table]
     files["report.h5"] = numbers_of(result, facts)
-    files["table1.json"] = f"{json.dumps(result.table1, indent=1, allow_nan=False)}\n".encode()
+    files["table1.json"] = f"{json.dumps(table, indent=1, allow_nan=False)}\n".encode()
     text = io.StringIO(newline="")
-    rows = csv.DictWriter(text, list(result.table1[0]), lineterminator="\n")
+    rows = csv.DictWriter(text, Row._fields, lineterminator="\n")
     rows.writeheader()
-    rows.writerows(result.table1)
+    rows.writerows(table)
     files["table1.csv"] = text.getvalue().encode()
-    files["report.html"] = report.page(TITLE, facts, result.sections, pictures).encode()
+    files["report.html"] = page(TITLE, facts, result.exhibits, pictures).encode()
     return files
 
 
@@ -271,49 +278,52 @@ def numbers_of(result: Reproduction, facts: Mapping[str, str]) -> bytes:
     buffer = io.BytesIO()
     with h5py.File(buffer, "w") as file:
         file.attrs.update(facts)
-        for name, values in result.numbers.items():
-            file.create_dataset(name, data=values)
+        for exhibit in sorted(result.exhibits, key=lambda one: WRITTEN_LAST.get(one.stem, 0)):
+            for name, values in exhibit.numbers.items():
+                file.create_dataset(f"{exhibit.stem}/{name}", data=values)
     return buffer.getvalue()
 
 
 def tell(result: Reproduction) -> None:
     """Print table 1 beside the paper's, what became of each claim, and how many hold."""
-    rows = []
-    for cell in result.table1:
-        paper, here = (
-            "" if cell[mean] is None else f"{cell[mean]:.4f} +/- {cell[std]:.4f}"
-            for mean, std in (("paper_mean", "paper_std"), ("mean", "std"))
+    rows = [
+        (
+            str(row.layer),
+            row.unpool,
+            plus_minus(row.paper_mean, row.paper_std),
+            plus_minus(row.mean, row.std) or "nothing to compare",
+            short(row.correlation, ".3f"),
+            short(row.ceiling),
+            short(row.affine_ceiling),
         )
-        correlation, linear, affine = (
-            "" if cell[name] is None else f"{cell[name]:{form}}"
-            for name, form in (
-                ("correlation", ".3f"),
-                ("ceiling", ".4f"),
-                ("affine_ceiling", ".4f"),
-            )
-        )
-        here = here or "nothing to compare"
-        rows.append(
-            (str(cell["layer"]), str(cell["unpool"]), paper, here, correlation, linear, affine)
-        )
+        for row in result.table
+    ]
     print_table(COLUMNS, rows)
     print()
-    claims = [claim for section in result.sections for claim in section.claims]
+    claims = [claim for exhibit in result.exhibits for claim in exhibit.claims]
     print_table(("verdict", "measured", "threshold", "claim"), [judgement(one) for one in claims])
     verdicts = [claim.holds for claim in claims]
     yes, no, moot = (sum(found is verdict for found in verdicts) for verdict in (True, False, None))
     print(f"\nof {len(verdicts)} claims, hold: {yes}, do not hold: {no}, do not apply: {moot}")
 
 
+def plus_minus(mean: float | None, std: float | None) -> str:
+    """Write a mean and a standard deviation, if there are any, for any terminal."""
+    return "" if mean is None else f"{mean:.4f} +/- {std:.4f}"
+
+
+def short(value: float | None, form: str = ".4f") -> str:
+    """Write a number, if there is one."""
+    return "" if value is None else f"{value:{form}}"
+
+
 def judgement(claim: Claim) -> tuple[str, str, str, str]:
     """Return a claim's verdict, what it was judged by, and what it is."""
-    from fdref.paper.report import VERDICTS  # noqa: PLC0415 - only where it is used
-
     if claim.measured is None or claim.threshold is None:
         why = f" ({claim.found})" if claim.holds is None else ""
-        return VERDICTS[claim.holds], "", "", f"{claim.text}{why}"
+        return claim.verdict, "", "", f"{claim.text}{why}"
     threshold = f"{claim.relation} {claim.threshold:.4g}"
-    return VERDICTS[claim.holds], f"{claim.measured:.4g}", threshold, claim.text
+    return claim.verdict, f"{claim.measured:.4g}", threshold, claim.text
 
 
 def on_a_terminal() -> bool:
