@@ -106,7 +106,7 @@ def test_a_new_folder_is_whole_at_once(tmp_path):
 @pytest.mark.parametrize("prepare", [nothing, notes])
 def test_reproduce(prepare, model, tmp_path, monkeypatch):
     files = {name: name.encode() for name in NAMES[:3]}
-    monkeypatch.setattr(reproduce, "files_of", lambda *about: files)
+    monkeypatch.setattr("fdref.paper.files.files_of", lambda *about: files)
     monkeypatch.setattr(reproduce, "shown_images", lambda *about: reproduce.Shown(0, 0, "", ()))
     monkeypatch.setattr(reproduce, "describe", lambda *about: {})
     monkeypatch.setattr("fdref.paper.subject.Subject", lambda *about: SimpleNamespace(work=1))

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
-import json
 import os
 import platform
 import sys
@@ -16,12 +13,12 @@ import numpy as np
 
 import fdref
 from fdref.commands.drawing import drawing
-from fdref.commands.messages import add_quiet
+from fdref.commands.messages import add_quiet, printable
 from fdref.commands.places import named
 from fdref.commands.progress import progress_bar
-from fdref.commands.table import print_table, printable
 from fdref.errors import ArgumentError, FileError
 from fdref.layers import Softmax
+from fdref.text_table import table
 from fdref.weights import SHIPPED
 from fdref.weights.bounded import Budget, contents, opened
 from fdref.weights.npz import arrays_of
@@ -29,7 +26,6 @@ from fdref.whole_files import check_folder, write_folder
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
 
     from fdref.arrays import Array
     from fdref.network import Network
@@ -38,15 +34,11 @@ if TYPE_CHECKING:
 
     Labels = np.ndarray[Any, np.dtype[np.integer[Any]]]
 
-TITLE = "Filter decoding with substitution: the paper's table and figures, recomputed"
 FIGURES = tuple(f"figure{number}" for number in range(1, 8))
 NAMES = (
     *("report.html", "report.h5", "table1.json", "table1.csv"),
     *(f"{stem}.{kind}" for stem in FIGURES for kind in ("png", "svg")),
 )
-WRITTEN_LAST = {"figure5": 1, "figure7": 2}
-"""Whose numbers come at the end of report.h5, as in its first version: the same to the byte."""
-
 COLUMNS = ("layer", "unpool", "paper", "here", "correlation", "linear filter", "affine filter")
 ARCHIVE = "a .npz file of `images` (N, H, W) or (N, C, H, W) from 0 to 255 and `labels` (N,)"
 
@@ -95,6 +87,7 @@ def run(options: argparse.Namespace) -> None:
     net = fdref.load(source)
     check_folder(options.folder, NAMES)
     drawing("fdref.paper.canvas")
+    from fdref.paper.files import files_of  # noqa: PLC0415 - matplotlib takes its time
     from fdref.paper.reproduction import reproduce  # noqa: PLC0415 - only where it is used
     from fdref.paper.subject import Subject  # noqa: PLC0415
 
@@ -104,7 +97,10 @@ def run(options: argparse.Namespace) -> None:
     with progress_bar("computing", subject.work, quiet=options.quiet) as advance:
         result = reproduce(subject, advance)
     try:
-        write_folder(options.folder, files_of(result, facts, quiet=options.quiet))
+        drawn = sum(exhibit.draw is not None for exhibit in result.exhibits)
+        with progress_bar("drawing", drawn, quiet=options.quiet) as advance:
+            files = files_of(result, facts, advance)
+        write_folder(options.folder, files)
     finally:  # if the disk is full, the table is not lost, too
         if not options.quiet:
             tell(result)
@@ -242,48 +238,6 @@ def processor() -> str:
     return printable((names or [platform.processor()])[0]) or platform.machine()
 
 
-def files_of(
-    result: Reproduction, facts: Mapping[str, str], *, quiet: bool = False
-) -> dict[str, bytes]:
-    """Return all files by their names."""
-    from fdref.paper.canvas import encoded  # noqa: PLC0415 - matplotlib takes its time
-    from fdref.paper.report import page  # noqa: PLC0415
-    from fdref.paper.table1 import Row  # noqa: PLC0415
-
-    drawn = [(one.stem, one.draw) for one in result.exhibits if one.draw is not None]
-    files: dict[str, bytes] = {}
-    pictures: dict[str, bytes] = {}
-    with progress_bar("drawing", len(drawn), quiet=quiet) as advance:
-        for stem, draw in drawn:
-            kinds = encoded(draw())
-            files |= {f"{stem}.{kind}": data for kind, data in kinds.items()}
-            pictures[stem] = kinds["png"]
-            advance(1)
-    table = [row._asdict() for row in result.table]
-    files["report.h5"] = numbers_of(result, facts)
-    files["table1.json"] = f"{json.dumps(table, indent=1, allow_nan=False)}\n".encode()
-    text = io.StringIO(newline="")
-    rows = csv.DictWriter(text, Row._fields, lineterminator="\n")
-    rows.writeheader()
-    rows.writerows(table)
-    files["table1.csv"] = text.getvalue().encode()
-    files["report.html"] = page(TITLE, facts, result.exhibits, pictures).encode()
-    return files
-
-
-def numbers_of(result: Reproduction, facts: Mapping[str, str]) -> bytes:
-    """Return the HDF5 file of the numbers behind table and figures."""
-    import h5py  # noqa: PLC0415 - only where it is used, so that --help is quick
-
-    buffer = io.BytesIO()
-    with h5py.File(buffer, "w") as file:
-        file.attrs.update(facts)
-        for exhibit in sorted(result.exhibits, key=lambda one: WRITTEN_LAST.get(one.stem, 0)):
-            for name, values in exhibit.numbers.items():
-                file.create_dataset(f"{exhibit.stem}/{name}", data=values)
-    return buffer.getvalue()
-
-
 def tell(result: Reproduction) -> None:
     """Print table 1 beside the paper's, what became of each claim, and how many hold."""
     rows = [
@@ -298,10 +252,11 @@ def tell(result: Reproduction) -> None:
         )
         for row in result.table
     ]
-    print_table(COLUMNS, rows)
+    print(table(COLUMNS, rows))
     print()
     claims = [claim for exhibit in result.exhibits for claim in exhibit.claims]
-    print_table(("verdict", "measured", "threshold", "claim"), [judgement(one) for one in claims])
+    header = ("verdict", "measured", "threshold", "claim")
+    print(table(header, [judgement(claim) for claim in claims]))
     verdicts = [claim.holds for claim in claims]
     yes, no, moot = (sum(found is verdict for found in verdicts) for verdict in (True, False, None))
     print(f"\nof {len(verdicts)} claims, hold: {yes}, do not hold: {no}, do not apply: {moot}")

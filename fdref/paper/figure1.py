@@ -134,10 +134,6 @@ def draw(
         The correlation of filter i (row) with image j (column).
     labels, found : sequences of K str
         The classes of the filters, and those of the images.
-
-    Returns
-    -------
-    Figure
     """
     side, cell, left = 84, 100, 190
     page = Page(

@@ -66,10 +66,6 @@ def draw(stages: Sequence[Array], titles: Sequence[str]) -> Figure:
     titles : sequence of str
         What was done to get each stage.
 
-    Returns
-    -------
-    Figure
-
     Examples
     --------
     >>> import fdref

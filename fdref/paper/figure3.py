@@ -91,10 +91,6 @@ def draw(
         correlation with the decoded filters, in the same order.
     columns : dict
         ``{layer: maps in a row}``.
-
-    Returns
-    -------
-    Figure
     """
     page = Page(
         "Figure 3: responses to one image, in the network and by correlation",

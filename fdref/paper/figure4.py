@@ -115,10 +115,6 @@ def draw(strips: Sequence[Strip]) -> Figure:
     Parameters
     ----------
     strips : sequence of Strip
-
-    Returns
-    -------
-    Figure
     """
     side, cell, left = 84, 104, 150
     page = Page(

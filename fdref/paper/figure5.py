@@ -50,10 +50,6 @@ def draw(banks: Mapping[str, Mapping[int, Array]]) -> Figure:
     banks : dict
         ``{name of the network: {layer: (K, C, h, w) array}}``, such as `decode_all` returns.
 
-    Returns
-    -------
-    Figure
-
     Examples
     --------
     >>> import fdref

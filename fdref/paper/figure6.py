@@ -91,10 +91,6 @@ def draw(graph: Graph, banks: Mapping[int, Array], names: Mapping[int, Sequence[
         ``{layer: (K, C, h, w) array}``, the decoded filters.
     names : dict
         ``{layer: what its K filters are called}``.
-
-    Returns
-    -------
-    Figure
     """
     cell, gap, text, aside = 150, 64, 15, 70
     rows = _rows(graph)

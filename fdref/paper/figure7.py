@@ -81,10 +81,6 @@ def draw(graph: Graph, acts: Sequence[Array], names: Mapping[int, Sequence[str]]
         What `forward` returned for the image, such as the decoded filter.
     names : dict
         ``{layer: what its filters are called}``, for the convolutions.
-
-    Returns
-    -------
-    Figure
     """
     side, cell, columns = 60, 80, 14
     highest, k = next(iter(graph))
