@@ -131,8 +131,10 @@ frame.onload = () => {
   const root = frame.contentDocument.documentElement;
   const image = frame.contentDocument.querySelector("img");
   const table = frame.contentDocument.querySelectorAll(".wide")[1];
+  const shown = image.clientWidth;
+  frame.contentDocument.querySelector("input").click();
   document.querySelector("output").textContent = [
-    root.clientWidth, root.scrollWidth, image.naturalWidth, image.clientWidth,
+    root.clientWidth, root.scrollWidth, image.naturalWidth, shown, image.clientWidth,
     table.clientWidth, table.scrollWidth].join(" ");
 };
 </script>
@@ -184,9 +186,10 @@ def test_only_wide_tables_scroll_sideways(browser, tmp_path, width):
     )
     measured = re.search("<output>([0-9 ]+)</output>", dom)
     assert measured, dom[:500]
-    visible, whole, natural, shown, box, table = map(int, measured[1].split())
+    visible, whole, natural, shown, enlarged, box, table = map(int, measured[1].split())
     assert whole == visible <= width
     assert natural == 2400
     assert shown <= visible
+    assert enlarged == 1200  # its letters can be read; it scrolls in a box of its own
     assert box <= visible
     assert table > box
