@@ -9,7 +9,6 @@ from fdref.decoding import decode
 from fdref.errors import NetworkError
 from fdref.finite import first_bad
 from fdref.layers import Conv, Pool
-from fdref.layers.base import Sliding
 from fdref.paper.canvas import GREY, HEAD, MARGIN, Page, count_of, fitted, plain_style
 from fdref.paper.exhibit import Exhibit
 from fdref.pictures import shades_of
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 def exhibit(subject: Subject) -> Exhibit:
     """Show how one filter is decoded: of the last convolution that sees more than a pixel."""
     net = subject.net
-    wide = [n for n in net.decodable if isinstance(own := net[n], Sliding) and max(own.window) > 1]
+    wide = [n for n in net.decodable if isinstance(own := net[n], Conv) and max(own.window) > 1]
     layer, k = (wide or [subject.last])[-1], 0
     stages, titles, numbers = [], [], {}
     for depth, stage in enumerate(decode(net, layer, k, steps=True)):
