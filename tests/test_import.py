@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ROOT = Path(__file__).parents[1]
-HEAVY = {"numba", "llvmlite", "matplotlib", "h5py", "tqdm"}
+HEAVY = {"numba", "llvmlite", "matplotlib", "h5py", "tqdm", "jinja2"}
 
 
 def python(

@@ -333,7 +333,7 @@ class TestKnownAtTheStart:
     def nothing_is_computed(self, monkeypatch):
         never = lambda *about, **more: pytest.fail("too late")  # noqa: E731
         monkeypatch.setattr("fdref.decoded_file.DecodedFile.fill", never)
-        monkeypatch.setattr("fdref.paper.claims.reproduce", never)
+        monkeypatch.setattr("fdref.paper.reproduction.reproduce", never)
         monkeypatch.setattr("fdref.commands.check.examination", never)
 
     @pytest.mark.parametrize("option", ["--json", "--html"])

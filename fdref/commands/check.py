@@ -7,10 +7,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fdref.commands.messages import add_quiet, discard, tell
+from fdref.commands.messages import add_quiet, discard, printable, tell
 from fdref.commands.places import add_json, check_places, write_json, write_to
 from fdref.commands.progress import progress_bar
-from fdref.commands.table import printable
 from fdref.errors import ArgumentError
 
 if TYPE_CHECKING:

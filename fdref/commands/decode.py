@@ -16,10 +16,9 @@ from fdref.commands.decode_report import decoded_json, decoded_table, plan_json,
 from fdref.commands.drawing import drawing
 from fdref.commands.info import by
 from fdref.commands.jobs import read_jobs
-from fdref.commands.messages import add_quiet, note, say, tell
+from fdref.commands.messages import LONGEST_NAME, add_quiet, note, printable, say, tell
 from fdref.commands.places import add_json, check_places, named, write_json
 from fdref.commands.progress import progress_bar
-from fdref.commands.table import LONGEST_NAME, printable
 from fdref.contents import Contents
 from fdref.errors import ArgumentError, FdrefError, FileError
 from fdref.open_folder import refusal

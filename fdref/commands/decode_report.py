@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import fdref
 from fdref.commands.info import by
-from fdref.commands.table import LONGEST_NAME, printable, table
+from fdref.commands.messages import LONGEST_NAME, printable
+from fdref.text_table import table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import fdref
-from fdref.commands.messages import add_quiet, tell
+from fdref.commands.messages import LONGEST_NAME, add_quiet, printable, tell
 from fdref.commands.places import add_json, check_places, write_json
-from fdref.commands.table import LONGEST_NAME, printable, table
 from fdref.errors import ArgumentError
 from fdref.layers import BatchNorm, Channels, Conv, ConvTranspose, Dropout, Normalize, Pool, ReLU
+from fdref.text_table import table
 from fdref.weights import SHIPPED
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fdref.commands.places import is_standard_output
-from fdref.commands.table import printable
+from fdref.errors import one_line
 from fdref.first_use import told_of_compiling
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 LONGEST = 1000
 """Characters of a message; of longer ones, such as those that list names, the middle is left out"""
+
+LONGEST_NAME = 60
+"""Characters of a layer's name that are shown."""
 
 
 def add_quiet(parser: argparse.ArgumentParser) -> None:
@@ -90,3 +93,14 @@ def compiling_told() -> Iterator[None]:
     finally:
         if tell in told_of_compiling:
             told_of_compiling.remove(tell)
+
+
+def printable(text: str, most: int | None = None) -> str:
+    r"""Make text from a stranger's file safe for any terminal, at most so many characters long.
+
+    >>> printable("\x1b[31mKlasse Ä", most=10)
+    '?[31mKl...'
+    """
+    if most is not None and len(text) > most:
+        text = f"{text[: most - 3]}..."
+    return one_line(text, None)

@@ -7,10 +7,9 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 import fdref
-from fdref.commands.messages import add_quiet, tell
+from fdref.commands.messages import add_quiet, printable, tell
 from fdref.commands.places import named
 from fdref.commands.progress import progress_bar
-from fdref.commands.table import printable
 from fdref.errors import ArgumentError, FileError
 from fdref.whole_files import check_file
 

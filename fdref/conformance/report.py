@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import fdref
 from fdref.conformance.comparison import Outcome
+from fdref.text_table import table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from fdref.conformance.comparison import Difference, Numbers, Verdict
-    from fdref.conformance.examination import Coverage, Explanation, Report
+    from fdref.conformance.examination import Explanation, Report
 
 SCHEMA = 1
-HEADER = ("operation", "section", "cases", *Outcome)
+ALWAYS = (Outcome.PASS, Outcome.FAIL, Outcome.NOT_ATTEMPTED)
 
 
 def text(report: Report) -> str:
@@ -26,7 +27,7 @@ def text(report: Report) -> str:
 def _lines(report: Report) -> Iterator[str]:
     yield f"{report.subject}, against the conformance kit of fdref {report.kit}"
     yield ""
-    yield from _table(report)
+    yield _coverage(report)
     for verdict in report.verdicts:
         if verdict.outcome is Outcome.FAIL:
             yield ""
@@ -54,30 +55,16 @@ def verdict_on(report: Report) -> str:
     return f"does not conform: of {len(report.verdicts)} cases, {counts}"
 
 
-def _table(report: Report) -> Iterator[str]:
-    """Set the coverage, a row for each operation, without outcomes that there are not."""
-    rows = [HEADER, *map(_row, report.coverage())]
-    total = [str(report.count(one)) for one in Outcome]
-    rows.append(("all", "", str(len(report.verdicts)), *total))
-    always = len(HEADER) - len(Outcome) + 3
-    columns = [
-        column
-        for place, column in enumerate(zip(*rows, strict=True))
-        if place < always or column[-1] != "0"
+def _coverage(report: Report) -> str:
+    """Set the coverage, a row for each operation, without rare outcomes that there are not."""
+    shown = [one for one in Outcome if one in ALWAYS or report.count(one)]
+    rows = [
+        (row.operation, ", ".join(row.sections), len(row.verdicts), *map(row.count, shown))
+        for row in report.coverage()
     ]
-    widths = [max(map(len, column)) for column in columns]
-    for row in zip(*columns, strict=True):
-        cells = (
-            cell.ljust(width) if place < 2 else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        yield "  ".join(cells).rstrip()
-
-
-def _row(coverage: Coverage) -> tuple[str, ...]:
-    counts = (str(coverage.count(one)) for one in Outcome)
-    sections = ", ".join(coverage.sections)
-    return (coverage.operation, sections, str(len(coverage.verdicts)), *counts)
+    rows.append(("all", "", len(report.verdicts), *map(report.count, shown)))
+    header = ("operation", "section", "cases", *shown)
+    return table(header, [tuple(map(str, row)) for row in rows], texts=2)
 
 
 def failure(verdict: Verdict) -> Iterator[str]:

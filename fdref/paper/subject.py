@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from fdref.arrays import Array
     from fdref.network import Network
-    from fdref.paper.report import Section
+    from fdref.paper.exhibit import Exhibit as Section
 
     Fold = tuple[slice, slice]
 
