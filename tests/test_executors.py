@@ -16,7 +16,7 @@ import fdref
 from fdref import ArgumentError, Conv, FdrefError, Network, NetworkError, Pool, ReLU, sending
 from fdref.chunks import Chunk, cut, over_chunks
 from fdref.paper.ceiling import Best, Measuring, ceiling
-from fdref.paper.claims import reproduce
+from fdref.paper.reproduction import reproduce
 from fdref.paper.subject import Subject
 from fdref.paper.survey import survey
 
