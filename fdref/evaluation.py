@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
     from fdref.arrays import Array
+    from fdref.engine import Engine
     from fdref.resize import Method
     from fdref.selection import Layers
 
@@ -83,7 +84,7 @@ def evaluate(
     x: ArrayLike,
     layers: Layers = None,
     unpool: Method = "bicubic",
-    engine: str = "compiled",
+    engine: Engine | str = "compiled",
     progress: Callable[[int], object] | None = None,
 ) -> dict[int, Evaluation]:
     """Compare what layers respond with what their decoded filters predict: eq. 3.
@@ -99,7 +100,7 @@ def evaluate(
         Convolutions, by number or name, or a truth value for each layer of the network; all of them
         by default, none where it is empty.
     unpool : "bicubic", "nearest" or "bilinear"
-    engine : "compiled" or "reference"
+    engine : "compiled", "reference" or Engine
     progress : callable, optional
         Called after each chunk of images with their number.
 
@@ -185,7 +186,7 @@ def numbers(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def respond(
-    net: Network, layer: int | str, bank: ArrayLike, x: ArrayLike, engine: str = "compiled"
+    net: Network, layer: int | str, bank: ArrayLike, x: ArrayLike, engine: Engine | str = "compiled"
 ) -> Array:
     """Correlate images with a layer's decoded filters at the layer's jump.
 
@@ -200,7 +201,7 @@ def respond(
         Pictures of the size of the layer's receptive field, such as `decode` returns.
     x : (N, C0, H, W) array
         Images as `Network.prepare` returns them.
-    engine : "compiled" or "reference"
+    engine : "compiled", "reference" or Engine
 
     Returns
     -------

@@ -14,10 +14,10 @@ from fdref import reference
 from fdref.conformance.compute import result_type
 from fdref.conformance.networks import network_of
 from fdref.evaluation import compare
-from fdref.forward_pass import normalize, normalize_batch, relu, softmax
 from fdref.geometry import stack_windows
 from fdref.layers import BatchNorm, Conv, Dropout, Normalize, Pool, ReLU, Softmax
 from fdref.network import Network
+from fdref.pointwise import normalize, relu, scale, softmax
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -80,7 +80,7 @@ class Implementation:
             case Normalize():
                 return self.normalize(x, layer)
             case BatchNorm():
-                return normalize_batch(x, layer)
+                return scale(x, layer.scale(x.dtype), layer.bias, layer.mean)
             case Softmax():
                 return self.softmax(x)
             case Dropout():
@@ -149,7 +149,7 @@ class Implementation:
             case Pool():
                 return self.unpool(pictures, layer, method)
             case BatchNorm():
-                return pictures * layer.scale(pictures.dtype)
+                return scale(pictures, layer.scale(pictures.dtype))
             case _:
                 return pictures
 

@@ -11,8 +11,9 @@ from fdref.decoding import decode
 from fdref.errors import ArgumentError
 from fdref.evaluation import Evaluation, chunks, compare, respond
 from fdref.finite import QUIET, check_banks, check_forward, check_response
-from fdref.forward_pass import forward, relu
+from fdref.forward_pass import forward
 from fdref.layers import Pool, ReLU
+from fdref.pointwise import relu
 from fdref.resize import METHODS
 
 if TYPE_CHECKING:

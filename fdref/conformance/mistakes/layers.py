@@ -9,8 +9,8 @@ import numpy as np
 
 from fdref import reference
 from fdref.conformance.implementation import NO_PAD, Wrong
-from fdref.forward_pass import relu
 from fdref.layers import BatchNorm, Normalize, Pool, ReLU
+from fdref.pointwise import relu
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
