@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from fdref.conformance.cases import cases
+from fdref.conformance.comparison import equal
 from fdref.conformance.compute import compute
 from fdref.conformance.diagnosis import diagnose, summary
-from fdref.conformance.equality import equal
 from fdref.conformance.mistakes import MISTAKES, Mistake
 from fdref.conformance.mistakes.mistake import over
 from fdref.conformance.mistakes.unpooling import UNPOOL, resized
@@ -50,7 +50,7 @@ def test_the_diagnosis_names_the_mistake_and_no_other(mistake, operation, wrong)
     assert failed, f"no case of {operation} shows it"
     findings = [(case, named_by(wrong, case, wrong[mistake.name, case.id])) for case in failed]
     first, *others = summary(findings)
-    assert first == (mistake, [case.id for case in failed], [])
+    assert first == (mistake, tuple(case.id for case in failed), ())
     assert all(len(explained) < len(failed) for _, explained, _ in others)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 import numpy as np
 
 import fdref
+from fdref.conformance.case import result_type
 from fdref.conformance.networks import layer_of, network_of
 from fdref.engine import engine_named
 from fdref.errors import ArgumentError, NetworkError
@@ -101,11 +102,6 @@ def rounded(found: Outputs, inputs: Arrays) -> Outputs:
         name: values if values.dtype.kind == "i" else np.asarray(values, dtype)
         for name, values in found.items()
     }
-
-
-def result_type(inputs: Arrays) -> np.dtype[Any]:
-    """Return the type that results are rounded to: that of the inputs; LeNet's is float32."""
-    return np.result_type(*inputs.values()) if inputs else np.dtype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from fdref.conformance.comparison import Difference, Numbers, Verdict
-    from fdref.conformance.examination import Coverage, Explanation, Report
+    from fdref.conformance.diagnosis import Explanation
+    from fdref.conformance.examination import Coverage, Report
 
 SCHEMA = 1
 HEADER = ("operation", "section", "cases", *Outcome)

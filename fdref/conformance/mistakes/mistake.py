@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fdref.conformance.comparison import equal
 from fdref.conformance.compute import Library, rounded
-from fdref.conformance.equality import equal
 from fdref.engine import patched
 from fdref.errors import FdrefError
 
