@@ -153,12 +153,12 @@ class Library:
         layer = self._read(layer_of({"type": kind, **known, **arrays}, inputs))
         images = inputs["images"]
         match layer:
-            case Conv(stride=stride, pad=pad, dilate=dilate):
+            case Conv(stride=stride, pad=pad, dilate=dilate) if self.read is None:
                 weights = layer.filters, layer.bias
                 return fdref.correlate(images, *weights, stride, pad, dilate, self.engine)
-            case Pool(window=window, stride=stride, pad=pad, method=method):
+            case Pool(window=window, stride=stride, pad=pad, method=method) if self.read is None:
                 return fdref.pool(images, window, stride, pad, method, self.engine)
-            case _:
+            case _:  # what was read wrongly need not fit
                 layer.channels_after(images.shape[1])
                 engine = engine_named(self.engine)
                 dtype = engine.precision(images.dtype)

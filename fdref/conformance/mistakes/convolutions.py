@@ -95,61 +95,33 @@ SINGLE = over(
 )
 
 ALL = (
-    Mistake(
-        "filters-flipped",
-        "the filters are rotated by 180 degrees, a true convolution; "
-        "expected: the layer is a correlation",
-        UP,
-        over(correlate=flipped),
-    ),
-    Mistake(
-        "filters-transposed",
+    Mistake("filters-flipped",
+        "the filters are rotated by 180 degrees, a true convolution; expected: the layer is a "
+        "correlation", UP, over(correlate=flipped)),
+    Mistake("filters-transposed",
         "rows and columns of the filters are exchanged; expected: MATLAB's arrays have columns "
-        "first in HDF5, so that axes must be put right once",
-        (*UP, "substitute", "decode"),
-        other(read=transposed),
-    ),
-    Mistake(
-        "pad-left-right-top-bottom",
-        "paddings are taken as [left, right, top, bottom]; "
-        "expected: they are [top, bottom, left, right]",
-        ("correlate", "pool", "receptive_field", "forward", "evaluate"),
-        other(read=pads(2, 3, 0, 1)),
-    ),
-    Mistake(
-        "pad-top-left-bottom-right",
-        "paddings are taken as [top, left, bottom, right]; "
-        "expected: they are [top, bottom, left, right]",
-        ("correlate", "pool", "receptive_field", "forward", "evaluate"),
-        other(read=pads(0, 2, 1, 3)),
-    ),
-    Mistake(
-        "stride-ignored",
-        "convolutions go on by one pixel whatever their stride; "
-        "expected: they must go on by the stride",
-        (*UP, "substitute", "decode"),
-        other(read=convolutions(stride=1)),
-    ),
-    Mistake(
-        "dilation-ignored",
+        "first in HDF5, so that axes must be put right once", (*UP, "substitute", "decode"),
+        other(read=transposed)),
+    Mistake("pad-left-right-top-bottom",
+        "paddings are taken as [left, right, top, bottom]; expected: they are [top, bottom, left, "
+        "right]", ("correlate", "pool", "receptive_field", "forward", "evaluate"),
+        other(read=pads(2, 3, 0, 1))),
+    Mistake("pad-top-left-bottom-right",
+        "paddings are taken as [top, left, bottom, right]; expected: they are [top, bottom, left, "
+        "right]", ("correlate", "pool", "receptive_field", "forward", "evaluate"),
+        other(read=pads(0, 2, 1, 3))),
+    Mistake("stride-ignored",
+        "convolutions go on by one pixel whatever their stride; expected: they must go on by the "
+        "stride", (*UP, "substitute", "decode"), other(read=convolutions(stride=1))),
+    Mistake("dilation-ignored",
         "taps of the filters are neighbours; expected: they lie `dilate` pixels apart",
-        ("correlate", "substitute", *NETWORKS),
-        other(read=convolutions(dilate=1)),
-    ),
-    Mistake(
-        "groups-interleaved",
+        ("correlate", "substitute", *NETWORKS), other(read=convolutions(dilate=1))),
+    Mistake("groups-interleaved",
         "filter k belongs to group k modulo the number of groups; expected: each group has "
-        "neighbouring filters, k divided by their number",
-        ("correlate", "substitute", *NETWORKS),
-        replace(
-            over(correlate=correlate_interleaved, substitute=substitute_interleaved),
-            rules=Interleaved,
-        ),
-    ),
-    Mistake(
-        "float32",
+        "neighbouring filters, k divided by their number", ("correlate", "substitute", *NETWORKS),
+        replace(over(correlate=correlate_interleaved, substitute=substitute_interleaved),
+         rules=Interleaved)),
+    Mistake("float32",
         "results have the precision of float32; expected: float64 inputs ask for float64",
-        ("correlate", "pool", "relu", "substitute", "unpool", "forward", "decode"),
-        SINGLE,
-    ),
-)
+        ("correlate", "pool", "relu", "substitute", "unpool", "forward", "decode"), SINGLE),
+)  # fmt: skip

@@ -84,71 +84,37 @@ def reverse(found: Outputs, *question: Any) -> Outputs:  # noqa: ARG001
 
 
 ALL = (
-    Mistake(
-        "substitution-flipped",
+    Mistake("substitution-flipped",
         "pixels are replaced by filters rotated by 180 degrees (a full correlation with the "
-        "filter); expected: they are replaced by the filters as they are",
-        DOWN,
-        over(substitute=flipped),
-    ),
-    Mistake(
-        "correlation-for-substitution",
-        "on the way down maps are correlated with the filters and keep their size; "
-        "expected: every pixel is replaced by its filter, and the picture grows",
-        ("substitute", "decode"),
-        over(substitute=correlation),
-    ),
-    Mistake(
-        "overlaps-overwritten",
-        "where filters overlap the last one stays; expected: they add",
-        DOWN,
-        over(substitute=overwritten),
-    ),
-    Mistake(
-        "channels-summed-too-early",
-        "channels are summed before they are replaced, and so are the filters; "
-        "expected: every channel is replaced by its own filter, and the results are summed",
-        DOWN,
-        over(substitute=summed_too_early),
-    ),
-    Mistake(
-        "bias-added-while-decoding",
+        "filter); expected: they are replaced by the filters as they are", DOWN,
+        over(substitute=flipped)),
+    Mistake("correlation-for-substitution",
+        "on the way down maps are correlated with the filters and keep their size; expected: "
+        "every pixel is replaced by its filter, and the picture grows", ("substitute", "decode"),
+        over(substitute=correlation)),
+    Mistake("overlaps-overwritten", "where filters overlap the last one stays; expected: they add",
+        DOWN, over(substitute=overwritten)),
+    Mistake("channels-summed-too-early",
+        "channels are summed before they are replaced, and so are the filters; expected: every "
+        "channel is replaced by its own filter, and the results are summed", DOWN,
+        over(substitute=summed_too_early)),
+    Mistake("bias-added-while-decoding",
         "a layer's biases are added to the pixels that it replaces; expected: they play no part",
-        DECODE,
-        other(rules=BiasAdded),
-    ),
-    Mistake(
-        "padding-cropped",
+        DECODE, other(rules=BiasAdded)),
+    Mistake("padding-cropped",
         "what a layer pads is cropped from the picture, as transposed convolutions do it; "
-        "expected: a decoded filter has the whole size of its receptive field",
-        ("decode",),
-        other(rules=PaddingCropped),
-    ),
-    Mistake(
-        "rectified-while-decoding",
+        "expected: a decoded filter has the whole size of its receptive field", ("decode",),
+        other(rules=PaddingCropped)),
+    Mistake("rectified-while-decoding",
         "negative values are dropped at a ReLU, as a deconvnet does; expected: it changes nothing",
-        DECODE,
-        other(rules=Rectified),
-    ),
-    Mistake(
-        "bnorm-ignored-while-decoding",
-        "bnorm changes nothing on the way down; "
-        "expected: each channel is multiplied by gain / deviation",
-        DECODE,
-        over(scale=norm_ignored),
-    ),
-    Mistake(
-        "group-on-first-channels",
-        "a filter of the decoded layer lies on the first channels whatever its group; "
-        "expected: it lies on its group's channels",
-        DECODE,
-        other(rules=OnFirstChannels),
-    ),
-    Mistake(
-        "stages-reversed",
-        "`stage1` is the decoded filter; "
-        "expected: it is the filter itself, and the decoded one is last",
-        ("decode",),
-        other(change=reverse),
-    ),
-)
+        DECODE, other(rules=Rectified)),
+    Mistake("bnorm-ignored-while-decoding",
+        "bnorm changes nothing on the way down; expected: each channel is multiplied by gain / "
+        "deviation", DECODE, over(scale=norm_ignored)),
+    Mistake("group-on-first-channels",
+        "a filter of the decoded layer lies on the first channels whatever its group; expected: "
+        "it lies on its group's channels", DECODE, other(rules=OnFirstChannels)),
+    Mistake("stages-reversed",
+        "`stage1` is the decoded filter; expected: it is the filter itself, and the decoded one "
+        "is last", ("decode",), other(change=reverse)),
+)  # fmt: skip

@@ -95,56 +95,29 @@ def of_sample(found: Outputs, *question: Any) -> Outputs:  # noqa: ARG001
 
 
 ALL = (
-    Mistake(
-        "jump-too-soon",
-        "a window grows the receptive field by its own stride times the layers' below; "
-        "expected: only the strides below count",
-        ("receptive_field",),
-        other(field=jump_too_soon),
-    ),
-    Mistake(
-        "offset-not-scaled",
-        "paddings are added up as they are; "
-        "expected: a layer's counts in steps of the strides below",
-        ("receptive_field", "evaluate"),
-        other(field=in_pixels_above),
-    ),
-    Mistake(
-        "offset-ignored",
-        "the first receptive field starts at pixel (0, 0) of the image; "
-        "expected: where the network pads it starts outside",
-        ("receptive_field", "respond", "evaluate"),
-        other(field=without_offset),
-    ),
-    Mistake(
-        "normalised-per-filter",
-        "each filter's responses are mapped to [0, 1] by themselves; "
-        "expected: a layer's are together",
-        ("evaluate",),
-        other(change=compared(per_filter)),
-    ),
-    Mistake(
-        "normalised-over-images",
+    Mistake("jump-too-soon",
+        "a window grows the receptive field by its own stride times the layers' below; expected: "
+        "only the strides below count", ("receptive_field",), other(field=jump_too_soon)),
+    Mistake("offset-not-scaled",
+        "paddings are added up as they are; expected: a layer's counts in steps of the strides "
+        "below", ("receptive_field", "evaluate"), other(field=in_pixels_above)),
+    Mistake("offset-ignored",
+        "the first receptive field starts at pixel (0, 0) of the image; expected: where the "
+        "network pads it starts outside", ("receptive_field", "respond", "evaluate"),
+        other(field=without_offset)),
+    Mistake("normalised-per-filter",
+        "each filter's responses are mapped to [0, 1] by themselves; expected: a layer's are "
+        "together", ("evaluate",), other(change=compared(per_filter))),
+    Mistake("normalised-over-images",
         "all images are mapped to [0, 1] together; expected: each is mapped by itself",
-        ("evaluate",),
-        other(change=compared(over_images)),
-    ),
-    Mistake(
-        "not-normalised",
+        ("evaluate",), other(change=compared(over_images))),
+    Mistake("not-normalised",
         "the responses are compared as they are; expected: each is mapped to [0, 1] before",
-        ("evaluate",),
-        other(change=compared(not_normalised)),
-    ),
-    Mistake(
-        "response-after-relu",
+        ("evaluate",), other(change=compared(not_normalised))),
+    Mistake("response-after-relu",
         "the response is taken after the ReLU; expected: it is the convolution's, before",
-        ("evaluate",),
-        other(change=after_relu),
-    ),
-    Mistake(
-        "sample-deviation",
-        "the standard deviation divides by N - 1; expected: it divides by N",
-        ("evaluate",),
-        other(change=of_sample),
-    ),
-)
+        ("evaluate",), other(change=after_relu)),
+    Mistake("sample-deviation",
+        "the standard deviation divides by N - 1; expected: it divides by N", ("evaluate",),
+        other(change=of_sample)),
+)  # fmt: skip

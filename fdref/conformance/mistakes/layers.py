@@ -89,90 +89,44 @@ def shifted(found: Outputs, net: object, inputs: Any, known: object) -> Outputs:
 
 
 ALL = (
-    Mistake(
-        "average-counts-padding",
+    Mistake("average-counts-padding",
         "averages divide by the whole window; expected: they divide by its pixels on the map",
-        ("pool", "forward", "evaluate"),
-        over(pool=partial(padding_seen, "avg")),
-    ),
-    Mistake(
-        "padding-wins",
+        ("pool", "forward", "evaluate"), over(pool=partial(padding_seen, "avg"))),
+    Mistake("padding-wins",
         "the padding's zeros win over negative maxima; expected: windows are clipped to the map",
-        ("pool", "forward", "evaluate"),
-        over(pool=partial(padding_seen, "max")),
-    ),
-    Mistake(
-        "pool-rounds-up",
-        "a pool has one more row or column where the stride does not divide the map; "
-        "expected: its size is rounded down",
-        ("pool", "forward"),
-        over(pool=rounded_up),
-    ),
-    Mistake(
-        "nan-lost",
-        "a comparison with NaN loses it; expected: NaN in, NaN out",
-        ("pool", "relu"),
-        over(pool=nan_loses, relu=nan_is_zero),
-    ),
-    Mistake(
-        "leak-ignored",
-        "negative values become 0; expected: they become leak times themselves",
-        ("relu", "forward", "evaluate"),
-        over(relu=lambda right, x, leak: right(x, 0.0)),  # noqa: ARG005
-    ),
-    Mistake(
-        "alpha-divided",
+        ("pool", "forward", "evaluate"), over(pool=partial(padding_seen, "max"))),
+    Mistake("pool-rounds-up",
+        "a pool has one more row or column where the stride does not divide the map; expected: "
+        "its size is rounded down", ("pool", "forward"), over(pool=rounded_up)),
+    Mistake("nan-lost", "a comparison with NaN loses it; expected: NaN in, NaN out",
+        ("pool", "relu"), over(pool=nan_loses, relu=nan_is_zero)),
+    Mistake("leak-ignored", "negative values become 0; expected: they become leak times themselves",
+        ("relu", "forward", "evaluate"), over(relu=lambda right, x, _: right(x, 0.0))),
+    Mistake("alpha-divided",
         "alpha is divided by the number of channels, as in Caffe and PyTorch; expected: it is not",
-        ("normalize", "forward", "evaluate"),
-        over(normalize=alpha_divided),
-    ),
-    Mistake(
-        "odd-channel-before",
-        "of an even number of channels the odd one lies below the channel; "
-        "expected: it lies above: from k - floor((N-1)/2) to k + ceil((N-1)/2)",
-        ("normalize", "forward", "evaluate"),
-        over(normalize=window_before),
-    ),
-    Mistake(
-        "pytorch-normalize",
+        ("normalize", "forward", "evaluate"), over(normalize=alpha_divided)),
+    Mistake("odd-channel-before",
+        "of an even number of channels the odd one lies below the channel; expected: it lies "
+        "above: from k - floor((N-1)/2) to k + ceil((N-1)/2)", ("normalize", "forward", "evaluate"),
+        over(normalize=window_before)),
+    Mistake("pytorch-normalize",
         "PyTorch's local_response_norm: alpha is divided by the number of channels, and the odd "
-        "channel of an even number lies below; "
-        "expected: alpha is not divided, and the odd one lies above",
-        ("normalize", "forward", "evaluate"),
-        over(normalize=lambda right, *more: window_before(partial(alpha_divided, right), *more)),
-    ),
-    Mistake(
-        "deviation-as-variance",
+        "channel of an even number lies below; expected: alpha is not divided, and the odd one "
+        "lies above", ("normalize", "forward", "evaluate"),
+        over(normalize=lambda right, *more: window_before(partial(alpha_divided, right), *more))),
+    Mistake("deviation-as-variance",
         "the second moment is taken for a variance, and its root divides; expected: it is the root",
-        ("bnorm", *NETWORKS),
-        other(read=renormed(1, 0.0)),
-    ),
-    Mistake(
-        "deviation-as-variance-epsilon",
+        ("bnorm", *NETWORKS), other(read=renormed(1, 0.0))),
+    Mistake("deviation-as-variance-epsilon",
         "the second moment is taken for a variance, and the root of it and an epsilon of 1e-5 "
-        "divides, as PyTorch's batch_norm does it; "
-        "expected: it is the standard deviation and divides itself",
-        ("bnorm", *NETWORKS),
-        other(read=renormed(1, 1e-5)),
-    ),
-    Mistake(
-        "epsilon-added",
-        "an epsilon of 1e-5 is added to the variance once more; "
-        "expected: the standard deviation has it in",
-        ("bnorm", *NETWORKS),
-        other(read=renormed(2, 1e-5)),
-    ),
-    Mistake(
-        "softmax-over-pixels",
-        "probabilities are over the pixels of a channel; "
-        "expected: they are over the channels of a pixel",
-        ("forward",),
-        over(softmax=over_pixels),
-    ),
-    Mistake(
-        "layers-shifted",
-        "`layer1` is the input; expected: it is what the first layer gives",
-        ("forward",),
-        other(change=shifted),
-    ),
-)
+        "divides, as PyTorch's batch_norm does it; expected: it is the standard deviation and "
+        "divides itself", ("bnorm", *NETWORKS), other(read=renormed(1, 1e-5))),
+    Mistake("epsilon-added",
+        "an epsilon of 1e-5 is added to the variance once more; expected: the standard deviation "
+        "has it in", ("bnorm", *NETWORKS), other(read=renormed(2, 1e-5))),
+    Mistake("softmax-over-pixels",
+        "probabilities are over the pixels of a channel; expected: they are over the channels of "
+        "a pixel", ("forward",), over(softmax=over_pixels)),
+    Mistake("layers-shifted", "`layer1` is the input; expected: it is what the first layer gives",
+        ("forward",), other(change=shifted)),
+)  # fmt: skip

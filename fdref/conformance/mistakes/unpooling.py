@@ -142,63 +142,30 @@ def zero_filled(
 
 
 ALL = (
-    Mistake(
-        "bicubic-three-quarters",
-        "bicubic's kernel has a = -3/4; expected: it has a = -1/2",
-        UNPOOL,
-        over(unpool=partial(resized, a=-0.75)),
-    ),
-    Mistake(
-        "border-clamped",
-        "pixels beyond the border repeat the last one; "
-        "expected: they are mirrored: -1 is 0, -2 is 1",
-        UNPOOL,
-        over(unpool=partial(resized, border=clamped)),
-    ),
-    Mistake(
-        "pytorch-bicubic",
+    Mistake("bicubic-three-quarters", "bicubic's kernel has a = -3/4; expected: it has a = -1/2",
+        UNPOOL, over(unpool=partial(resized, a=-0.75))),
+    Mistake("border-clamped",
+        "pixels beyond the border repeat the last one; expected: they are mirrored: -1 is 0, -2 "
+        "is 1", UNPOOL, over(unpool=partial(resized, border=clamped))),
+    Mistake("pytorch-bicubic",
         "PyTorch's interpolate: bicubic's kernel has a = -3/4 and the border is clamped; "
-        "expected: it has a = -1/2 and the border is mirrored",
-        UNPOOL,
-        over(unpool=partial(resized, a=-0.75, border=clamped)),
-    ),
-    Mistake(
-        "aligned-corners",
-        "the outer pixels of the small and the large picture coincide (align_corners); "
-        "expected: their outer edges do",
-        UNPOOL,
-        over(unpool=partial(resized, places=corners)),
-    ),
-    Mistake(
-        "stretched-to-the-field",
-        "maps are enlarged straight to their receptive field; "
-        "expected: they are enlarged by the stride, then centred in it",
-        UNPOOL,
-        over(unpool=stretched),
-    ),
-    Mistake(
-        "odd-pixel-before",
+        "expected: it has a = -1/2 and the border is mirrored", UNPOOL,
+        over(unpool=partial(resized, a=-0.75, border=clamped))),
+    Mistake("aligned-corners",
+        "the outer pixels of the small and the large picture coincide (align_corners); expected: "
+        "their outer edges do", UNPOOL, over(unpool=partial(resized, places=corners))),
+    Mistake("stretched-to-the-field",
+        "maps are enlarged straight to their receptive field; expected: they are enlarged by the "
+        "stride, then centred in it", UNPOOL, over(unpool=stretched)),
+    Mistake("odd-pixel-before",
         "of an odd number of zeros around a map one more is before it; expected: one more is after",
-        UNPOOL,
-        over(unpool=odd_before),
-    ),
-    Mistake(
-        "not-centred",
-        "all zeros come after the enlarged map; expected: it is centred",
-        UNPOOL,
-        over(unpool=zeros_after),
-    ),
-    Mistake(
-        "window-ignored",
+        UNPOOL, over(unpool=odd_before)),
+    Mistake("not-centred", "all zeros come after the enlarged map; expected: it is centred", UNPOOL,
+        over(unpool=zeros_after)),
+    Mistake("window-ignored",
         "maps grow by the stride alone; expected: they lie in (n - 1) * stride + window pixels",
-        ("unpool", "decode"),
-        over(unpool=window_ignored),
-    ),
-    Mistake(
-        "unpooled-with-zeros",
+        ("unpool", "decode"), over(unpool=window_ignored)),
+    Mistake("unpooled-with-zeros",
         "each pixel goes to one place of its window and the others are 0, as in max-unpooling; "
-        "maps are enlarged",
-        UNPOOL,
-        over(unpool=zero_filled),
-    ),
-)
+        "maps are enlarged", UNPOOL, over(unpool=zero_filled)),
+)  # fmt: skip
