@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -88,7 +89,6 @@ class Plan:
         limit = self.max_memory
         if limit is not None:
             limit = whole_number(limit, "max_memory", 1)
-        engine_named(self.engine)
         self.__dict__["wanted"] = {  # the ways are for these, whatever becomes of what was passed
             number: indices if isinstance(indices, range) else tuple(indices)
             for number, indices in self.wanted.items()
@@ -102,10 +102,14 @@ class Plan:
         else:
             self.__dict__["choice"] = cheapest(*task, limit)
 
-    @property
+    @cached_property
     def operations(self) -> Engine:
-        """The engine itself, which has its name where a plan is pickled."""
+        """The engine itself."""
         return engine_named(self.engine)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is pickled: of an engine with a name the name, as modules cannot be."""
+        return {name: value for name, value in self.__dict__.items() if name != "operations"}
 
     @property
     def dtype(self) -> np.dtype[Any]:
