@@ -28,10 +28,11 @@ class Engine(Protocol):
     """What `fdref.reference` and `fdref.compiled` both provide, and any object may.
 
     Arguments are already checked; arrays are C-contiguous and of one dtype, the engine's
-    `precision`. What is returned is so, too. Nothing that is passed in is changed.
+    `precision`. What is returned is so, too, and shares no memory with what was passed in, which
+    is not changed.
 
-    An engine is told the shortest way to decode; one with an attribute ``FROM_ABOVE = True`` goes
-    the paper's, as the reference does.
+    With an engine, the decoder takes the shortest ways; with one that has an attribute
+    ``FROM_ABOVE = True``, the paper's, as with the reference.
     """
 
     def precision(self, weights: np.dtype[Any]) -> np.dtype[Any]:
@@ -57,9 +58,9 @@ class Engine(Protocol):
     def scale(
         self, images: Array, factor: Array, offset: Array | None, mean: Array | None
     ) -> Array:
-        """Return (x - mean) * factor + offset, each of them (C,); batch norm's, in decoding, too.
+        """Return (x - mean) * factor + offset, each of them (C,), the last two possibly None.
 
-        Decoding has the factor alone.
+        The forward pass asks for it with all that a layer has, decoding with the factor alone.
         """
 
     def normalize(self, images: Array, size: int, kappa: float, alpha: float, beta: float) -> Array:

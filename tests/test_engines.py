@@ -5,13 +5,18 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
+from contextlib import suppress
 from types import SimpleNamespace
 
 import h5py
 import numpy as np
 import pytest
 from foreign_engine import NumpyEngine
+from graph_strategies import SIDE, graphs
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from kit_cases import ANSWERED, beyond, named
+from strategies import seeds
 
 import fdref
 from fdref import compiled, reference
@@ -20,6 +25,7 @@ from fdref.backward_pass import backward
 from fdref.blocks import Plan
 from fdref.conformance.compute import compute
 from fdref.engine import OPERATIONS, Engine, engine_named, name_of, patched
+from fdref.gradient import Gradient
 
 FOREIGN = NumpyEngine()
 LENET = fdref.load()
@@ -237,3 +243,33 @@ class TestPatched:
         for engine in (compiled, reference):
             assert set(OPERATIONS) == set(engine.__all__)
         assert fdref.Engine is Engine
+
+
+def as_promised(right, *arguments):
+    """Check what an engine is handed: contiguous arrays of its dtype."""
+    arrays = [value for value in arguments if isinstance(value, np.ndarray)]
+    for array in arrays:
+        assert array.flags.c_contiguous
+        assert array.dtype == np.float64
+    return right(*arguments)
+
+
+STRICT = patched("compiled", **{name: as_promised for name in OPERATIONS if name != "precision"})
+
+
+@pytest.mark.slow
+@settings(max_examples=60)
+@given(graphs(linear=False), seeds, st.sampled_from(["bicubic", "nearest", "window"]))
+def test_an_engine_is_handed_what_is_promised(net, seed, unpool):
+    random = np.random.default_rng(seed)
+    inputs = [random.standard_normal((2, channels, *SIDE)) for channels in net.input_channels]
+    maps = dict(enumerate(fdref.forward(net, inputs if net.inputs > 1 else inputs[0], STRICT)))
+    maps |= {-number: images for number, images in enumerate(inputs)}
+    delta = random.standard_normal(maps[len(net)].shape)
+    Gradient(net, maps, STRICT).down_to({len(net): delta})
+    for number in net.decodable:
+        with suppress(fdref.ArgumentError):  # of several ways to the image, there is no one filter
+            right = fdref.decode(net, number, unpool=unpool)
+            found = fdref.decode(net, number, unpool=unpool, engine=STRICT)
+            np.testing.assert_array_equal(found, right)
+            fdref.decode(net, number, [0], unpool, STRICT, steps=True)
