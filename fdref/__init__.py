@@ -24,6 +24,7 @@ if not (_Path(__file__).parent / "kernels").exists():
     _sys.meta_path.append(_checkout)
 
 from fdref.decoding import decode, decode_all
+from fdref.engine import Engine
 from fdref.errors import ArgumentError, DependencyError, FdrefError, FileError, NetworkError
 from fdref.evaluation import Evaluation, evaluate, respond
 from fdref.forward_pass import forward
@@ -68,6 +69,7 @@ __all__ = [
     "Digits",
     "Dropout",
     "Elementwise",
+    "Engine",
     "Evaluation",
     "FdrefError",
     "FileError",

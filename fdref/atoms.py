@@ -123,7 +123,7 @@ class Composition:
             case Pad(pad=pad):
                 return Atoms(Picture(pictures.values, _back(pictures.origin, pad, jump)), jump)
             case BatchNorm():
-                scale = layer.scale(self.dtype)[..., None]
+                scale = layer.scale(self.dtype)[:, None, None, None]
                 return Atoms(Picture(pictures.values * scale, pictures.origin), jump)
             case Scale(factor=own):
                 scale = own.astype(self.dtype)[:, None, None, None]

@@ -46,7 +46,7 @@ def cross_entropy(probabilities: Array, labels: Labels) -> float:
 
 
 def backward(
-    net: Network, acts: Sequence[Array], labels: Labels, engine: str = "compiled"
+    net: Network, acts: Sequence[Array], labels: Labels, engine: Engine | str = "compiled"
 ) -> dict[int, tuple[Array, Array]]:
     """Return the gradients of the averaged cross-entropy in the weights.
 
@@ -57,7 +57,7 @@ def backward(
     acts : list of arrays
         What `forward` returned, with the same engine; the last output is (N, C, 1, 1).
     labels : (N,) array of int from 0
-    engine : "compiled" or "reference"
+    engine : "compiled", "reference" or Engine
 
     Returns
     -------

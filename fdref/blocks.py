@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from fdref.arguments import one_of, whole_number
 from fdref.atoms import Atoms, Composition, contract
 from fdref.down import Decoding
-from fdref.engine import engine_named
+from fdref.engine import engine_named, goes_from_above
 from fdref.every_pixel import contract_each, every_pixel
 from fdref.fields import FIRST, Unit
 from fdref.network import receptive_field
@@ -56,15 +57,15 @@ class Block:
 class Plan:
     """What is to be decoded, and by which ways; iterating over it decodes, block by block.
 
-    The ways are chosen here, the shortest for the compiled engine, the paper's for the reference;
-    so they always belong to the network, the filters and the unpooling.
+    The ways are chosen here, the shortest, but for an engine that decodes from above alone, such as
+    the reference; so they always belong to the network, the filters and the unpooling.
 
     Parameters
     ----------
     net : Network
     wanted : {layer: numbers of its filters}
     unpool : "bicubic", "nearest", "bilinear" or "window"
-    engine : "compiled" or "reference"
+    engine : "compiled", "reference" or Engine
     max_memory : int, optional
         Bytes that may be taken beside the result; half of what is free by default.
     unit : Unit
@@ -81,19 +82,17 @@ class Plan:
     net: Network
     wanted: Wanted
     unpool: Method
-    engine: str
+    engine: Engine | str
     max_memory: int | None = None
     unit: Unit = FIRST
     ways: tuple[Way, ...] | None = None
     choice: Choice = field(init=False)
-    operations: Engine = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         one_of(self.unpool, "unpool", METHODS)
         limit = self.max_memory
         if limit is not None:
             limit = whole_number(limit, "max_memory", 1)
-        self.__dict__["operations"] = engine_named(self.engine)
         self.__dict__["wanted"] = {  # the ways are for these, whatever becomes of what was passed
             number: indices if isinstance(indices, range) else tuple(indices)
             for number, indices in self.wanted.items()
@@ -102,10 +101,19 @@ class Plan:
         task = self.net, counts, self.unpool, self.dtype.itemsize
         if self.ways is not None:
             self.__dict__["choice"] = Choice(self.ways, UNASKED if limit is None else limit)
-        elif self.engine == "compiled":
-            self.__dict__["choice"] = cheapest(*task, limit, self.unit)
-        else:
+        elif goes_from_above(self.operations):
             self.__dict__["choice"] = from_above(*task, limit, self.unit)
+        else:
+            self.__dict__["choice"] = cheapest(*task, limit, self.unit)
+
+    @cached_property
+    def operations(self) -> Engine:
+        """The engine itself."""
+        return engine_named(self.engine)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is pickled: of an engine with a name the name, as modules cannot be."""
+        return {name: value for name, value in self.__dict__.items() if name != "operations"}
 
     @property
     def dtype(self) -> np.dtype[Any]:

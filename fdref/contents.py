@@ -11,7 +11,7 @@ import numpy as np
 
 import fdref
 from fdref.blocks import Plan
-from fdref.engine import engine_named
+from fdref.engine import engine_named, name_of
 from fdref.errors import one_line
 from fdref.network import receptive_field
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from fdref.blocks import Wanted
+    from fdref.engine import Engine
     from fdref.network import Network
     from fdref.resize import Method
 
@@ -50,7 +51,7 @@ class Contents:
     net: Network
     jobs: Sequence[Job]
     unpool: Method
-    engine: str
+    engine: Engine | str
     about: Mapping[str, str]
     """attributes of every dataset beside those that tell how it came about"""
 
@@ -60,7 +61,7 @@ class Contents:
         return {
             "method": METHOD,
             "unpool": self.unpool,
-            "engine": self.engine,
+            "engine": name_of(self.engine),
             "fdref_version": fdref.__version__,
             "network_sha256": digest(self.net),
             **self.about,

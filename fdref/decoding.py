@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from fdref.arrays import Array
+    from fdref.engine import Engine
     from fdref.resize import Method
 
 
@@ -28,7 +29,7 @@ def decode(
     layer: int | str,
     filters: ArrayLike | None = ...,
     unpool: Method = ...,
-    engine: str = ...,
+    engine: Engine | str = ...,
     progress: Callable[[int], object] | None = ...,
     max_memory: int | None = ...,
     *,
@@ -44,7 +45,7 @@ def decode(
     layer: int | str,
     filters: ArrayLike | None = ...,
     unpool: Method = ...,
-    engine: str = ...,
+    engine: Engine | str = ...,
     progress: Callable[[int], object] | None = ...,
     max_memory: int | None = ...,
     *,
@@ -59,7 +60,7 @@ def decode(
     layer: int | str,
     filters: ArrayLike | None = None,
     unpool: Method = "bicubic",
-    engine: str = "compiled",
+    engine: Engine | str = "compiled",
     progress: Callable[[int], object] | None = None,
     max_memory: int | None = None,
     *,
@@ -81,9 +82,9 @@ def decode(
         by default, none where it is empty.
     unpool : "bicubic", "nearest", "bilinear" or "window"
         How a pooling layer is undone.
-    engine : "compiled" or "reference"
-        Numba in the weights' own precision, by the way that takes the fewest operations; or plain
-        NumPy in float64, the paper's way.
+    engine : "compiled", "reference" or Engine
+        Numba in the weights' own precision, by the way that takes the fewest operations; plain
+        NumPy in float64, the paper's way; or an object with the operations of `fdref.Engine`.
     progress : callable, optional
         Called after each block of filters with their number.
     max_memory : int, optional
@@ -134,7 +135,7 @@ def decode(
 def decode_all(
     net: Network,
     unpool: Method = "bicubic",
-    engine: str = "compiled",
+    engine: Engine | str = "compiled",
     progress: Callable[[int], object] | None = None,
     max_memory: int | None = None,
 ) -> dict[int, Array]:

@@ -153,15 +153,19 @@ class Decoding:
             case Pad(pad=pad):
                 return [Picture(values, _moved(picture.origin, (1, 1), pad))]
             case BatchNorm():
-                return [Picture(values * layer.scale(values.dtype), picture.origin)]
+                return [self._scaled(picture, layer.scale(values.dtype))]
             case Scale(factor=own):
-                return [Picture(values * own.astype(values.dtype)[:, None, None], picture.origin)]
+                return [self._scaled(picture, own.astype(values.dtype))]
             case ReLU() | PReLU() | Elementwise() | Dropout() | Softmax() | Normalize():
                 return [picture]  # as the paper: what is not linear passes
             case Product() | Maximum():
                 raise AssertionError(layer)  # refused before anything is decoded
             case _:
                 assert_never(layer)
+
+    def _scaled(self, picture: Picture, factor: Array) -> Picture:
+        values = np.ascontiguousarray(picture.values)
+        return Picture(self.engine.scale(values, factor, None, None), picture.origin)
 
     def _unpooled(self, pool: Pool, number: int, picture: Picture) -> Picture:
         """Spread pixels over windows; where ways through other pools join, by shares."""

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from fdref.arrays import Array
     from fdref.chunks import Chunk, Executor, Images
+    from fdref.engine import Engine
     from fdref.resize import Method
     from fdref.selection import Layers
 
@@ -83,7 +84,7 @@ def evaluate(
     x: Images,
     layers: Layers = None,
     unpool: Method = "bicubic",
-    engine: str = "compiled",
+    engine: Engine | str = "compiled",
     progress: Callable[[int], object] | None = None,
     executor: Executor | None = None,
 ) -> dict[int, Evaluation]:
@@ -102,7 +103,7 @@ def evaluate(
         Convolutions, by number or name, or a truth value for each layer of the network; all of them
         by default, none where it is empty.
     unpool : "bicubic", "nearest", "bilinear" or "window"
-    engine : "compiled" or "reference"
+    engine : "compiled", "reference" or Engine
     progress : callable, optional
         Called after each chunk of images with their number.
     executor : optional
@@ -163,7 +164,7 @@ class Judge:
 
     net: Network
     banks: Mapping[int, Array]
-    engine: str
+    engine: Engine | str
 
     @QUIET
     def __call__(self, chunk: Chunk) -> dict[int, NDArray[np.float64]]:
@@ -217,7 +218,7 @@ def numbers(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def respond(
-    net: Network, layer: int | str, bank: ArrayLike, x: ArrayLike, engine: str = "compiled"
+    net: Network, layer: int | str, bank: ArrayLike, x: ArrayLike, engine: Engine | str = "compiled"
 ) -> Array:
     """Correlate images with a layer's decoded filters at the layer's jump.
 
@@ -232,7 +233,7 @@ def respond(
         Pictures of the size of the layer's receptive field, such as `decode` returns.
     x : (N, C0, H, W) array
         Images as `Network.prepare` returns them.
-    engine : "compiled" or "reference"
+    engine : "compiled", "reference" or Engine
 
     Returns
     -------

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from fdref.arrays import Array
+    from fdref.engine import Engine
     from fdref.network import Network
 
 QUIET = np.errstate(divide="ignore", over="ignore", invalid="ignore")
@@ -50,7 +51,9 @@ def prepare(net: Network, images: Array, first: int = 0) -> Array:
     return net.prepare(images)
 
 
-def finite_forward(net: Network, x: Array, first: int = 0, engine: str = "compiled") -> list[Array]:
+def finite_forward(
+    net: Network, x: Array, first: int = 0, engine: Engine | str = "compiled"
+) -> list[Array]:
     """Run a network on images, all of whose maps must be finite.
 
     Parameters

@@ -34,7 +34,6 @@ from fdref.layers import (
     Upsample,
 )
 from fdref.network import Network
-from fdref.products import sum_precision
 from fdref.shuffles import depth_to_space, repeat_pixels, space_to_depth
 
 if TYPE_CHECKING:
@@ -49,7 +48,7 @@ if TYPE_CHECKING:
 
 
 def forward(
-    net: Network, x: ArrayLike | Sequence[ArrayLike], engine: str = "compiled"
+    net: Network, x: ArrayLike | Sequence[ArrayLike], engine: Engine | str = "compiled"
 ) -> list[Array]:
     """Run a network on prepared images.
 
@@ -59,8 +58,9 @@ def forward(
     x : (N, C, H, W) array
         What `Network.prepare` returns: the average already subtracted. For a network of several
         inputs, a sequence of arrays.
-    engine : "compiled" or "reference"
-        Numba in the weights' own precision, or plain NumPy in float64.
+    engine : "compiled", "reference" or Engine
+        Numba in the weights' own precision, plain NumPy in float64, or an object with the
+        operations of `fdref.Engine`.
 
     Returns
     -------
@@ -135,22 +135,23 @@ def output(  # noqa: C901, PLR0912 - a table: a row for each kind of layer
         case ConvTranspose():
             return transposed(x, layer, engine)
         case ReLU():
-            return relu(x, layer.leak)
+            return engine.relu(x, layer.leak)
         case PReLU():
-            return np.where(x < 0, x * layer.leak.astype(x.dtype)[:, None, None], x)
+            return engine.relu(x, layer.leak.astype(x.dtype))
         case Elementwise():
             return layer.value(x)
         case Normalize():
-            return normalize(x, layer.size, layer.kappa, layer.alpha, layer.beta)
+            return engine.normalize(x, layer.size, layer.kappa, layer.alpha, layer.beta)
         case BatchNorm():
-            return normalize_batch(x, layer)
+            mean, bias = (values.astype(x.dtype) for values in (layer.mean, layer.bias))
+            return engine.scale(x, layer.scale(x.dtype), bias, mean)
         case Scale():
-            scaled = x * layer.factor.astype(x.dtype)[:, None, None]
-            return scaled if layer.offset is None else scaled + _per_channel(layer.offset, x)
+            offset = None if layer.offset is None else layer.offset.astype(x.dtype)
+            return engine.scale(x, layer.factor.astype(x.dtype), offset, None)
         case Dropout():
             return x
         case Softmax():
-            return softmax(x)
+            return engine.softmax(x)
         case Sum():
             return reduce(np.add, [times(own, layer.factor(n)) for n, own in enumerate(maps)])
         case Product():
@@ -179,7 +180,7 @@ def transposed(x: Array, layer: ConvTranspose, engine: Engine) -> Array:
     whole = engine.substitute(x, filters, layer.upsample, (1, 1), layer.groups)
     top, bottom, left, right = layer.crop
     cropped = framed(whole, (-top, -bottom, -left, -right))
-    return cropped if layer.bias is None else cropped + _per_channel(layer.bias, x)
+    return cropped if layer.bias is None else cropped + layer.bias.astype(x.dtype)[:, None, None]
 
 
 def framed(x: Array, pad: Margins) -> Array:
@@ -196,41 +197,3 @@ def framed(x: Array, pad: Margins) -> Array:
 def times(x: Array, factor: float) -> Array:
     """Multiply, unless that changes nothing."""
     return x if factor == 1 else x * x.dtype.type(factor)
-
-
-def _per_channel(values: Array, x: Array) -> Array:
-    return values.astype(x.dtype)[:, None, None]
-
-
-def relu(x: Array, leak: float = 0.0) -> Array:
-    """Return ``max(x, 0)``, or ``leak * x`` where x is negative; NaN stays NaN."""
-    if leak == 0:
-        return np.maximum(x, 0)
-    return np.where(x < 0, x * x.dtype.type(leak), x)
-
-
-def normalize(x: Array, size: int, kappa: float, alpha: float, beta: float) -> Array:
-    """Divide by (kappa + alpha * sum of squares over the nearest `size` channels) ** beta."""
-    count = x.shape[1]
-    total = np.zeros(x.shape, sum_precision(size, x.dtype))
-    squares = x * x
-    for shift in range(-((size - 1) // 2), size // 2 + 1):  # floor and ceil of (size - 1) / 2
-        own, other = slice(max(0, -shift), count - max(0, shift)), slice(max(0, shift), count)
-        if abs(shift) < count:
-            total[:, own] += squares[:, other][:, : own.stop - own.start]
-    normalized: Array = x / (kappa + alpha * total) ** beta
-    return normalized.astype(x.dtype, copy=False)
-
-
-def normalize_batch(x: Array, layer: BatchNorm) -> Array:
-    """Apply the moments of the training set and the learnt gain and bias, channel by channel."""
-    mean, bias = (values.astype(x.dtype)[:, None, None] for values in (layer.mean, layer.bias))
-    return (x - mean) * layer.scale(x.dtype) + bias
-
-
-def softmax(x: Array) -> Array:
-    """Return probabilities over the channels."""
-    exponentials: Array = np.exp(x - x.max(axis=1, keepdims=True))
-    dtype = sum_precision(x.shape[1], x.dtype)
-    exponentials /= exponentials.sum(axis=1, keepdims=True, dtype=dtype)
-    return exponentials

@@ -97,9 +97,9 @@ class Gradient:
                 y = self.maps[number]
                 return [y * (delta - (delta * y).sum(axis=1, keepdims=True))]
             case BatchNorm():
-                return [delta * layer.scale(x.dtype)]
+                return [engine.scale(delta, layer.scale(x.dtype), None, None)]
             case Scale(factor=factor):
-                return [delta * factor.astype(x.dtype)[:, None, None]]
+                return [engine.scale(delta, factor.astype(x.dtype), None, None)]
             case Sum():
                 return [times(delta, layer.factor(n)) for n in range(len(taken))]
             case Concat():

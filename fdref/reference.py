@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fdref.geometry import extent, output_size, substituted_size
+from fdref.pointwise import normalize, relu, scale, softmax
 from fdref.resize import band
 
 if TYPE_CHECKING:
@@ -16,6 +17,23 @@ if TYPE_CHECKING:
     from fdref.arrays import Array
     from fdref.geometry import Margins, Pair
     from fdref.resize import Method
+
+__all__ = [
+    "correlate",
+    "filter_gradient",
+    "normalize",
+    "pool",
+    "pool_gradient",
+    "precision",
+    "relu",
+    "scale",
+    "softmax",
+    "substitute",
+    "unpool",
+]
+
+FROM_ABOVE = True
+"""It decodes the paper's way."""
 
 
 def precision(weights: np.dtype[Any]) -> np.dtype[Any]:  # noqa: ARG001 - whatever they are

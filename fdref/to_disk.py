@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from fdref.decoded_file import Bank
+    from fdref.engine import Engine
     from fdref.open_folder import Folder
     from fdref.resize import Method
     from fdref.selection import Layers
@@ -43,7 +44,7 @@ def decode_to(
     layers: Layers = None,
     filters: ArrayLike | None = None,
     unpool: Method = "bicubic",
-    engine: str = "compiled",
+    engine: Engine | str = "compiled",
     progress: Callable[[int], object] | None = None,
     max_memory: int | None = None,
     *,

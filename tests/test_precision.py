@@ -11,8 +11,8 @@ import pytest
 import fdref
 from fdref.backward_pass import weight_gradients
 from fdref.engine import engine_named
-from fdref.forward_pass import normalize, softmax
 from fdref.layers import Conv
+from fdref.pointwise import normalize, softmax
 from fdref.products import LONG, sum_precision
 
 COMPILED = engine_named("compiled")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import fdref
@@ -13,7 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from fdref.conformance.comparison import Difference, Numbers, Verdict
-    from fdref.conformance.examination import Explanation, Report
+    from fdref.conformance.diagnosis import Explanation
+    from fdref.conformance.examination import Report
 
 SCHEMA = 1
 ALWAYS = (Outcome.PASS, Outcome.FAIL, Outcome.NOT_ATTEMPTED)
@@ -222,18 +224,12 @@ def as_json(report: Report) -> dict[str, Any]:
 
 def _case(report: Report, verdict: Verdict) -> dict[str, Any]:
     case, differences = verdict.case, verdict.differences
-    tolerance = case.tolerance
     return {
         "id": case.id,
         "operation": case.operation,
         "section": case.section,
         "about": case.about,
-        "tolerance": {
-            "rtol": tolerance.rtol,
-            "atol": tolerance.atol,
-            "reason": tolerance.reason,
-            "outputs": dict(tolerance.outputs),
-        },
+        "tolerance": asdict(case.tolerance),
         "outcome": verdict.outcome.value,
         "excuse": verdict.excuse,
         "problem": verdict.problem,
@@ -252,17 +248,9 @@ def _case(report: Report, verdict: Verdict) -> dict[str, Any]:
 
 
 def _numbers(numbers: Numbers) -> dict[str, Any]:
-    return {
-        "index": list(numbers.index),
-        "expected": _finite(numbers.expected),
-        "got": _finite(numbers.got),
-        "off": numbers.off,
-        "count": numbers.count,
-        "absolute": _finite(numbers.absolute),
-        "relative": None if numbers.relative is None else _finite(numbers.relative),
-        "ulp": numbers.ulp,
-    }
+    plain = {name: _finite(value) for name, value in asdict(numbers).items()}
+    return plain | {"index": list(numbers.index)}
 
 
-def _finite(value: float) -> float | str:
-    return value if math.isfinite(value) else str(value)
+def _finite(value: Any) -> Any:
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

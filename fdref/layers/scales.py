@@ -70,10 +70,10 @@ class BatchNorm(Pointwise, Value):
         )
 
     def scale(self, dtype: np.dtype[Any]) -> Array:
-        """Return ``gain / deviation`` (C, 1, 1), the linear part, computed in a dtype."""
+        """Return ``gain / deviation`` (C,), the linear part, computed in a dtype."""
         with np.errstate(divide="ignore", over="ignore", invalid="ignore"):  # see check_range
             ratio: Array = self.gain.astype(dtype) / self.deviation.astype(dtype)
-        return ratio[:, None, None]
+        return ratio
 
     def channels_after(self, channels: int) -> int:
         """Return as many, if there is a gain for each."""

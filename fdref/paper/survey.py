@@ -12,8 +12,8 @@ from fdref.decoding import decode
 from fdref.errors import ArgumentError
 from fdref.evaluation import compare, gathered, respond
 from fdref.finite import QUIET, check_banks, check_response, finite_forward, prepare
-from fdref.forward_pass import relu
 from fdref.layers import Pool, ReLU
+from fdref.pointwise import relu
 from fdref.resize import PAPERS
 
 if TYPE_CHECKING:
