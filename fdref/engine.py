@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
 
 from fdref.arguments import one_of
 from fdref.forking import importing
+from fdref.imports import imported
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,4 +81,6 @@ def engine_named(name: str) -> Engine:
     """Return an engine; Numba is imported no earlier than the compiled one is asked for."""
     one_of(name, "engine", ("compiled", "reference"))
     with importing:
+        if name == "compiled":
+            imported("numba", "loops are compiled with Numba")
         return cast("Engine", import_module(f"fdref.{name}"))

@@ -24,6 +24,7 @@ from fdref.errors import ArgumentError, FileError
 from fdref.layers import Softmax
 from fdref.weights import SHIPPED
 from fdref.weights.bounded import Budget, contents, opened
+from fdref.weights.hdf5 import import_h5py
 from fdref.weights.npz import arrays_of
 from fdref.whole_files import check_folder, write_folder
 
@@ -266,10 +267,8 @@ def files_of(
 
 def numbers_of(result: Reproduction, facts: Mapping[str, str]) -> bytes:
     """Return the HDF5 file of the numbers behind table and figures."""
-    import h5py  # noqa: PLC0415 - only where it is used, so that --help is quick
-
     buffer = io.BytesIO()
-    with h5py.File(buffer, "w") as file:
+    with import_h5py().File(buffer, "w") as file:
         file.attrs.update(facts)
         for name, values in result.numbers.items():
             file.create_dataset(name, data=values)
