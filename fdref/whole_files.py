@@ -39,8 +39,15 @@ def replace_file(path: str | os.PathLike[str], data: bytes) -> None:
         folder.replace(name, data)
 
 
-def read_own_file(path: str | os.PathLike[str], most: int) -> bytes:
+def read_own_file(path: str | os.PathLike[str], expected: str, most: int) -> bytes:
     """Read what we have written before: no other user's, no device, and at most so many bytes.
+
+    Parameters
+    ----------
+    path : path
+    expected : str
+        What it should be, for the message.
+    most : int
 
     Raises
     ------
@@ -50,13 +57,18 @@ def read_own_file(path: str | os.PathLike[str], most: int) -> bytes:
         If it cannot be read.
     """
     place = destination(path)
-    with (
-        Folder(place.parent.resolve()) as folder,
-        os.fdopen(folder.open(place.name, os.O_RDONLY), "rb") as file,
-    ):
-        status = os.fstat(file.fileno())
-        if not is_ours(status) or not stat.S_ISREG(status.st_mode):
-            raise refusal(path, "is another user's or no plain file; choose another place")
+    special = refusal(path, f"is a folder or a device, expected {expected}, a regular file")
+    with Folder(place.parent.resolve()) as folder:
+        status = folder.status(place.name)
+        if status is not None and not stat.S_ISREG(status.st_mode):  # a socket cannot be opened
+            raise special
+        held = folder.open(place.name, os.O_RDONLY)
+    with os.fdopen(held, "rb") as file:
+        status = os.fstat(held)
+        if not stat.S_ISREG(status.st_mode):
+            raise special
+        if not is_ours(status):
+            raise refusal(path, "is another user's; choose another place")
         if status.st_size > most:
             raise refusal(path, f"has {status.st_size} bytes, expected at most {most}")
         return file.read(status.st_size)

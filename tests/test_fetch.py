@@ -194,7 +194,7 @@ def test_a_full_disk_is_no_reason_to_ask_another_mirror(original, cache, monkeyp
 def test_a_cache_that_is_no_folder(server, cache, monkeypatch):
     monkeypatch.setattr(fetch, "MIRRORS", (server[0],))
     cache.parent.parent.write_text("in the way")
-    with pytest.raises(DependencyError, match="cannot keep MNIST"):
+    with pytest.raises(FileError, match="cannot keep MNIST"):
         fetch_mnist()
 
 

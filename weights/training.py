@@ -196,7 +196,7 @@ def read_checkpoint(path: Path) -> Training:
         If there is no such file, or it holds something else.
     """
     try:
-        data = read_own_file(path, LARGEST)
+        data = read_own_file(path, "a checkpoint", LARGEST)
     except FileNotFoundError:
         raise FileError(f"there is no {path} to resume from; start without --resume") from None
     except OSError as error:
