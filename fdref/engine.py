@@ -12,6 +12,7 @@ import numpy as np
 from fdref.arguments import one_of, shown
 from fdref.errors import ArgumentError
 from fdref.forking import importing
+from fdref.imports import imported
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,6 +121,8 @@ def engine_named(engine: Engine | str) -> Engine:
     if isinstance(engine, str):
         one_of(engine, "engine", NAMES)
         with importing:
+            if engine == "compiled":
+                imported("numba", "loops are compiled with Numba")
             return cast("Engine", import_module(f"fdref.{engine}"))
     missing = [name for name in OPERATIONS if not callable(getattr(engine, name, None))]
     expected = "expected 'compiled', 'reference', or an object with all operations of fdref.Engine"

@@ -131,6 +131,20 @@ class Team:
 team = Team()
 
 
+def each_at_once(work: Callable[[Part], None], parts: Iterable[Part], helpers: int) -> None:
+    """Do what rather waits than computes, as for a disk, on every part, with that many helpers."""
+    waiting, own = deque(parts), Team()
+    helping = own.send(partial(_take_turns, work, waiting), helpers)
+    try:
+        _take_turns(work, waiting)
+    finally:
+        _finish(waiting, helping)
+        own.dismiss()
+    for helper in helping:
+        if not helper.cancelled():
+            helper.result()
+
+
 def scratch(purpose: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
     """Return an array of this thread's own, filled with anything, until it asks for the next.
 

@@ -11,6 +11,7 @@ from weakref import WeakKeyDictionary
 from fdref.blas import threads
 from fdref.errors import ArgumentError
 from fdref.fields import FIRST, Unit, check_has_filters, jumps
+from fdref.imports import imported
 from fdref.ways import Ways
 
 if TYPE_CHECKING:
@@ -141,8 +142,7 @@ def from_above(
 
 def free_memory() -> int:
     """Return how many bytes can be had without swapping."""
-    import psutil  # noqa: PLC0415 - seldom needed
-
+    psutil = imported("psutil", "how much memory is free is asked with psutil")
     return int(psutil.virtual_memory().available)
 
 

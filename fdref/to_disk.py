@@ -13,6 +13,7 @@ from fdref.network import Network
 from fdref.open_folder import is_ours, refusal, refuse_special
 from fdref.selection import filter_indices, layer_numbers
 from fdref.unfinished import STEM, UNREADABLE, alone_in, bank_of, begin
+from fdref.weights.hdf5 import import_h5py
 from fdref.whole_files import failures, place_of
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def _keep(file: DecodedFile, error: BaseException) -> None:
 
 def _existing(folder: Folder, name: str, contents: Contents) -> DecodedFile | None:
     """Open a file that is there, if layers can be added to it."""
-    import h5py  # noqa: PLC0415 - only where it is used, so that --help is quick
+    h5py = import_h5py()
 
     path = folder.path / name
     if folder.status(name) is None:
@@ -187,7 +188,7 @@ def _existing(folder: Folder, name: str, contents: Contents) -> DecodedFile | No
 
 def _layers_in(folder: Folder, name: str) -> frozenset[str]:
     """List the layers that a file of ours has, whatever they are; none if it is another."""
-    import h5py  # noqa: PLC0415
+    h5py = import_h5py()
 
     with suppress(*UNREADABLE), os.fdopen(folder.open(name, os.O_RDONLY), "rb") as disk:
         if is_ours(os.fstat(disk.fileno())):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from fdref.open_folder import (
     umask,
     unlink,
 )
+from fdref.parallel import each_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -270,8 +270,7 @@ def _fill(part: Folder, files: Mapping[str, bytes]) -> None:
                 os.mkdir(part.at(parent), dir_fd=part.held)
                 folders[parent] = stack.enter_context(part.folder(parent))
             tasks.append((folders[parent], name, data))
-        with ThreadPoolExecutor(8) as pool:  # a disk syncs many at once as quickly as one
-            list(pool.map(_write, *zip(*tasks, strict=True)))
+        each_at_once(lambda task: _write(*task), tasks, 7)  # a disk syncs many as quickly as one
         for folder in folders.values():
             folder.sync()
 

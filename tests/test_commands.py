@@ -122,6 +122,8 @@ def test_that_loops_are_compiled_is_said_once_where_somebody_looks(capsys, monke
         tell_of_compiling()
     tell_of_compiling()
     assert capsys.readouterr().err.count("compiling") == 1
+    with compiling_told(quiet=True):
+        tell_of_compiling()
     monkeypatch.setattr(terminal, "isatty", lambda: False)
     with compiling_told():
         tell_of_compiling()

@@ -82,9 +82,14 @@ def network_from(variables: Struct, budget: Budget | None = None) -> Network:
     about: Struct = meta if isinstance(meta, dict) else net  # older nets have no `meta`
     size, channels = _input_shape(about)
     known = channels or next((x.filters.shape[1] for x in layers if isinstance(x, Conv)), None)
+    average = _average(about, known, budget)
+    if known and average is not None and len(average) % known:  # filters may be in groups
+        raise NetworkError(
+            f"`averageImage` has {len(average)} channels; expected {known}, or one for all"
+        )
     return Network(
         layers,
-        average=_average(about, known, budget),
+        average=average,
         input_size=size,
         input_channels=channels,
         classes=_classes(about),

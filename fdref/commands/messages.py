@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fdref.commands.places import is_standard_output
-from fdref.errors import one_line
+from fdref.errors import FdrefError, one_line
 from fdref.first_use import told_of_compiling
 
 if TYPE_CHECKING:
@@ -78,7 +78,24 @@ def streams_to_write_to() -> Iterator[None]:
 
 
 @contextmanager
-def compiling_told() -> Iterator[None]:
+def telling_what_is_kept() -> Iterator[None]:
+    """Say beside the error what it has not cost."""
+    try:
+        yield
+    except BaseException as error:
+        kept = "; ".join(getattr(error, "__notes__", ()))
+        if kept and isinstance(error, KeyboardInterrupt):
+            raise KeyboardInterrupt(f"; {kept}") from None
+        if kept and isinstance(error, (FdrefError, MemoryError)):
+            kind = MemoryError if isinstance(error, MemoryError) else type(error)
+            raise kind(f"{error}; {kept}") from None
+        if kept and isinstance(error, SystemExit):
+            say(f"stopped; {kept}")
+        raise
+
+
+@contextmanager
+def compiling_told(*, quiet: bool = False) -> Iterator[None]:
     """Say on a terminal, once, that loops are compiled, for it may take a while."""
 
     def tell() -> None:
@@ -86,7 +103,7 @@ def compiling_told() -> Iterator[None]:
             told_of_compiling.remove(tell)
             say("compiling for this machine; that takes some seconds, the first time only")
 
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and not quiet:
         told_of_compiling.append(tell)
     try:
         yield

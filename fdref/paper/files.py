@@ -7,11 +7,10 @@ import io
 import json
 from typing import TYPE_CHECKING
 
-import h5py
-
 from fdref.paper.canvas import encoded
 from fdref.paper.report import page
 from fdref.paper.table1 import Row
+from fdref.weights.hdf5 import import_h5py
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -53,7 +52,7 @@ def files_of(
 def numbers_of(exhibits: Sequence[Exhibit], facts: Mapping[str, str]) -> bytes:
     """Return the HDF5 file of the numbers behind table and figures."""
     buffer = io.BytesIO()
-    with h5py.File(buffer, "w") as file:
+    with import_h5py().File(buffer, "w") as file:
         file.attrs.update(facts)
         for exhibit in sorted(exhibits, key=lambda one: WRITTEN_LAST.get(one.stem, 0)):
             for name, values in exhibit.numbers.items():
