@@ -16,7 +16,8 @@ from judging import question
 from report_schema import check_schema
 
 from fdref.conformance.comparison import Problem, judge
-from fdref.conformance.diagnosis import Explanation, examine
+from fdref.conformance.diagnosis import Explanation
+from fdref.conformance.examination import examine
 from fdref.conformance.html import page
 from fdref.conformance.report import as_json, text
 from fdref.conformance.slices import HIGH, LOW, NOT_A_NUMBER, ZERO, pictures
