@@ -54,7 +54,7 @@ def test_networks_are_pytorchs(name: str) -> None:
     net = make()
     random = np.random.default_rng(0)
     x = random.standard_normal((2, net.channels[0], *size)).astype(np.float32)
-    expected = torch_graphs.forward(net, [torch_graphs.torch.tensor(x.astype(float))])
+    expected = torch_graphs.forward(net, [x])
     for number, values in enumerate(fdref.forward(net, x)):
         peer = expected[number].numpy()
         assert abs(values - peer).max() <= EQUAL * abs(peer).max(), number

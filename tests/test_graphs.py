@@ -54,7 +54,7 @@ def close(found, expected, eps=1e-10):
 def test_every_map_is_pytorchs(torch_graphs, net, seed, engine):
     inputs = inputs_for(net, seed)
     found = fdref.forward(net, inputs if net.inputs > 1 else inputs[0], engine)
-    expected = torch_graphs.forward(net, [torch_graphs.tensor(x) for x in inputs])
+    expected = torch_graphs.forward(net, inputs)
     assert len(found) == len(net) + 1
     for number, values in enumerate(found):
         close(values, expected[number].numpy())

@@ -46,8 +46,8 @@ def in_double(function):
 
 
 @in_double
-def forward(net, inputs, linear=False):
-    return maps_of(net, inputs, linear)
+def forward(net, inputs):
+    return maps_of(net, [tensor(x) for x in inputs])
 
 
 def maps_of(net, inputs, linear=False, last=None):
@@ -168,7 +168,7 @@ def shuffled(layer, x):
 def gradients(net, inputs, delta):
     """Return the gradient of sum(delta * last map) in each input; None where it sees it not."""
     tensors = [tensor(x).requires_grad_() for x in inputs]
-    last = forward(net, tensors)[len(net)]
+    last = maps_of(net, tensors)[len(net)]
     found = torch.autograd.grad((last * tensor(delta)).sum(), tensors, allow_unused=True)
     return {-n: None if own is None else own.numpy() for n, own in enumerate(found)}
 
@@ -178,7 +178,7 @@ def unit_gradients(net, number, unit, size):
     """Return the gradient of one unit (k, y, x) of the linear part of a network in each input."""
     tensors = [torch.zeros(1, c, *size).requires_grad_() for c in net.input_channels]
     k, y, x = unit
-    response = forward(net, tensors, linear=True)[number][0, k, y, x]
+    response = maps_of(net, tensors, linear=True)[number][0, k, y, x]
     found = torch.autograd.grad(response, tensors, allow_unused=True)
     return {
         -n: np.zeros(tensors[n].shape[1:]) if own is None else own.numpy()[0]
