@@ -24,8 +24,8 @@ from ways import MEMORY, Pace, decoder, in_turn, seconds
 import fdref
 from fdref import parallel
 from fdref.blocks import PICTURES
-from fdref.costs import Ways
 from fdref.planning import cheapest
+from fdref.ways import Ways
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -133,8 +133,8 @@ def plans_to(point: Point) -> Iterator[tuple[str, tuple[Way, ...]]]:
 
     def standing(way: Way) -> tuple[Way, ...]:
         """Add what a way stands on."""
-        bank = {way.bank: net.channels[way.bank]} if way.bank else {}
-        return (*cheapest(net, bank, UNPOOL, ITEMSIZE, MEMORY).ways, way)
+        banks = {bank: net.channels[bank] for bank in way.banks}
+        return (*cheapest(net, banks, UNPOOL, ITEMSIZE, MEMORY).ways, way)
 
     ways = list(Ways(net, UNPOOL, ITEMSIZE).all_to(point.layer, point.filters))
     for kind in COLOURS:

@@ -23,9 +23,9 @@ from planner_report import concerns, draw, table
 from ways import MEMORY, Pace, Stopwatch, Timed, decoder, in_turn, seconds
 
 import fdref
-from fdref.costs import Ways
 from fdref.planning import cheapest, threads
 from fdref.resize import METHODS
+from fdref.ways import Ways
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -131,7 +131,7 @@ def measure(watch: Stopwatch, case: Case, measured: Measured) -> None:
         if (layer, count) not in measured:
             fitting = [way for way in ways.all_to(layer, count) if way.memory <= MEMORY]
             measured[layer, count] = watch.time(fitting)
-            banks = {way.bank for way in fitting} - {0}
+            banks = frozenset().union(*(way.banks for way in fitting))
             open_ends += [(bank, watch.net.channels[bank]) for bank in banks]
 
 
@@ -171,10 +171,10 @@ def fastest(net: Network, case: Case, measured: Measured) -> tuple[Way, ...]:
     others = [layer for layer in others if (layer, net.channels[layer]) in measured]
     plans = []
     for extra in chain.from_iterable(combinations(others, n) for n in range(len(others) + 1)):
-        banks = {0, *whole, *extra}
+        banks = {*whole, *extra}
         layers = case.wanted | {layer: net.channels[layer] for layer in extra}
         plans.append(
-            [next(one for one in ordered[key] if one.way.bank in banks) for key in layers.items()]
+            [next(one for one in ordered[key] if one.way.banks <= banks) for key in layers.items()]
         )
     best = min(plans, key=lambda plan: sum(one.seconds for one in plan))
     return tuple(one.way for one in best)

@@ -21,7 +21,7 @@ import ways
 from matplotlib.image import imread
 
 import fdref
-from fdref.costs import Ways
+from fdref.ways import Ways
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,11 +9,9 @@ import os
 import re
 import subprocess
 import sys
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from statistics import median
-from timeit import timeit
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,6 +19,7 @@ import pytest
 from absence import absent
 from networks import vgg
 from peers import Task
+from products import in_blocks
 from sides import OURS, best_batch, describe, prepare
 
 import fdref
@@ -31,14 +30,10 @@ if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
     from fdref import Network
-    from fdref.arrays import Array
 
 WIDTH, NARROW = 64, 4
 SOME = 32
 """Filters that PyTorch is timed with: each takes it half a second."""
-CACHED = 2**22
-"""Numbers of a product made at a time: 16 MB, which stay in a large cache."""
-
 BANK = "decode: 512 filters of VGG-16's conv5_3, nearest (PyTorch: 32, times 16)"
 ALL = "decode: all 4,224 filters of VGG-16, nearest"
 COPY = "copy: 400 MB"
@@ -131,19 +126,7 @@ def products(net: Network) -> tuple[Callable[[], list[float]], list[int]]:
         height, width = fdref.receptive_field(net, number - 1).size
         bank = (net.channels[below], net.channels[0] * height * width)
         pairs.append((left, np.ones(bank, np.float32)))
-    block = np.empty(CACHED, np.float32)
-
-    def multiply(left: Array, right: Array) -> None:
-        step = CACHED // len(left)
-        for first in range(0, right.shape[1], step):
-            columns = right[:, first : first + step]
-            product = block[: len(left) * columns.shape[1]].reshape(len(left), -1)
-            np.matmul(left, columns, out=product)
-
-    def run() -> list[float]:
-        return [timeit(partial(multiply, *pair), number=1) for pair in pairs]
-
-    return run, [left.size * right.shape[1] for left, right in pairs]
+    return in_blocks(pairs)
 
 
 def peak(width: int) -> int:

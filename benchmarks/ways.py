@@ -12,7 +12,7 @@ import numpy as np
 
 import fdref
 from fdref.blocks import Plan
-from fdref.costs import Ways
+from fdref.ways import Ways
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -89,15 +89,17 @@ class Stopwatch:
         return seconds(self._decoder(way, range(way.filters)), way.filters, self.pace.patience)
 
     def _decoder(self, way: Way, filters: range) -> Iterator[Block]:
-        if not way.bank:
-            return decoder(self.net, {way.layer: filters}, (way,), self.unpool)
-        if way.bank not in self.banks:
-            self.banks[way.bank] = fdref.decode(self.net, way.bank, unpool=self.unpool)
-        count = self.net.channels[way.bank]
-        below = Ways(self.net, self.unpool, self.net.dtype.itemsize).from_above(way.bank, count)
-        wanted = {way.bank: range(count), way.layer: filters}
-        found = {way.bank: (count, partial(np.copyto, src=self.banks[way.bank]))}
-        return decoder(self.net, wanted, (below, way), self.unpool, found)
+        counts = {bank: self.net.channels[bank] for bank in sorted(way.banks)}
+        for bank in counts.keys() - self.banks.keys():
+            self.banks[bank] = fdref.decode(self.net, bank, unpool=self.unpool)
+        ways = Ways(self.net, self.unpool, self.net.dtype.itemsize)
+        below = [ways.from_above(bank, count) for bank, count in counts.items()]
+        wanted = {bank: range(count) for bank, count in counts.items()} | {way.layer: filters}
+        found = {
+            bank: (count, partial(np.copyto, src=self.banks[bank]))
+            for bank, count in counts.items()
+        }
+        return decoder(self.net, wanted, (*below, way), self.unpool, found)
 
 
 def decoder(
@@ -105,7 +107,8 @@ def decoder(
 ) -> Iterator[Block]:
     """Return what goes these ways and no others."""
     by_boundary = tuple(sorted(ways, key=lambda way: (way.boundary, way.layer)))
-    return Plan(net, wanted, unpool, "compiled", MEMORY, by_boundary).blocks(found=found)
+    plan = Plan(net, wanted, unpool, "compiled", MEMORY, ways=by_boundary)
+    return plan.blocks(found=found)
 
 
 def seconds(blocks: Iterator[Block], count: int, patience: float = np.inf) -> float:

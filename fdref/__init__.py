@@ -24,19 +24,32 @@ if not (_Path(__file__).parent / "kernels").exists():
     _sys.meta_path.append(_checkout)
 
 from fdref.decoding import decode, decode_all
+from fdref.engine import Engine
 from fdref.errors import ArgumentError, DependencyError, FdrefError, FileError, NetworkError
 from fdref.evaluation import Evaluation, evaluate, respond
 from fdref.forward_pass import forward
 from fdref.geometry import ReceptiveField
 from fdref.layers import (
     BatchNorm,
+    Channels,
+    Concat,
     Conv,
+    ConvTranspose,
     Dropout,
+    Elementwise,
     Layer,
+    Maximum,
     Normalize,
+    Pad,
     Pool,
+    PReLU,
+    Product,
     ReLU,
+    Scale,
+    Shuffle,
     Softmax,
+    Sum,
+    Upsample,
 )
 from fdref.network import Network, receptive_field
 from fdref.operations import correlate, pool, substitute, unpool
@@ -48,22 +61,35 @@ __version__ = "0.1.0"
 __all__ = [
     "ArgumentError",
     "BatchNorm",
+    "Channels",
+    "Concat",
     "Conv",
+    "ConvTranspose",
     "DependencyError",
     "Digits",
     "Dropout",
+    "Elementwise",
+    "Engine",
     "Evaluation",
     "FdrefError",
     "FileError",
     "Layer",
+    "Maximum",
     "Mnist",
     "Network",
     "NetworkError",
     "Normalize",
+    "PReLU",
+    "Pad",
     "Pool",
+    "Product",
     "ReLU",
     "ReceptiveField",
+    "Scale",
+    "Shuffle",
     "Softmax",
+    "Sum",
+    "Upsample",
     "correlate",
     "decode",
     "decode_all",

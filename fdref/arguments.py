@@ -11,10 +11,11 @@ from math import inf, isfinite
 from numbers import Real
 from operator import index
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 
+from fdref.arrays import UnreadableError, as_array, is_masked
 from fdref.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def elements(value: object) -> list[object] | None:
 def whole(value: object) -> int | None:
     """Return a whole number, Python's or NumPy's; None for anything else, truth values, too."""
     plain = _plain(value)
-    if isinstance(plain, bool) or not isinstance(plain, SupportsIndex):
+    if isinstance(plain, bool) or not hasattr(plain, "__index__"):
         return None
     try:
         return index(plain)
@@ -91,6 +92,14 @@ def real_number(value: object, what: str, least: float = -inf, most: float = inf
         limits = f"number from {least} to {most}" if most < inf else "finite number"
         raise ArgumentError(f"{what} is {shown(value)}; expected a {limits}")
     return number
+
+
+def real_numbers(values: object, what: str) -> tuple[float, ...]:
+    """Read a sequence of finite numbers."""
+    found = elements(values)
+    if found is None:
+        raise ArgumentError(f"{what} are {shown(values)}; expected a sequence of numbers")
+    return tuple(real_number(value, f"one of {what}") for value in found)
 
 
 def text(value: object, what: str) -> str:
@@ -148,6 +157,8 @@ def instance(value: object, kind: type[Kind], what: str) -> Kind:
 
 def _plain(value: object) -> object:
     """Turn NumPy's scalars and arrays without axes into Python's numbers, where there are such."""
+    if is_masked(value):
+        return None
     array = _array(value)
     if array is None or array.ndim:
         return value
@@ -155,10 +166,10 @@ def _plain(value: object) -> object:
 
 
 def _array(value: object) -> NDArray[Any] | None:
-    """Return what is an array or offers one, such as other libraries' tensors."""
-    if not hasattr(value, "__array__"):
+    """Return what is an array or offers one, such as other libraries' tensors, all of it there."""
+    if not hasattr(value, "__array__") or is_masked(value):
         return None
     try:
-        return np.asarray(value)
-    except (TypeError, ValueError, RuntimeError):  # a tensor on a device, or with a gradient
+        return as_array(value)
+    except UnreadableError:  # such as a tensor on a device, or with a gradient
         return None

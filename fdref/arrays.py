@@ -9,20 +9,9 @@ import numpy as np
 from fdref.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
 Array = np.ndarray[Any, np.dtype[np.floating[Any]]]
-
-UNREADABLE = (
-    ArithmeticError,
-    AttributeError,
-    BufferError,
-    LookupError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
-"""What another library's ``__array__`` raises when its numbers are not to be had like this."""
 
 
 def real_array(values: ArrayLike, what: str) -> Array:
@@ -36,21 +25,42 @@ def real_array(values: ArrayLike, what: str) -> Array:
     Traceback (most recent call last):
     fdref.errors.ArgumentError: images have dtype complex128; expected real numbers
     """
-    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+    if is_masked(values):
         raise ArgumentError(
             f"{what} have masked numbers; expected all of them, pass .filled(VALUE)"
         )
     try:
-        array = np.asarray(values)
-    except UNREADABLE as error:
-        said = " ".join(str(error).split()) or type(error).__name__
+        array = as_array(values)
+    except UnreadableError as error:
         raise ArgumentError(
-            f"{what} are no array of numbers ({said}); expected {_wanted(values)}"
+            f"{what} are no array of numbers ({error}); expected {_wanted(values)}"
         ) from None
     if array.dtype.kind not in "fiub":
         remedy = "; pass .astype('float32')" if array.dtype.kind == "V" else ""
         raise ArgumentError(f"{what} have dtype {array.dtype}; expected real numbers{remedy}")
     return array
+
+
+class UnreadableError(Exception):
+    """An array of another library's whose numbers are not to be had like this, and why."""
+
+
+def as_array(values: object) -> NDArray[Any]:
+    """Return what is an array, or offers one; raise UnreadableError, whatever ``__array__`` raises.
+
+    That is another library's code: on a device, with a gradient, in a file that is damaged.
+    """
+    try:
+        return np.asarray(values)
+    except MemoryError:
+        raise
+    except Exception as error:  # noqa: BLE001 - libraries have exceptions of their own
+        raise UnreadableError(" ".join(str(error).split()) or type(error).__name__) from None
+
+
+def is_masked(values: object) -> bool:
+    """Tell whether some numbers of an array are not to be used."""
+    return isinstance(values, np.ma.MaskedArray) and bool(np.ma.is_masked(values))
 
 
 def _wanted(values: object) -> str:
@@ -81,8 +91,10 @@ def in_precision(array: Array, dtype: np.dtype[Any], what: str) -> Array:
         return converted  # whole numbers are within the range of either precision
     beyond = np.isinf(converted) & np.isfinite(array)
     if beyond.any():
+        place = tuple(map(int, np.unravel_index(beyond.argmax(), beyond.shape)))
+        at = f" at {list(place)}" if place else ""
         raise ArgumentError(
-            f"{what} hold {array[beyond][0]}, more than {dtype} holds; expected numbers up to "
+            f"{what} hold {array[place]!s}{at}, more than {dtype} holds; expected numbers up to "
             f"{np.finfo(dtype).max:.4g}"
         )
     return converted

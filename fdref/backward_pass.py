@@ -1,8 +1,4 @@
-"""The gradient of the classification loss, layer by layer downwards, over an engine's operations.
-
-The gradient of a correlation with respect to its input *is* substitution: what decodes a filter
-also trains it.
-"""
+"""The gradient of the classification loss in the weights."""
 
 from __future__ import annotations
 
@@ -12,20 +8,23 @@ import numpy as np
 
 from fdref.engine import engine_named
 from fdref.errors import ArgumentError
-from fdref.layers import Conv, Dropout, Pool, ReLU, Softmax
+from fdref.gradient import Gradient
+from fdref.layers import BatchNorm, Conv, ConvTranspose, PReLU, Scale, Softmax
 from fdref.products import sum_precision
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
     from fdref.arrays import Array
     from fdref.engine import Engine
-    from fdref.layers import Layer
     from fdref.network import Network
 
     Labels = NDArray[np.integer]
+
+UNTRAINED = (BatchNorm, ConvTranspose, PReLU, Scale)
+"""Layers with weights whose gradients nobody needs yet."""
 
 
 def cross_entropy(probabilities: Array, labels: Labels) -> float:
@@ -47,18 +46,18 @@ def cross_entropy(probabilities: Array, labels: Labels) -> float:
 
 
 def backward(
-    net: Network, acts: Sequence[Array], labels: Labels, engine: str = "compiled"
+    net: Network, acts: Sequence[Array], labels: Labels, engine: Engine | str = "compiled"
 ) -> dict[int, tuple[Array, Array]]:
     """Return the gradients of the averaged cross-entropy in the weights.
 
     Parameters
     ----------
     net : Network
-        Convolutions, pools, ReLUs and dropouts under a final softmax.
+        Convolutions and layers without weights under a final softmax.
     acts : list of arrays
         What `forward` returned, with the same engine; the last output is (N, C, 1, 1).
     labels : (N,) array of int from 0
-    engine : "compiled" or "reference"
+    engine : "compiled", "reference" or Engine
 
     Returns
     -------
@@ -76,16 +75,31 @@ def backward(
     delta = acts[-1].copy()
     delta[np.arange(len(labels)), labels] -= 1
     delta /= len(labels)
+    rules = WeightGradients(net, dict(enumerate(acts)), operations)
     first = min(net.decodable)
-    found = {}
-    for number in range(len(net) - 1, 0, -1):
-        layer, x = net[number], acts[number - 1]
+    rest = rules.down_to({len(net) - 1: delta}, first)
+    rules.note(first, rest[first])  # what reaches the maps below it is nobody's weight
+    return rules.found
+
+
+class WeightGradients(Gradient):
+    """The gradient, which on its way notes that in every convolution's weights."""
+
+    def __init__(self, net: Network, maps: Mapping[int, Array], engine: Engine) -> None:
+        super().__init__(net, maps, engine)
+        self.found: dict[int, tuple[Array, Array]] = {}
+
+    def note(self, number: int, delta: Array) -> None:
+        """Note the gradient in a layer's filters and biases, if it has any."""
+        layer = self.net[number]
         if isinstance(layer, Conv):
-            found[number] = weight_gradients(layer, x, delta, operations)
-        if number == first:
-            break
-        delta = input_gradient(layer, x, delta, net.groups(number), operations)
-    return found
+            x = self.maps[self.net.takes[number][0]]
+            self.found[number] = weight_gradients(layer, x, delta, self.engine)
+
+    def below(self, number: int, delta: Array) -> list[Array]:
+        """Note, and hand down."""
+        self.note(number, delta)
+        return super().below(number, delta)
 
 
 def weight_gradients(layer: Conv, x: Array, delta: Array, engine: Engine) -> tuple[Array, Array]:
@@ -96,41 +110,13 @@ def weight_gradients(layer: Conv, x: Array, delta: Array, engine: Engine) -> tup
     return in_filters, in_bias.astype(delta.dtype, copy=False)
 
 
-def input_gradient(layer: Layer, x: Array, delta: Array, groups: int, engine: Engine) -> Array:
-    """Return the gradient in a layer's input x, given that in its output."""
-    match layer:
-        case Conv(stride=stride, dilate=dilate):
-            filters = np.ascontiguousarray(layer.filters, x.dtype)
-            padded = engine.substitute(delta, filters, stride, dilate, groups)
-            return _without_padding(padded, layer, x)
-        case Pool(window=window, stride=stride, pad=pad, method=method):
-            return engine.pool_gradient(x, delta, window, stride, pad, method)
-        case ReLU(leak=leak):
-            return np.where(x > 0, delta, delta * x.dtype.type(leak))
-        case _:
-            return delta
-
-
-def _without_padding(padded: Array, layer: Conv, x: Array) -> Array:
-    """Cut off what fell on padding; a last row that no filter reached has no gradient."""
-    top, _, left, _ = layer.pad
-    inner = padded[:, :, top : top + x.shape[2], left : left + x.shape[3]]
-    if inner.shape == x.shape:
-        return np.ascontiguousarray(inner)
-    gradient = np.zeros_like(x)
-    gradient[:, :, : inner.shape[2], : inner.shape[3]] = inner
-    return gradient
-
-
 def _check(net: Network, acts: Sequence[Array], labels: Labels) -> None:
     for number, layer in enumerate(net, 1):
         last = number == len(net)
-        if isinstance(layer, Softmax) != last or not isinstance(
-            layer, Conv | Pool | ReLU | Dropout | Softmax
-        ):
+        if isinstance(layer, Softmax) != last or isinstance(layer, UNTRAINED):
             raise ArgumentError(
-                f"{net.describe(number)} has no gradient here; expected convolutions, pools, ReLUs "
-                "and dropouts under a final softmax"
+                f"{net.describe(number)} has no gradient here; expected convolutions and layers "
+                "without weights under a final softmax"
             )
     count, classes = acts[-1].shape[:2]
     if acts[-1].shape[2:] != (1, 1):

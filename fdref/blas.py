@@ -13,6 +13,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from fdref import forking
+from fdref.imports import imported
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -86,9 +87,8 @@ def _let_others_set() -> None:
 def _libraries() -> list[Any]:
     """Return what controls the threads of NumPy's BLAS, if anything does."""
     with forking.importing:
-        from threadpoolctl import ThreadpoolController  # noqa: PLC0415 - only where it is used
-
-        found = ThreadpoolController().select(user_api="blas").lib_controllers
+        threadpoolctl = imported("threadpoolctl", "threads are limited with threadpoolctl")
+        found = threadpoolctl.ThreadpoolController().select(user_api="blas").lib_controllers
         return [library for library in found if _is_numpys(library)]
 
 

@@ -18,6 +18,7 @@ from fdref import kernels
 from fdref.geometry import extent, output_size, substituted_size
 from fdref.parallel import each, scratch
 from fdref.parts import BLOCK, by_channels, by_rows, by_taps, in_slices, stamp_sizes
+from fdref.pointwise import normalize, relu, scale, softmax
 from fdref.products import NARROW, product, stacked_product, sum_precision
 from fdref.resize import band
 
@@ -30,6 +31,20 @@ if TYPE_CHECKING:
     from fdref.geometry import Margins, Pair
     from fdref.parts import Part
     from fdref.resize import Method
+
+__all__ = [
+    "correlate",
+    "filter_gradient",
+    "normalize",
+    "pool",
+    "pool_gradient",
+    "precision",
+    "relu",
+    "scale",
+    "softmax",
+    "substitute",
+    "unpool",
+]
 
 SMALL = 2**14
 """Numbers in a matrix that enlarges along both axes at once, up to which it does so sooner."""
@@ -179,7 +194,11 @@ def _stamp(maps: Array, filters: Array, pictures: Array, stride: Pair, dilate: P
 
 
 def unpool(maps: Array, stride: Pair, window: Pair, method: Method) -> Array:
-    """Enlarge by the bands of the two small matrices, framed or cropped to the receptive field."""
+    """Enlarge by the bands of the two small matrices, framed or cropped; or share over windows."""
+    if method == "window":
+        share = np.full((1, 1, *window), 1 / prod(window), maps.dtype)
+        shared = substitute(maps.reshape(-1, 1, *maps.shape[2:]), share, stride, (1, 1), 1)
+        return shared.reshape(*maps.shape[:2], *shared.shape[2:])
     size = maps.shape[2:]
     field = substituted_size(size, stride, window)
     pictures = np.zeros((*maps.shape[:2], *field), maps.dtype)

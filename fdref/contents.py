@@ -11,15 +11,15 @@ import numpy as np
 
 import fdref
 from fdref.blocks import Plan
-from fdref.engine import engine_named
+from fdref.engine import engine_named, name_of
 from fdref.errors import one_line
-from fdref.from_above import picture_shapes
 from fdref.network import receptive_field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from fdref.blocks import Wanted
+    from fdref.engine import Engine
     from fdref.network import Network
     from fdref.resize import Method
 
@@ -51,7 +51,7 @@ class Contents:
     net: Network
     jobs: Sequence[Job]
     unpool: Method
-    engine: str
+    engine: Engine | str
     about: Mapping[str, str]
     """attributes of every dataset beside those that tell how it came about"""
 
@@ -61,7 +61,7 @@ class Contents:
         return {
             "method": METHOD,
             "unpool": self.unpool,
-            "engine": self.engine,
+            "engine": name_of(self.engine),
             "fdref_version": fdref.__version__,
             "network_sha256": digest(self.net),
             **self.about,
@@ -96,7 +96,8 @@ class Contents:
                 "receptive_field_stride": list(field.stride),
                 "receptive_field_offset": list(field.offset),
             }
-            shape = len(job.filters), *picture_shapes(self.net, job.number)[-1]
+            size = receptive_field(self.net, job.number).size
+            shape = len(job.filters), self.net.channels[0], *size
             found[job.stem] = shape, self.dtype, about
         return found
 

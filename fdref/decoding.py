@@ -8,16 +8,18 @@ import numpy as np
 
 from fdref.arguments import callback, instance, truth
 from fdref.blocks import Plan
-from fdref.from_above import one_layer_down, picture_shapes, top
+from fdref.down import Decoding
+from fdref.fields import boxes, unit_at
 from fdref.network import Network
-from fdref.selection import decodable_number, filter_indices
+from fdref.selection import filter_indices
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import ArrayLike
 
     from fdref.arrays import Array
+    from fdref.engine import Engine
     from fdref.resize import Method
 
 
@@ -27,11 +29,13 @@ def decode(
     layer: int | str,
     filters: ArrayLike | None = ...,
     unpool: Method = ...,
-    engine: str = ...,
+    engine: Engine | str = ...,
     progress: Callable[[int], object] | None = ...,
     max_memory: int | None = ...,
     *,
     steps: Literal[False] = ...,
+    phase: Sequence[int] | None = ...,
+    position: Sequence[int] | None = ...,
 ) -> Array: ...
 
 
@@ -41,11 +45,13 @@ def decode(
     layer: int | str,
     filters: ArrayLike | None = ...,
     unpool: Method = ...,
-    engine: str = ...,
+    engine: Engine | str = ...,
     progress: Callable[[int], object] | None = ...,
     max_memory: int | None = ...,
     *,
     steps: Literal[True],
+    phase: Sequence[int] | None = ...,
+    position: Sequence[int] | None = ...,
 ) -> list[Array]: ...
 
 
@@ -54,13 +60,17 @@ def decode(
     layer: int | str,
     filters: ArrayLike | None = None,
     unpool: Method = "bicubic",
-    engine: str = "compiled",
+    engine: Engine | str = "compiled",
     progress: Callable[[int], object] | None = None,
     max_memory: int | None = None,
     *,
     steps: bool = False,
+    phase: Sequence[int] | None = None,
+    position: Sequence[int] | None = None,
 ) -> Array | list[Array]:
-    """Decode filters of a convolutional layer to image space.
+    """Decode filters of a layer to image space.
+
+    Any layer's: what a unit of a sum or of a pool amounts to is decoded like a convolution's.
 
     Parameters
     ----------
@@ -70,11 +80,11 @@ def decode(
     filters : int, sequence or array of int, or mask, optional
         Which filters, counted from 0, or a truth value for each filter that there is; all of them
         by default, none where it is empty.
-    unpool : "bicubic", "nearest" or "bilinear"
+    unpool : "bicubic", "nearest", "bilinear" or "window"
         How a pooling layer is undone.
-    engine : "compiled" or "reference"
-        Numba in the weights' own precision, by the way that takes the fewest operations; or plain
-        NumPy in float64, the paper's way.
+    engine : "compiled", "reference" or Engine
+        Numba in the weights' own precision, by the way that takes the fewest operations; plain
+        NumPy in float64, the paper's way; or an object with the operations of `fdref.Engine`.
     progress : callable, optional
         Called after each block of filters with their number.
     max_memory : int, optional
@@ -82,18 +92,25 @@ def decode(
         Counted is every array, those that threads keep for themselves, too.
     steps : bool
         Go the paper's way, from above, and return every stage.
+    phase : (vertical, horizontal), optional
+        Above layers that enlarge maps, the units of a channel have several filters, which repeat:
+        the filter of those at this position; by default (0, 0).
+    position : (vertical, horizontal), optional
+        Of a network of known input size: what the unit at this position sees of the image itself,
+        clipped at the borders of all maps. `receptive_field` tells where that is.
 
     Returns
     -------
     (K, C0, Rh, Rw) array
-        One picture for each filter asked for: the channels of the input, the size of the layer's
+        One picture for each filter asked for: the channels of the image, the size of the layer's
         receptive field. With `steps`, a list of arrays: first the filters themselves, pictures over
         the output of layer - 1, then over that of layer - 2, and so on; the last is the result.
 
     Raises
     ------
     ArgumentError
-        If the layer or a filter does not exist or the layer has no filters; for unknown names; if
+        If the layer or a filter does not exist; if the layer has no single filter, because units
+        see what others do not, or a product lies below; for unknown names; if
         the decoded filters would be larger than any memory, or `max_memory` is no whole number or
         too little.
 
@@ -105,10 +122,11 @@ def decode(
     >>> [stage.shape for stage in fdref.decode(fdref.load(), 3, filters=[0, 7], steps=True)]
     [(2, 20, 5, 5), (2, 20, 10, 10), (2, 1, 14, 14)]
     """
-    number = decodable_number(instance(net, Network, "net"), layer)
+    number = instance(net, Network, "net").number(layer)
     callback(progress, "progress")
     wanted = {number: filter_indices(net, number, filters)}
-    plan = Plan(net, wanted, unpool, engine, max_memory)
+    unit = unit_at(net, number, phase, position)
+    plan = Plan(net, wanted, unpool, engine, max_memory, unit)
     if truth(steps, "steps"):
         return _stages(plan, number)
     return _collect(plan, progress)[number]
@@ -117,7 +135,7 @@ def decode(
 def decode_all(
     net: Network,
     unpool: Method = "bicubic",
-    engine: str = "compiled",
+    engine: Engine | str = "compiled",
     progress: Callable[[int], object] | None = None,
     max_memory: int | None = None,
 ) -> dict[int, Array]:
@@ -158,14 +176,13 @@ def _collect(plan: Plan, progress: Callable[[int], object] | None) -> dict[int, 
         if progress is not None:
             progress(len(block.pictures))
     for number in set(plan.wanted) - set(banks):
-        banks[number] = np.empty((0, *picture_shapes(plan.net, number)[-1]), plan.dtype)
+        banks[number] = np.empty(
+            (0, plan.net.channels[0], *boxes(plan.net, number, plan.unit)[0].size), plan.dtype
+        )
     return {number: banks[number] for number in plan.wanted}
 
 
 def _stages(plan: Plan, number: int) -> list[Array]:
     """Decode from above and keep every picture on the way, each an array of its own."""
-    stages = [top(plan.net, number, plan.wanted[number], plan.dtype)]
-    for below in range(number - 1, 0, -1):
-        stage = one_layer_down(plan.net, below, stages[-1], plan.unpool, plan.operations)
-        stages.append(stage.copy() if stage is stages[-1] else stage)
-    return stages
+    rules = Decoding(plan.net, number, plan.unpool, plan.operations, plan.unit)
+    return rules.stages(plan.wanted[number])

@@ -4,31 +4,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import nan
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
 from fdref.arguments import callback, instance
 from fdref.arrays import common_precision, in_precision, real_array
+from fdref.chunks import check_executor, over_chunks, read_images
 from fdref.decoding import decode
 from fdref.engine import engine_named
 from fdref.errors import ArgumentError
-from fdref.finite import QUIET, check_banks, check_forward, check_response
-from fdref.forward_pass import forward
+from fdref.finite import QUIET, check_banks, check_response, finite_forward
 from fdref.network import Network, receptive_field
 from fdref.selection import decodable_numbers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Mapping
 
     from numpy.typing import ArrayLike, NDArray
 
     from fdref.arrays import Array
+    from fdref.chunks import Chunk, Executor, Images
+    from fdref.engine import Engine
     from fdref.resize import Method
     from fdref.selection import Layers
 
-CHUNK = 100
-"""Images at a time, few enough for the caches; each is judged by itself."""
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,28 +81,35 @@ class Evaluation:
 @QUIET
 def evaluate(
     net: Network,
-    x: ArrayLike,
+    x: Images,
     layers: Layers = None,
     unpool: Method = "bicubic",
-    engine: str = "compiled",
+    engine: Engine | str = "compiled",
     progress: Callable[[int], object] | None = None,
+    executor: Executor | None = None,
 ) -> dict[int, Evaluation]:
     """Compare what layers respond with what their decoded filters predict: eq. 3.
 
-    The responses are those of the convolution itself, before any ReLU.
+    The responses are those of the convolution itself, before any ReLU. Neither an executor nor how
+    many images come at once changes a bit of the result.
 
     Parameters
     ----------
     net : Network
-    x : (N, C, H, W) array
-        Images as `Network.prepare` returns them, at least one.
+    x : (N, C, H, W) array, or iterable of such arrays
+        Images as `Network.prepare` returns them, at least one. Iterated over once: no more than a
+        hundred are in memory, and than three hundred for each CPU with an executor.
     layers : int, str, sequence or array of these, or mask, optional
         Convolutions, by number or name, or a truth value for each layer of the network; all of them
         by default, none where it is empty.
-    unpool : "bicubic", "nearest" or "bilinear"
-    engine : "compiled" or "reference"
+    unpool : "bicubic", "nearest", "bilinear" or "window"
+    engine : "compiled", "reference" or Engine
     progress : callable, optional
         Called after each chunk of images with their number.
+    executor : optional
+        What has a `map` of functions over chunks of images, such as those of `concurrent.futures`
+        and loky, or ``dask.distributed.Client().get_executor()``. Each of its workers takes as many
+        threads as NumPy's BLAS does there.
 
     Returns
     -------
@@ -115,43 +123,68 @@ def evaluate(
         filters.
     NetworkError
         If weights are so large that filters or responses overflow.
+    FdrefError
+        If a worker of the executor died.
 
     Examples
     --------
     >>> import fdref
     >>> net = fdref.load()
-    >>> x = net.prepare(fdref.mnist().test.images[:100])
-    >>> found = fdref.evaluate(net, x, layers=[3, 7])
+    >>> digits = fdref.mnist().test.images[:300]
+    >>> found = fdref.evaluate(net, net.prepare(digits), layers=[3, 7])
     >>> found[3].n, 0.001 < found[3].mean < 0.003, 0.06 < found[7].mean < 0.1
-    (100, True, True)
+    (300, True, True)
+
+    Images that come a few at a time, on several threads, or processes likewise:
+
+    >>> from concurrent.futures import ThreadPoolExecutor
+    >>> some = (net.prepare(digits[first : first + 50]) for first in range(0, 300, 50))
+    >>> with ThreadPoolExecutor(2) as executor:
+    ...     again = fdref.evaluate(net, some, layers=[3, 7], executor=executor)
+    >>> (again[7].errors == found[7].errors).all()
+    np.True_
     """
-    images = real_array(x, "images")
-    instance(net, Network, "net").check_images(images)
+    instance(net, Network, "net")
     callback(progress, "progress")
-    if not len(images):
-        raise ArgumentError("there are no images; expected at least one")
+    check_executor(executor)
+    images = read_images(x)
+    if isinstance(images, np.ndarray):
+        net.check_images(images)
+        if not len(images):
+            raise ArgumentError("there are no images; expected at least one")
     wanted = decodable_numbers(net, layers)
     banks = {number: decode(net, number, None, unpool, engine) for number in wanted}
     check_banks(net, banks)
-    parts: dict[int, list[Array]] = {number: [] for number in wanted}
-    first = 0
-    for chunk in chunks(images):
-        acts = forward(net, chunk, engine)
-        check_forward(net, chunk, acts, first)
-        for number, bank in banks.items():
-            predicted = respond(net, number, bank, chunk, engine)
-            check_response(net, number, predicted, first)
-            parts[number].append(compare(acts[number], predicted))
-        first += len(chunk)
-        if progress is not None:
-            progress(len(chunk))
-    return {n: Evaluation(*np.concatenate(found, axis=1)) for n, found in parts.items()}
+    return gathered(over_chunks(Judge(net, banks, engine), images, progress, executor))
 
 
-def chunks(images: Array) -> Iterator[Array]:
-    """Cut images into pieces that a forward pass holds in memory without trouble."""
-    for first in range(0, len(images), CHUNK):
-        yield images[first : first + CHUNK]
+@dataclass(frozen=True, eq=False)
+class Judge:
+    """Compares, for images that are prepared, layers' responses with what banks predict."""
+
+    net: Network
+    banks: Mapping[int, Array]
+    engine: Engine | str
+
+    @QUIET
+    def __call__(self, chunk: Chunk) -> dict[int, NDArray[np.float64]]:
+        """Return `compare`'s rows for each layer."""
+        acts = finite_forward(self.net, chunk.images, chunk.first, self.engine)
+        rows = {}
+        for number, bank in self.banks.items():
+            predicted = respond(self.net, number, bank, chunk.images, self.engine)
+            check_response(self.net, number, predicted, chunk.first)
+            rows[number] = compare(acts[number], predicted)
+        return rows
+
+
+def gathered(parts: Iterable[Mapping[Key, NDArray[np.float64]]]) -> dict[Key, Evaluation]:
+    """Put together what `compare` returned for chunks of images, under each key."""
+    rows: dict[Key, list[NDArray[np.float64]]] = {}
+    for part in parts:
+        for key, own in part.items():
+            rows.setdefault(key, []).append(own)
+    return {key: Evaluation(*np.concatenate(own, axis=1)) for key, own in rows.items()}
 
 
 def compare(response: Array, predicted: Array) -> NDArray[np.float64]:
@@ -185,7 +218,7 @@ def numbers(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def respond(
-    net: Network, layer: int | str, bank: ArrayLike, x: ArrayLike, engine: str = "compiled"
+    net: Network, layer: int | str, bank: ArrayLike, x: ArrayLike, engine: Engine | str = "compiled"
 ) -> Array:
     """Correlate images with a layer's decoded filters at the layer's jump.
 
@@ -200,7 +233,7 @@ def respond(
         Pictures of the size of the layer's receptive field, such as `decode` returns.
     x : (N, C0, H, W) array
         Images as `Network.prepare` returns them.
-    engine : "compiled" or "reference"
+    engine : "compiled", "reference" or Engine
 
     Returns
     -------

@@ -6,19 +6,22 @@ again: a ReLU makes 0 of minus infinity.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fdref.engine import engine_named
 from fdref.errors import ArgumentError, NetworkError
+from fdref.forward_pass import forward
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Mapping
 
     from fdref.arrays import Array
+    from fdref.engine import Engine
     from fdref.network import Network
 
-QUIET = np.errstate(over="ignore", invalid="ignore")
+QUIET = np.errstate(divide="ignore", over="ignore", invalid="ignore")
 """For functions that check: they say in one line what NumPy would warn of in passing."""
 
 
@@ -32,18 +35,35 @@ def check_banks(net: Network, banks: Mapping[int, Array]) -> None:
             )
 
 
-def check_forward(net: Network, x: Array, acts: Sequence[Array], first: int = 0) -> None:
-    """Raise unless images and what every layer makes of them are finite.
+def check_images(x: Array, dtype: np.dtype[Any], first: int) -> None:
+    """Raise ArgumentError unless images, of which the first has a number, are finite in a dtype."""
+    place = first_bad(x.astype(dtype, copy=False))
+    if place is not None:
+        raise ArgumentError(
+            f"image {first + place[0]} holds {x[place]} at {list(place[1:])}; expected finite "
+            f"numbers that fit into {dtype}"
+        )
+
+
+def prepare(net: Network, images: Array, first: int = 0) -> Array:
+    """Prepare pixels (N, H, W) or (N, C, H, W), or refuse what is not finite by its number."""
+    check_images(images[:, None] if images.ndim == 3 else images, net.dtype, first)
+    return net.prepare(images)
+
+
+def finite_forward(
+    net: Network, x: Array, first: int = 0, engine: Engine | str = "compiled"
+) -> list[Array]:
+    """Run a network on images, all of whose maps must be finite.
 
     Parameters
     ----------
     net : Network
     x : (N, C, H, W) array
         Prepared images.
-    acts : sequence of arrays
-        What `forward` made of them.
     first : int
         The number of the first of them, for the message.
+    engine : "compiled" or "reference"
 
     Raises
     ------
@@ -52,20 +72,16 @@ def check_forward(net: Network, x: Array, acts: Sequence[Array], first: int = 0)
     NetworkError
         If the output of a layer is not.
     """
-    for number, maps in enumerate(acts):
+    check_images(x, engine_named(engine).precision(net.dtype), first)
+    acts = forward(net, x, engine)
+    for number, maps in enumerate(acts[1:], 1):
         place = first_bad(maps)
-        if place is None:
-            continue
-        image = f"image {first + place[0]}"
-        if number == 0:
-            raise ArgumentError(
-                f"{image} holds {x[place]} at {list(place[1:])}; expected finite numbers that fit "
-                f"into {maps.dtype}"
+        if place is not None:
+            raise NetworkError(
+                f"{net.describe(number)} answers image {first + place[0]} with {maps[place]}: too "
+                f"large for {maps.dtype}; expected smaller weights or pixels"
             )
-        raise NetworkError(
-            f"{net.describe(number)} answers {image} with {maps[place]}: too large for "
-            f"{maps.dtype}; expected smaller weights or pixels"
-        )
+    return acts
 
 
 def check_response(net: Network, number: int, predicted: Array, first: int = 0) -> None:

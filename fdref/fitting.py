@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from math import prod
+from typing import TYPE_CHECKING, Any
 
 from fdref.arguments import shown
 from fdref.arrays import real_array
 from fdref.errors import NetworkError
-from fdref.layers import BatchNorm, Conv, Layer, Pool, weights
+from fdref.geometry import padded_size, substituted_size, whole_numbers
+from fdref.layers import (
+    BatchNorm,
+    Channels,
+    Concat,
+    Conv,
+    ConvTranspose,
+    Layer,
+    Pool,
+    PReLU,
+    Scale,
+    Shuffle,
+    weights,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
     from numpy.typing import ArrayLike
 
     from fdref.arrays import Array
-    from fdref.geometry import Margins, Pair
+    from fdref.geometry import Pair
 
 
 def read_layers(layers: object) -> tuple[Layer, ...]:
@@ -28,13 +45,6 @@ def read_layers(layers: object) -> tuple[Layer, ...]:
     return found
 
 
-def window_of(layer: Layer) -> tuple[Pair, Pair, Margins]:
-    """Return size, stride and padding of the window that slides; one pixel where there is none."""
-    if isinstance(layer, Conv | Pool):
-        return layer.window, layer.stride, layer.pad
-    return (1, 1), (1, 1), (0, 0, 0, 0)
-
-
 def read_average(values: ArrayLike) -> Array:
     """Read an average image (C, H, W) or colour (C,) as (C, H, W) or (C, 1, 1)."""
     array = real_array(values, "the average image's pixels")
@@ -43,24 +53,85 @@ def read_average(values: ArrayLike) -> Array:
     )
 
 
+def input_channels_of(
+    layers: Sequence[Layer],
+    takes: Sequence[tuple[int, ...]],
+    given: int | Sequence[int] | None,
+    average: int | None,
+) -> tuple[int, ...]:
+    """Return the channels of every input: as told, or as the first layer with weights needs.
+
+    `average` are the channels of the average image, if there is one.
+    """
+    inputs = 1 - min((n for taken in takes for n in taken), default=0)
+    if given is not None:
+        return whole_numbers(given, "input_channels", (inputs,), least=1)
+    channels = {} if average is None else {0: average}
+    source = {-n: -n for n in range(inputs)}  # maps that have the channels of an input
+    for number, layer in enumerate(layers, 1):
+        first, own = source.get(takes[number][0]), own_channels(layer)
+        if first is not None and own is not None:
+            channels.setdefault(first, own)
+        elif first is not None and not isinstance(layer, Concat | Channels | Shuffle):
+            source[number] = first
+    unknown = [n for n in range(inputs) if -n not in channels]
+    if unknown:
+        raise NetworkError(
+            f"no layer tells how many channels input {-unknown[0]} has; name them with "
+            "input_channels"
+        )
+    return tuple(channels[-n] for n in range(inputs))
+
+
 def own_channels(layer: Layer) -> int | None:
-    """Return how many channels a layer's weights are for."""
-    if isinstance(layer, Conv):
-        return int(layer.filters.shape[1])
-    return len(layer.gain) if isinstance(layer, BatchNorm) else None
+    """Return how many channels a layer's weights are for, as if it had one group."""
+    match layer:
+        case Conv(filters=filters):
+            return int(filters.shape[1])
+        case (
+            ConvTranspose(filters=weights)
+            | BatchNorm(gain=weights)
+            | Scale(factor=weights)
+            | PReLU(leak=weights)
+        ):
+            return len(weights)
+        case _:
+            return None
 
 
-def channels_after(layer: Layer, count: int) -> int:
-    """Return how many channels a layer makes of so many, or say that it does not fit."""
-    if isinstance(layer, Conv):
-        filters, own = len(layer.filters), layer.filters.shape[1]
-        groups = count // own
-        if count % own or filters % groups:
-            raise NetworkError(
-                f"{filters} filters of {own} channels do not fit maps of {count} channels; "
-                f"expected filters of {count} channels, or of {count}/groups"
-            )
-        return filters
-    if isinstance(layer, BatchNorm) and len(layer.gain) != count:
-        raise NetworkError(f"{len(layer.gain)} gains do not fit maps of {count} channels")
-    return count
+def precision_of(layer: Layer) -> np.dtype[Any] | None:
+    """Return the dtype of a layer's weights, if it has any."""
+    match layer:
+        case (
+            Conv(filters=weights)
+            | ConvTranspose(filters=weights)
+            | BatchNorm(gain=weights)
+            | Scale(factor=weights)
+            | PReLU(leak=weights)
+        ):
+            return weights.dtype
+        case _:
+            return None
+
+
+def room_for(layer: Layer, channels: int, size: Pair) -> int:
+    """Count the numbers that a layer's padded map holds, or its map before it is cropped."""
+    match layer:
+        case Conv(pad=pad) | Pool(pad=pad):
+            return channels * prod(padded_size(size, pad))
+        case ConvTranspose(filters=filters, upsample=upsample, groups=groups):
+            taps = (filters.shape[2], filters.shape[3])
+            return int(filters.shape[1]) * groups * prod(substituted_size(size, upsample, taps))
+        case _:
+            return 0
+
+
+def does_not_fit(layer: Layer, size: Pair) -> str:
+    """Say why nothing comes out of a layer for a map of a size."""
+    map_size = f"map of {size[0]}x{size[1]}"
+    if isinstance(layer, Conv | Pool):
+        window = f"{layer.window[0]}x{layer.window[1]}"
+        return (
+            f"has a {window} window, which does not fit into its {map_size} (pad {list(layer.pad)})"
+        )
+    return f"leaves nothing of its {map_size}"

@@ -9,7 +9,7 @@ from fdref.arguments import elements, shown, whole
 from fdref.errors import ArgumentError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
 Pair = tuple[int, int]
 """vertical, horizontal"""
@@ -61,6 +61,19 @@ def margins(value: int | Sequence[int]) -> Margins:
         return top, bottom, left, right
     vertical, horizontal = numbers[0], numbers[-1]
     return vertical, vertical, horizontal, horizontal
+
+
+def signed_margins(value: int | Sequence[int], what: str) -> Margins:
+    """Read a border whose numbers may be negative: 1 for all sides, 2 or all 4.
+
+    >>> signed_margins((0, -1), "pad")
+    (0, 0, -1, -1)
+    """
+    numbers = whole_numbers(value, what, (1, 2, 4), least=-LARGEST_NUMBER)
+    if len(numbers) == 4:
+        top, bottom, left, right = numbers
+        return top, bottom, left, right
+    return numbers[0], numbers[0], numbers[-1], numbers[-1]
 
 
 def extent(size: tuple[int, ...], dilate: Pair) -> Pair:
@@ -126,21 +139,9 @@ def stack_windows(windows: Iterable[tuple[Pair, Pair, Margins]]) -> ReceptiveFie
     >>> stack_windows([((5, 5), (1, 1), (0, 0, 0, 0)), ((2, 2), (2, 2), (0, 0, 0, 0))])
     ReceptiveField(size=(6, 6), stride=(2, 2), offset=(0, 0))
     """
-    return list(stacks_of_windows(windows))[-1]
-
-
-def stacks_of_windows(
-    windows: Iterable[tuple[Pair, Pair, Margins]],
-) -> Iterator[ReceptiveField]:
-    """Yield what a pixel of the input sees, then what one sees after each window more.
-
-    >>> [field.size for field in stacks_of_windows([((5, 5), (1, 1), (0, 0, 0, 0))])]
-    [(1, 1), (5, 5)]
-    """
     size, jump, offset = (1, 1), (1, 1), (0, 0)
-    yield ReceptiveField(size, jump, offset)
     for window, stride, pad in windows:
         size = (size[0] + (window[0] - 1) * jump[0], size[1] + (window[1] - 1) * jump[1])
         offset = (offset[0] - pad[0] * jump[0], offset[1] - pad[2] * jump[1])
         jump = (jump[0] * stride[0], jump[1] * stride[1])
-        yield ReceptiveField(size, jump, offset)
+    return ReceptiveField(size, jump, offset)

@@ -8,20 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fdref.arguments import instance, shown, text, texts, whole, whole_number
+from fdref.arguments import instance, shown, text, texts, whole
 from fdref.arrays import in_precision, real_array
 from fdref.errors import ArgumentError, FdrefError, NetworkError, one_line
-from fdref.fitting import channels_after, own_channels, read_average, read_layers, window_of
-from fdref.geometry import (
-    LARGEST_NUMBER,
-    ReceptiveField,
-    output_size,
-    padded_size,
-    pair,
-    stacks_of_windows,
+from fdref.fields import field_of, fields_from_below
+from fdref.fitting import (
+    does_not_fit,
+    input_channels_of,
+    precision_of,
+    read_average,
+    read_layers,
+    room_for,
 )
-from fdref.layers import BatchNorm, Conv, Layer, check_range
+from fdref.geometry import pair
+from fdref.layers import Conv, ConvTranspose, Layer, Pool
+from fdref.layers.ranges import check_range
 from fdref.values import Value
+from fdref.wiring import connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,7 +32,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from fdref.arrays import Array
-    from fdref.geometry import Pair
+    from fdref.geometry import Pair, ReceptiveField
+    from fdref.wiring import Wiring
 
 KINDS_SHOWN = 20
 """Layers that `repr` names."""
@@ -42,7 +46,10 @@ EXPANSION = 1024
 
 
 class Network(Value):
-    """An immutable chain of layers, checked against each other when it is put together.
+    """Immutable layers, checked against each other when they are put together.
+
+    Layer l makes map l; map 0 is the input. Unless `wiring` says otherwise, a layer takes the map
+    of the layer before it: a chain.
 
     Iterating yields the layers in order; ``in`` finds a layer, or whether there is one of a name or
     number. Networks of equal layers and equal particulars are equal; a copy is the network itself.
@@ -50,13 +57,16 @@ class Network(Value):
     Parameters
     ----------
     layers : sequence of layers
-        At least one convolution among them. ``net[3]`` is layer 3, counted from 1, as in the
-        paper; ``net["conv2"]`` the layer of that name.
+        Each after those whose maps it takes; at least one convolution among them. ``net[3]`` is
+        layer 3, counted from 1, as in the paper; ``net["conv2"]`` the layer of that name.
+    wiring : mapping, optional
+        For the layers that are not fed by the one before: ``{layer: what it takes}``, each by
+        number or name, one or a sequence. 0 or "input" is the input; -1, -2, ... further inputs.
     average : (C, H, W) or (C,) array, optional
         The average image or colour of the training set, which `prepare` subtracts.
     input_size : int or (height, width), optional
         Pixels of the images the network was made for; an average image implies its own.
-    input_channels : int, optional
+    input_channels : int, or a sequence with one for each input, optional
         Channels of those images. Without it (and without an average) the first layer with weights
         tells, as if it had one group.
     classes : sequence of str
@@ -75,12 +85,30 @@ class Network(Value):
     >>> net = fdref.load()
     >>> len(net), net[3].filters.shape, net.channels
     (8, (50, 20, 5, 5), (1, 20, 20, 50, 50, 500, 500, 10, 10))
+
+    A residual block, whose sum takes the maps of two layers:
+
+    >>> import numpy as np
+    >>> weights = np.ones((4, 4, 3, 3))
+    >>> block = fdref.Network(
+    ...     [
+    ...         fdref.Conv(weights, pad=1, name="conv"),
+    ...         fdref.ReLU(),
+    ...         fdref.Conv(weights, pad=1, name="branch"),
+    ...         fdref.Sum(name="sum"),
+    ...     ],
+    ...     wiring={"sum": ["conv", "branch"]},
+    ... )
+    >>> block.takes
+    ((), (0,), (1,), (2,), (1, 3))
     """
 
     _layers: tuple[Layer, ...]
     _decodable: tuple[int, ...]
     _average: Array | None
+    _takes: tuple[tuple[int, ...], ...]
     _channels: tuple[int, ...]
+    _input_channels: tuple[int, ...]
     _input_size: Pair | None
     _classes: tuple[str, ...]
     _provenance: str
@@ -89,19 +117,29 @@ class Network(Value):
         self,
         layers: Sequence[Layer],
         *,
+        wiring: Wiring | None = None,
         average: ArrayLike | None = None,
         input_size: int | Sequence[int] | None = None,
-        input_channels: int | None = None,
+        input_channels: int | Sequence[int] | None = None,
         classes: Sequence[str] = (),
         provenance: str = "",
     ) -> None:
         self.__dict__["_layers"] = read_layers(layers)
         self.__dict__["_decodable"] = tuple(
-            number for number, layer in enumerate(self._layers, 1) if isinstance(layer, Conv)
+            number
+            for number, layer in enumerate(self._layers, 1)
+            if isinstance(layer, Conv | ConvTranspose)
         )
+        if not self._decodable:
+            raise NetworkError("the network has no convolutional layer; there is nothing to decode")
+        self.__dict__["_takes"] = ((), *connect(self._layers, wiring or {}))
         mean = None if average is None else read_average(average)
         self.__dict__["_average"] = mean
-        self.__dict__["_channels"] = self._chain_channels(input_channels)
+        known = None if mean is None else len(mean)
+        self.__dict__["_input_channels"] = input_channels_of(
+            self._layers, self._takes, input_channels, known
+        )
+        self.__dict__["_channels"] = self._count_channels()
         size = None if input_size is None else pair(input_size, "input_size")
         self.__dict__["_input_size"] = size if mean is None else self._size_with(mean, size)
         if self._input_size is not None:
@@ -120,28 +158,23 @@ class Network(Value):
         """Return the arguments that make an equal network."""
         return {
             "layers": self._layers,
+            "wiring": {} if self.is_chain else dict(enumerate(self._takes[1:], 1)),
             "average": self._average,
             "input_size": self._input_size,
-            "input_channels": self._channels[0],
+            "input_channels": self._input_channels,
             "classes": self._classes,
             "provenance": self._provenance,
         }
 
-    def _chain_channels(self, input_channels: int | None) -> tuple[int, ...]:
-        if not self.decodable:
-            raise NetworkError("the network has no convolutional layer; there is nothing to decode")
-        if input_channels is not None:
-            channels = [whole_number(input_channels, "input_channels", 1, LARGEST_NUMBER)]
-        elif self._average is not None:
-            channels = [len(self._average)]
-        else:
-            channels = [next(filter(None, map(own_channels, self._layers)))]
+    def _count_channels(self) -> tuple[int, ...]:
+        channels = {-n: count for n, count in enumerate(self._input_channels)}
         for number, layer in enumerate(self._layers, 1):
             try:
-                channels.append(channels_after(layer, channels[-1]))
+                taken = [channels[below] for below in self._takes[number]]
+                channels[number] = layer.channels_after(*taken)
             except NetworkError as error:
                 raise NetworkError(f"{self.describe(number)}: {error}") from None
-        return tuple(channels)
+        return tuple(channels[n] for n in range(len(self) + 1))
 
     def _size_with(self, average: Array, input_size: Pair | None) -> Pair | None:
         """Return the input's size, which an average image implies."""
@@ -197,21 +230,34 @@ class Network(Value):
         """Where the weights come from."""
         return self._provenance
 
+    @property
+    def takes(self) -> tuple[tuple[int, ...], ...]:
+        """The numbers of the maps that each layer takes (at its number); the input takes none."""
+        return self._takes
+
+    @property
+    def input_channels(self) -> tuple[int, ...]:
+        """Channels of every input: of maps 0, -1, ..."""
+        return self._input_channels
+
+    @property
+    def inputs(self) -> int:
+        """How many inputs there are."""
+        return len(self._input_channels)
+
     @cached_property
-    def fields(self) -> tuple[ReceptiveField, ...]:
-        """What a pixel of the input (at 0) and of each layer's output sees of the input."""
-        return tuple(stacks_of_windows(map(window_of, self._layers)))
+    def is_chain(self) -> bool:
+        """Whether every layer takes the map of the layer before it, and nothing else."""
+        return all(taken == (n,) for n, taken in enumerate(self._takes[1:]))
 
     @cached_property
     def dtype(self) -> np.dtype[Any]:
         """float32 if all weights are float32, else float64."""
-        found = [layer.filters.dtype for layer in self._layers if isinstance(layer, Conv)]
-        found += [layer.gain.dtype for layer in self._layers if isinstance(layer, BatchNorm)]
-        return np.result_type(*found)
+        return np.result_type(*filter(None, map(precision_of, self._layers)))
 
     @cached_property
     def _hash(self) -> int:
-        return super().__hash__()
+        return hash((self._layers, self._takes))
 
     def __hash__(self) -> int:
         return self._hash
@@ -256,7 +302,7 @@ class Network(Value):
             names = ", ".join(repr(one_line(name)) for name in self._numbers) or "none"
             problem = f"layers {found} are all" if found else "no layer is"
             raise ArgumentError(f"{problem} named {layer!r}; the names are {names}")
-        number = whole(layer)
+        number = layer if type(layer) is int else whole(layer)  # asked for in every loop
         if number is None:
             raise ArgumentError(f"layer is {shown(layer)}; expected a number from 1 or a name")
         if not 1 <= number <= len(self):
@@ -281,14 +327,21 @@ class Network(Value):
         return f"layer {number} ({own.kind}{f' {one_line(own.name)!r}' if own.name else ''})"
 
     def groups(self, layer: int | str) -> int:
-        """Return the number of filter groups of a convolution: channels it gets / filter's own."""
+        """Return the number of groups of a layer with filters: channels it gets / filter's own."""
         number = self.number(layer)
-        own, channels = self._layers[number - 1], self._channels[number - 1]
+        own = self._layers[number - 1]
+        if isinstance(own, ConvTranspose):
+            return own.groups
+        channels = self.channels_of(self._takes[number][0])
         return channels // own.filters.shape[1] if isinstance(own, Conv) else 1
+
+    def channels_of(self, number: int) -> int:
+        """Return the channels of a map, which may be that of a further input (-1, ...)."""
+        return self._channels[number] if number >= 0 else self._input_channels[-number]
 
     @property
     def decodable(self) -> tuple[int, ...]:
-        """Numbers of the layers whose filters can be decoded: the convolutions."""
+        """Numbers of the layers with filters, which are decoded when nobody says otherwise."""
         return self._decodable
 
     def map_sizes(self, input_size: int | Sequence[int]) -> tuple[Pair, ...]:
@@ -306,27 +359,78 @@ class Network(Value):
         >>> fdref.load().map_sizes(28)
         ((28, 28), (24, 24), (12, 12), (8, 8), (4, 4), (1, 1), (1, 1), (1, 1), (1, 1))
         """
-        sizes = [pair(input_size, "input_size")]
-        held = self._channels[0] * prod(sizes[0])
+        sizes = self.sizes_from([pair(input_size, "input_size")] * self.inputs)
+        return tuple(sizes[n] for n in range(len(self) + 1))
+
+    def sizes_from(self, input_sizes: Sequence[Pair]) -> dict[int, Pair]:
+        """Return height and width of every map, given those of every input: 0, -1, ..."""
+        sizes = {-n: size for n, size in enumerate(input_sizes)}
+        held = sum(self.channels_of(n) * prod(size) for n, size in sizes.items())
         most = max(ALWAYS, EXPANSION * held)
         for number, layer in enumerate(self._layers, 1):
-            window, stride, pad = window_of(layer)
-            sizes.append(output_size(sizes[-1], window, stride, pad))
-            held += self._channels[number] * prod(sizes[-1])
-            padded = self._channels[number - 1] * prod(padded_size(sizes[-2], pad))
-            if held + padded > most:
+            below = [sizes[n] for n in self._takes[number]]
+            try:
+                sizes[number] = layer.size_after(*below)
+            except NetworkError as error:
+                raise NetworkError(f"{self.describe(number)}: {error}") from None
+            held += self._channels[number] * prod(sizes[number])
+            needed = held + room_for(layer, self.channels_of(self._takes[number][0]), below[0])
+            if needed > most:
                 raise NetworkError(
-                    f"{self.describe(number)} (pad {list(pad)}) brings the maps of one image of "
-                    f"{_by(sizes[0])} to {held + padded} numbers; expected at most {most}: the "
-                    "padding is damaged, or the image too small for the network"
+                    f"{self.describe(number)} brings the maps of one image of {_by(sizes[0])} to "
+                    f"{needed} numbers; expected at most {most}: its padding is damaged, or the "
+                    "image too small for the network"
                 )
-            if 0 in sizes[-1]:
+            if 0 in sizes[number]:
                 raise NetworkError(
-                    f"{self.describe(number)} has a {window[0]}x{window[1]} window, which does not "
-                    f"fit into its map of {sizes[-2][0]}x{sizes[-2][1]} (pad {list(pad)}) for "
-                    f"images of {sizes[0][0]}x{sizes[0][1]}; expected larger images"
+                    f"{self.describe(number)} {does_not_fit(layer, below[0])} for images of "
+                    f"{_by(sizes[0])}; expected larger images"
                 )
-        return tuple(sizes)
+        return sizes
+
+    @cached_property
+    def sizes(self) -> dict[int, Pair]:
+        """Height and width of every map, of a network of known input size."""
+        if self._input_size is None:
+            raise ArgumentError("the size of the images is not known; give the network input_size")
+        return self.sizes_from([self._input_size] * self.inputs)
+
+    @cached_property
+    def fields(self) -> dict[int, ReceptiveField | None]:
+        """What the pixels of each map see of the image, where neighbours see the same, moved."""
+        return fields_from_below(self)
+
+    @cached_property
+    def decoded_as(self) -> dict[int, Layer]:
+        """The layers as decoding takes them, by number.
+
+        A pool that yields a single position along an axis is spread over its whole window there,
+        as if that were its stride.
+        """
+        layers = dict(enumerate(self._layers, 1))
+        if self._input_size is not None:
+            for number, layer in layers.items():
+                size = self.sizes[number]
+                if isinstance(layer, Pool) and 1 in size:
+                    stride = [layer.window[a] if size[a] == 1 else layer.stride[a] for a in (0, 1)]
+                    layers[number] = Pool(layer.window, stride, layer.pad, layer.method, layer.name)
+        return layers
+
+    @cached_property
+    def copies(self) -> dict[int, tuple[int, int]]:
+        """For each map, how many copies unpooling makes of its pixel on the way to an input.
+
+        The fewest, and the most, over all ways. Where all ways make as many, that is a common
+        factor of the decoded filters and stays, as in the paper; where they do not, every pool
+        divides by its own number of copies, the pixels of its stride, and the whole is multiplied
+        by the fewest: so no branch weighs more for the pools that it goes through.
+        """
+        found = {-n: (1, 1) for n in range(self.inputs)}
+        for number, layer in self.decoded_as.items():
+            below = [found[n] for n in self._takes[number]]
+            own = layer.stride[0] * layer.stride[1] if isinstance(layer, Pool) else 1
+            found[number] = own * min(b[0] for b in below), own * max(b[1] for b in below)
+        return found
 
     def prepare(self, images: ArrayLike) -> Array:
         """Turn pictures into the network's input: subtract the average image or colour.
@@ -374,12 +478,23 @@ class Network(Value):
         own = (1, 1) if self._average is None else self._average.shape[1:]
         return own in ((1, 1), self._input_size)
 
-    def check_images(self, images: Array) -> None:
-        """Raise ArgumentError unless images (N, C, H, W) can be this network's input."""
-        count = self._channels[0]
-        if images.ndim != 4 or images.shape[1] != count:
-            either = f"(N, H, W) or (N, {count}, H, W)" if count == 1 else f"(N, {count}, H, W)"
-            raise ArgumentError(f"images have shape {images.shape}; expected {either}")
+    def check_images(self, images: Array, *further: Array) -> None:
+        """Raise ArgumentError unless images (N, C, H, W) can be this network's input.
+
+        `further` are the maps of a network of several inputs.
+        """
+        for maps, count in zip((images, *further), self._input_channels, strict=False):
+            if maps.ndim != 4 or maps.shape[1] != count:
+                either = f"(N, H, W) or (N, {count}, H, W)" if count == 1 else f"(N, {count}, H, W)"
+                raise ArgumentError(f"images have shape {maps.shape}; expected {either}")
+            if 0 in maps.shape[2:]:
+                raise ArgumentError(
+                    f"images are {_by(maps.shape[2:])}; expected at least one pixel"
+                )
+            if len(maps) != len(images):
+                raise ArgumentError(
+                    f"the inputs are of {len(images)} and {len(maps)} images; expected as many"
+                )
         size = images.shape[2:]
         average = (1, 1) if self._average is None else self._average.shape[1:]
         if average not in ((1, 1), size) and self._average_fits():
@@ -387,21 +502,36 @@ class Network(Value):
                 f"images are {_by(size)}; expected {_by(average)}, the size of the network's "
                 "average image"
             )
-        if 0 in size:
-            raise ArgumentError(f"images are {size[0]}x{size[1]}; expected at least one pixel")
+        sizes = [(maps.shape[2], maps.shape[3]) for maps in (images, *further)]
         try:
-            self.map_sizes(size)
+            self.sizes_from(sizes + [sizes[0]] * (self.inputs - len(sizes)))
         except FdrefError as error:
             raise ArgumentError(str(error)) from None
 
 
-def receptive_field(net: Network, layer: int | str) -> ReceptiveField:
-    """Return what a layer's pixels see of the input: size, stride (the jump) and offset.
+def receptive_field(
+    net: Network,
+    layer: int | str,
+    phase: Sequence[int] | None = None,
+    position: Sequence[int] | None = None,
+) -> ReceptiveField:
+    """Return what a layer's pixels see of the image: size, stride (the jump) and offset.
+
+    Parameters
+    ----------
+    net : Network
+    layer : int or str
+        Number from 1, or name.
+    phase : (vertical, horizontal), optional
+        Above layers that enlarge maps: which of the filters that repeat; `offset` is that of the
+        pixel at this position.
+    position : (vertical, horizontal), optional
+        One unit of a network of known input size: what it sees of the image itself.
 
     Raises
     ------
     ArgumentError
-        If there is no such layer.
+        If there is no such layer, phase or position; if neighbours do not see the same, moved.
 
     Examples
     --------
@@ -410,7 +540,7 @@ def receptive_field(net: Network, layer: int | str) -> ReceptiveField:
     ReceptiveField(size=(14, 14), stride=(2, 2), offset=(0, 0))
     """
     number = instance(net, Network, "net").number(layer)
-    return net.fields[number]
+    return field_of(net, number, phase, position)
 
 
 def _by(size: Sequence[int]) -> str:

@@ -30,7 +30,7 @@ def correlate(
     stride: int | Sequence[int] = 1,
     pad: int | Sequence[int] = 0,
     dilate: int | Sequence[int] = 1,
-    engine: str = "compiled",
+    engine: Engine | str = "compiled",
 ) -> Array:
     """Correlate images with a bank of filters: MatConvNet's ``vl_nnconv``.
 
@@ -41,7 +41,7 @@ def correlate(
     bias : (K,) array, optional
     stride, dilate : int or (vertical, horizontal)
     pad : int, (vertical, horizontal) or (top, bottom, left, right)
-    engine : "compiled" or "reference"
+    engine : "compiled", "reference" or Engine
         The compiled engine computes in float32 if all arrays are float32 or float16, in float64
         otherwise; the reference always in float64.
 
@@ -82,7 +82,7 @@ def pool(
     stride: int | Sequence[int],
     pad: int | Sequence[int] = 0,
     method: str = "max",
-    engine: str = "compiled",
+    engine: Engine | str = "compiled",
 ) -> Array:
     """Pool windows that are clipped to the map: MatConvNet's ``vl_nnpool``.
 
@@ -94,7 +94,7 @@ def pool(
     pad : int, (vertical, horizontal) or (top, bottom, left, right), smaller than the window
     method : "max" or "avg"
         Padding never wins a maximum and does not count in an average. NaN wins.
-    engine : "compiled" or "reference"
+    engine : "compiled", "reference" or Engine
 
     Returns
     -------
@@ -122,7 +122,7 @@ def substitute(
     stride: int | Sequence[int] = 1,
     dilate: int | Sequence[int] = 1,
     groups: int = 1,
-    engine: str = "compiled",
+    engine: Engine | str = "compiled",
 ) -> Array:
     """Replace each pixel by its channel's filter times its value: the paper's substitution.
 
@@ -135,7 +135,7 @@ def substitute(
         ``filters[j]`` replaces the pixels of channel j.
     stride, dilate : int or (vertical, horizontal)
     groups : int
-    engine : "compiled" or "reference"
+    engine : "compiled", "reference" or Engine
 
     Returns
     -------
@@ -166,7 +166,7 @@ def unpool(
     stride: int | Sequence[int],
     window: int | Sequence[int] | None = None,
     method: Method = "bicubic",
-    engine: str = "compiled",
+    engine: Engine | str = "compiled",
 ) -> Array:
     """Enlarge maps by a pool's stride as MATLAB's ``imresize`` does: the paper's unpooling.
 
@@ -176,8 +176,9 @@ def unpool(
     stride : int or (vertical, horizontal)
     window : int or (height, width), optional
         The pool's window; its stride by default.
-    method : "bicubic", "bilinear" or "nearest"
-    engine : "compiled" or "reference"
+    method : "bicubic", "bilinear", "nearest" or "window"
+        The last shares each pixel over its window, what overlaps adds: the adjoint of the average.
+    engine : "compiled", "reference" or Engine
 
     Returns
     -------
@@ -200,7 +201,7 @@ def unpool(
     return chosen.unpool(x, step, step if window is None else pair(window, "window"), method)
 
 
-def _arrays(engine: str, **arrays: ArrayLike) -> tuple[Engine, list[Array]]:
+def _arrays(engine: Engine | str, **arrays: ArrayLike) -> tuple[Engine, list[Array]]:
     """Bring arrays, of four axes but for biases, into the form that an engine's operations take."""
     chosen = engine_named(engine)
     values = [real_array(array, name) for name, array in arrays.items()]

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import Future, wait
+from contextvars import copy_context
+from functools import partial
 from math import prod
 from queue import SimpleQueue
 from threading import RLock, Thread, local
@@ -92,7 +94,10 @@ class Team:
         self._count = 0
 
     def send(self, errand: Callable[[], None], wanted: int) -> list[Future[None]]:
-        """Have so many threads do it; fewer, where no more threads can be started."""
+        """Have so many threads do it; fewer, where no more threads can be started.
+
+        In the sender's context: what NumPy is not to warn of here, it does not warn of there.
+        """
         while self._count < wanted:
             try:
                 Thread(target=self._serve, name="fdref", daemon=True).start()
@@ -101,7 +106,7 @@ class Team:
             self._count += 1
         sent: list[Future[None]] = [Future() for _ in range(min(wanted, self._count))]
         for one in sent:
-            self._errands.put((one, errand))
+            self._errands.put((one, partial(copy_context().run, errand)))
         return sent
 
     def _serve(self) -> None:
@@ -124,6 +129,20 @@ class Team:
 
 
 team = Team()
+
+
+def each_at_once(work: Callable[[Part], None], parts: Iterable[Part], helpers: int) -> None:
+    """Do what rather waits than computes, as for a disk, on every part, with that many helpers."""
+    waiting, own = deque(parts), Team()
+    helping = own.send(partial(_take_turns, work, waiting), helpers)
+    try:
+        _take_turns(work, waiting)
+    finally:
+        _finish(waiting, helping)
+        own.dismiss()
+    for helper in helping:
+        if not helper.cancelled():
+            helper.result()
 
 
 def scratch(purpose: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
-from math import prod
+from math import inf
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
 from fdref.blas import threads
-from fdref.costs import Way, Ways
 from fdref.errors import ArgumentError
-from fdref.from_above import picture_shapes
+from fdref.fields import FIRST, Unit, check_has_filters, jumps
+from fdref.imports import imported
+from fdref.ways import Ways
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
+    from fdref.costs import Way
     from fdref.network import Network
     from fdref.resize import Method
-
-    Considered = Mapping[tuple[int, int], Sequence[Way]]
-    """{(layer, how many filters): every way to them}"""
 
 LARGEST = 2**31
 """Numbers that one filter's picture may hold: 8 GB in float32."""
@@ -29,7 +28,7 @@ UNASKED = 2**28
 """Bytes that are taken without looking how many are free."""
 
 REMEMBERED_WAYS, REMEMBERED_PLANS = 2**8, 2**4
-"""How many ways a plan may have considered to be kept, and how many are kept of a network: 2 MB."""
+"""How many ways a choice may have to be kept, and how many choices are kept of a network: 2 MB."""
 
 _PLANS: WeakKeyDictionary[Network, dict[object, Choice]] = WeakKeyDictionary()
 """Plans made before; making one takes longer than decoding a filter of a small network."""
@@ -41,15 +40,13 @@ class Choice:
 
     ways: tuple[Way, ...]
     """those to be gone, by boundary: what is met rises with them"""
-    considered: tuple[Way, ...]
-    """all that there are to the filters asked for, layer by layer"""
     memory: int
     """bytes that may be taken beside the result"""
 
     @property
     def kept(self) -> frozenset[int]:
         """Layers whose whole bank is kept for the layers above."""
-        return frozenset(way.bank for way in self.ways if way.bank)
+        return frozenset().union(*(way.banks for way in self.ways))
 
     @property
     def seconds(self) -> float:
@@ -72,9 +69,9 @@ class Choice:
     def _waiting(self, place: int) -> int:
         """Return the bytes of banks that are found, and needed, but not now."""
         found = {way.layer for way in self.ways[: place + 1]}
-        needed = {way.bank for way in self.ways[place:]} - {self.ways[place].bank}
-        banks = found & needed
-        return sum(max(way.held for way in self.ways if way.bank == bank) for bank in banks)
+        needed = frozenset().union(*(way.banks for way in self.ways[place:]))
+        banks = found & needed - self.ways[place].banks
+        return sum(max(way.held for way in self.ways if bank in way.banks) for bank in banks)
 
 
 def cheapest(
@@ -83,19 +80,22 @@ def cheapest(
     unpool: Method,
     itemsize: int,
     max_memory: int | None = None,
+    unit: Unit = FIRST,
 ) -> Choice:
-    """Choice the shortest ways to so many filters of each layer.
+    """Choose the shortest ways to so many filters of each layer.
 
     Parameters
     ----------
     net : Network
     wanted : mapping
         ``{layer: how many of its filters}``
-    unpool : "bicubic", "nearest" or "bilinear"
+    unpool : "bicubic", "nearest", "bilinear" or "window"
     itemsize : int
         Bytes of a number.
     max_memory : int, optional
         Bytes that may be taken beside the result; half of what is free by default.
+    unit : Unit
+        Which of each channel's units is decoded.
 
     Raises
     ------
@@ -103,17 +103,19 @@ def cheapest(
         If no way is so narrow, or pictures would be larger than any memory.
     """
     if not wanted:
-        return Choice((), (), UNASKED)
+        return Choice((), UNASKED)
     plans = _PLANS.setdefault(net, {})
-    key = tuple(sorted(wanted.items())), unpool, itemsize, max_memory
+    key = tuple(sorted(wanted.items())), unpool, itemsize, max_memory, unit
     if key in plans:
         return plans[key]
-    _check_sizes(net, wanted)
-    ways = Ways(net, unpool, itemsize, 1 if max_memory is None else threads())
+    ways = Ways(net, unpool, itemsize, 1 if max_memory is None else threads(), unit)
+    _check_single(net, wanted, unit)
     plan = _within(ways, wanted, max_memory)
+    _check_sizes(net, plan.ways)
     if max_memory is None and any(way.memory > UNASKED for way in plan.ways):
-        return _within(ways, wanted, max(UNASKED, free_memory() // 2))
-    if len(plan.considered) <= REMEMBERED_WAYS:
+        plan = replace(plan, memory=max(UNASKED, free_memory() // 2))
+        return plan if _fits(plan) else _within(ways, wanted, plan.memory)
+    if len(plan.ways) <= REMEMBERED_WAYS:
         while len(plans) >= REMEMBERED_PLANS:
             plans.pop(next(iter(plans)), None)
         plans[key] = plan
@@ -126,132 +128,121 @@ def from_above(
     unpool: Method,
     itemsize: int,
     max_memory: int | None = None,
+    unit: Unit = FIRST,
 ) -> Choice:
-    """Choice the paper's way to all filters; parameters and errors are those of `cheapest`."""
-    _check_sizes(net, wanted)
-    ways = Ways(net, unpool, itemsize)
+    """Choose the paper's way to all filters; parameters and errors are those of `cheapest`."""
+    ways = Ways(net, unpool, itemsize, unit=unit)
+    _check_single(net, wanted, unit)
     taken = tuple(ways.from_above(layer, count) for layer, count in sorted(wanted.items()))
+    _check_sizes(net, taken)
     if max_memory is not None and any(way.memory > max_memory for way in taken):
-        raise _too_little(max_memory, [[way] for way in taken])
-    return Choice(taken, taken, UNASKED if max_memory is None else max_memory)
+        raise _too_little(max_memory, (way.memory for way in taken))
+    return Choice(taken, UNASKED if max_memory is None else max_memory)
 
 
 def free_memory() -> int:
     """Return how many bytes can be had without swapping."""
-    import psutil  # noqa: PLC0415 - seldom needed
-
+    psutil = imported("psutil", "how much memory is free is asked with psutil")
     return int(psutil.virtual_memory().available)
 
 
-def _check_sizes(net: Network, wanted: Mapping[int, int]) -> None:
+def _check_single(net: Network, wanted: Iterable[int], unit: Unit) -> None:
+    """Refuse layers that have no filter, or none that all units of a channel share."""
     for number in wanted:
-        shapes = picture_shapes(net, number)
-        if max(map(prod, shapes)) > LARGEST:
-            channels, height, width = max(shapes, key=prod)
+        if net.fields.get(number) is None:  # else it is known that neighbours see the same
+            check_has_filters(net, number)
+            if not unit.clip:
+                jumps(net, number)
+
+
+def _check_sizes(net: Network, ways: Iterable[Way]) -> None:
+    """Refuse ways that fit into no memory."""
+    for way in sorted(ways, key=lambda way: -way.layer):  # first what was asked for
+        most = max(way.largest, way.result)
+        if most > LARGEST:
             raise ArgumentError(
-                f"{net.describe(number)} cannot be decoded: on the way down its filters grow to "
-                f"{channels} x {height}x{width} pixels; expected at most {LARGEST}"
+                f"{net.describe(way.layer)} cannot be decoded: on the way down the pictures of a "
+                f"filter grow to {most:,} numbers; expected at most {LARGEST:,}"
             )
 
 
 def _within(ways: Ways, wanted: Mapping[int, int], limit: int | None) -> Choice:
-    """Try which banks to find as a whole; given them, take each layer's cheapest way."""
-    considered = {
-        (layer, count): tuple(ways.all_to(layer, count))
-        for layer in ways.net.decodable
-        if layer <= max(wanted)
-        for count in {wanted.get(layer, 0), ways.net.channels[layer]} - {0}
-    }
-    asked = [considered[task] for task in sorted(wanted.items())]
-    choices = [
-        taken
-        for taken in _choices(ways.net, wanted, _Shortest(considered, limit))
-        if taken.keys() >= wanted.keys()
+    """Take the shortest ways that there is memory for.
+
+    Tried are: each bank that nobody asked for is paid for by the first who needs it; such banks
+    cost nothing until all ways are chosen, since several may share one; no banks at all, which
+    takes the least memory.
+    """
+    whole = all(
+        wanted.get(n) == ways.net.channels[n] for n in ways.net.decodable if n <= max(wanted)
+    )
+    several = (False,) if whole else (False, True)  # with all banks wanted, none is to be paid for
+    tried = [
+        _taken(ways, wanted, limit, shared=shared)
+        for shared in (several if limit is None else (*several, None))
     ]
-    choices.sort(key=lambda taken: sum(taken[layer].seconds for layer in sorted(taken)))
-    for taken in choices:
-        plan = Choice(
+    choices = [
+        Choice(
             tuple(sorted(taken.values(), key=lambda way: (way.boundary, way.layer))),
-            tuple(way for open_ways in asked for way in open_ways),
             UNASKED if limit is None else limit,
         )
-        if limit is None or all(way.memory <= plan.spare(way) for way in plan.ways):
-            return plan
-    raise _too_little(limit, asked)
+        for taken in tried
+        if taken.keys() >= wanted.keys()
+    ]
+    for choice in sorted(choices, key=lambda choice: choice.seconds):
+        if limit is None or _fits(choice):
+            return choice
+    raise _too_little(
+        limit,
+        (
+            min(way.memory for way in ways.all_to(layer, count) if not way.banks)
+            for layer, count in wanted.items()
+        ),
+    )
 
 
-def _too_little(limit: int | None, asked: Iterable[Sequence[Way]]) -> ArgumentError:
-    least = max(min(way.memory for way in ways if not way.bank) for ways in asked)
-    return ArgumentError(f"max_memory is {limit} bytes; expected at least {least}")
-
-
-class _Shortest:
-    """The shortest way to filters on each bank, of those that are narrow enough."""
-
-    def __init__(self, considered: Considered, limit: int | None) -> None:
-        self.on: dict[tuple[int, int], dict[int, Way]] = {}
-        for task, ways in considered.items():
-            found = self.on.setdefault(task, {})
-            for way in ways:
-                narrow = limit is None or way.memory <= limit
-                if narrow and (way.bank not in found or way.seconds < found[way.bank].seconds):
-                    found[way.bank] = way
-
-    def given(self, layer: int, count: int, banks: Iterable[int]) -> Way | None:
-        """Return it for given banks, if there is one."""
-        found = self.on[layer, count]
-        return _shorter(*(found.get(bank) for bank in (0, *banks)))
-
-
-def _shorter(*ways: Way | None) -> Way | None:
-    open_ways = (way for way in ways if way is not None)
-    return min(open_ways, key=lambda way: (way.seconds, way.boundary), default=None)
-
-
-def _choices(
-    net: Network, wanted: Mapping[int, int], shortest: _Shortest
-) -> Iterator[dict[int, Way]]:
-    """Propose which whole banks to find: those wanted, and others for them to stand on.
-
-    One other bank, or all up to some layer; each is found in the way that the ones below it leave.
-    In the end none, which leaves the most memory. Layers that no way is left to are missing.
-    """
-    whole = {layer for layer, count in wanted.items() if count == net.channels[layer]}
-
-    def standing_on(banks: Iterable[int]) -> dict[int, Way]:
-        ways = {n: shortest.given(n, count, banks) for n, count in sorted(wanted.items())}
-        return {n: way for n, way in ways.items() if way is not None}
-
-    first = standing_on(whole)
-    yield first
-    banks, rising = set(whole), first
-    for layer in net.decodable:
-        if layer >= max(wanted) or layer in whole:
-            continue
-        alone = shortest.given(layer, net.channels[layer], whole)
-        if alone is not None:
-            yield _with_bank(net, alone, whole, first, wanted, shortest)
-        next_one = shortest.given(layer, net.channels[layer], banks)
-        if next_one is not None:
-            rising = _with_bank(net, next_one, banks, rising, wanted, shortest)
-            banks.add(layer)
-            yield rising
-    yield standing_on(())
-
-
-def _with_bank(
-    net: Network,
-    added: Way,
-    banks: set[int],
-    taken: Mapping[int, Way],
-    wanted: Mapping[int, int],
-    shortest: _Shortest,
+def _taken(
+    ways: Ways, wanted: Mapping[int, int], limit: int | None, *, shared: bool | None
 ) -> dict[int, Way]:
-    """Find a bank, too, and change to whatever is shorter by it."""
-    changed = {added.layer: added}
-    for layer in {*wanted, *banks} - {added.layer}:
-        count = net.channels[layer] if layer in banks else wanted[layer]
-        way = _shorter(taken.get(layer), shortest.on[layer, count].get(added.layer))
-        if way is not None:
-            changed[layer] = way
-    return changed
+    """Take the shortest way to each layer, and to the banks that it needs.
+
+    Banks that are wanted anyway cost nothing more. Of the others, each is found by its own shortest
+    way, from the lowest up; a way may stand on as many as pay. Layers that no way is left to are
+    missing.
+    """
+    net = ways.net
+    free = {layer for layer, count in wanted.items() if count == net.channels[layer]}
+    banks: dict[int, tuple[Way, float]] = {}  # the shortest way to each whole bank, and its time
+
+    def price(way: Way) -> float:
+        """Return the seconds that a way takes with the banks that it needs."""
+        fits = limit is None or way.memory <= limit
+        known = all(bank in banks or bank in free for bank in way.banks)
+        if not fits or not known or (way.banks and shared is None):
+            return inf
+        return way.seconds + sum(banks[bank][1] for bank in way.banks if bank not in free)
+
+    below = [layer for layer in net.decodable if layer < max(wanted) and layer not in free]
+    for layer in below if shared is not None else ():
+        best = ways.shortest(layer, net.channels[layer], price)
+        if best is not None:
+            banks[layer] = best, 0.0 if shared else price(best)
+    taken: dict[int, Way] = {}
+    for layer, count in sorted(wanted.items()):
+        best = ways.shortest(layer, count, price)
+        waiting = [] if best is None else [best]
+        for way in waiting:  # and what it stands on
+            taken[way.layer] = way
+            extra = sorted(way.banks - free)
+            waiting += [banks[bank][0] for bank in extra]
+            free.update(extra)
+    return taken
+
+
+def _fits(choice: Choice) -> bool:
+    """Tell whether there is memory for every way while banks wait."""
+    return all(way.memory <= choice.spare(way) for way in choice.ways)
+
+
+def _too_little(limit: int | None, enough: Iterable[int]) -> ArgumentError:
+    return ArgumentError(f"max_memory is {limit} bytes; expected at least {max(enough)}")

@@ -1,7 +1,7 @@
 """Matrix products whose long sums stay as exact as short ones.
 
-A sum of n rounded terms, added one by one, is off by up to n roundings: of a thousand equal
-float32 numbers by 1e-5 of their sum. BLAS adds large products block by block, which holds at any
+A sum of n rounded terms, added one by one, is off by up to n roundings: of 700 equal float32
+numbers by 1e-5 of their sum. BLAS adds large products block by block, which holds at any
 length; but one by one where a product is small, or a matrix meets a vector. Those are cut here.
 """
 
@@ -16,11 +16,9 @@ from fdref.parallel import scratch
 if TYPE_CHECKING:
     from fdref.arrays import Array
 
-LONG = 2**10
-"""Terms up to which they are added one by one."""
-
-PIECE = 2**9
-"""Terms that are added one by one where there are more, before their sums are added in float64."""
+LONG = 2**9
+"""Terms that are added one by one, of equal ones with up to 7e-6 of their sum lost; the sums of
+more are added in float64. So it stays within 1e-5 where such sums are terms of other such sums."""
 
 SMALL = 2**20
 """Multiply-adds up to which BLAS may add one by one (OpenBLAS: 10^6)."""
@@ -38,8 +36,8 @@ def product(left: Array, right: Array, out: Array) -> None:
         np.matmul(left, right, out=out)
         return
     total = np.zeros(out.shape)
-    for first in range(0, terms, PIECE):
-        several = slice(first, first + PIECE)
+    for first in range(0, terms, LONG):
+        several = slice(first, first + LONG)
         total += left[..., several] @ right[..., several, :]
     out[:] = total
 

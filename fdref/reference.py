@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fdref.geometry import extent, output_size, substituted_size
+from fdref.pointwise import normalize, relu, scale, softmax
 from fdref.resize import band
 
 if TYPE_CHECKING:
@@ -15,6 +17,23 @@ if TYPE_CHECKING:
     from fdref.arrays import Array
     from fdref.geometry import Margins, Pair
     from fdref.resize import Method
+
+__all__ = [
+    "correlate",
+    "filter_gradient",
+    "normalize",
+    "pool",
+    "pool_gradient",
+    "precision",
+    "relu",
+    "scale",
+    "softmax",
+    "substitute",
+    "unpool",
+]
+
+FROM_ABOVE = True
+"""It decodes the paper's way."""
 
 
 def precision(weights: np.dtype[Any]) -> np.dtype[Any]:  # noqa: ARG001 - whatever they are
@@ -55,7 +74,11 @@ def substitute(maps: Array, filters: Array, stride: Pair, dilate: Pair, groups: 
 
 
 def unpool(maps: Array, stride: Pair, window: Pair, method: Method) -> Array:
-    """Enlarge by the stride, then centre in the receptive field."""
+    """Enlarge by the stride, then centre in the receptive field; or share over the window."""
+    if method == "window":  # the adjoint of the average: equal shares, overlaps add
+        each = maps.reshape(-1, 1, *maps.shape[2:])
+        shared = substitute(each, np.full((1, 1, *window), 1 / prod(window)), stride, (1, 1), 1)
+        return shared.reshape(*maps.shape[:2], *shared.shape[2:])
     for axis, step, size in zip((2, 3), stride, window, strict=True):
         maps = _framed(_enlarged(maps, axis, step, size, method), axis, size - step)
     return maps

@@ -13,8 +13,11 @@ if TYPE_CHECKING:
     Distances = NDArray[np.floating[Any]]
     Band = tuple[NDArray[np.int64], NDArray[np.float64]]
 
-Method = Literal["bicubic", "bilinear", "nearest"]
-METHODS: tuple[Method, ...] = ("bicubic", "bilinear", "nearest")
+Method = Literal["bicubic", "bilinear", "nearest", "window"]
+PAPERS: tuple[Method, ...] = ("bicubic", "bilinear", "nearest")
+"""Those of the paper, by `imresize`."""
+METHODS: tuple[Method, ...] = (*PAPERS, "window")
+"""And that which shares a pixel over its pool's window."""
 
 REMEMBERED = 2**10
 """Rows up to which a band is remembered: 40 KB each. For longer ones it is soon made."""

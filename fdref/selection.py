@@ -35,6 +35,20 @@ def decodable_number(net: Network, layer: int | str) -> int:
     return number
 
 
+def layer_numbers(net: Network, layers: Layers) -> tuple[int, ...]:
+    """Return the numbers of the layers that are meant, each once; by default those with filters.
+
+    >>> import fdref
+    >>> net = fdref.load()
+    >>> layer_numbers(net, ["pool2", 3]), layer_numbers(net, None)
+    ((4, 3), (1, 3, 5, 7))
+    """
+    if layers is None:
+        return net.decodable
+    chosen = _chosen(layers, range(1, len(net) + 1), "layers")
+    return tuple(dict.fromkeys(net.number(layer) for layer in chosen))  # type: ignore[arg-type]  # or error
+
+
 def decodable_numbers(net: Network, layers: Layers) -> tuple[int, ...]:
     """Return the numbers of the layers that are meant, each once; all have filters.
 
@@ -43,11 +57,7 @@ def decodable_numbers(net: Network, layers: Layers) -> tuple[int, ...]:
     >>> decodable_numbers(net, ["conv4", 3]), decodable_numbers(net, "conv1")
     ((7, 3), (1,))
     """
-    if layers is None:
-        return net.decodable
-    chosen = _chosen(layers, range(1, len(net) + 1), "layers")
-    found = [decodable_number(net, layer) for layer in chosen]  # type: ignore[arg-type]  # or error
-    return tuple(dict.fromkeys(found))
+    return tuple(decodable_number(net, number) for number in layer_numbers(net, layers))
 
 
 def filter_indices(net: Network, number: int, filters: ArrayLike | None) -> Sequence[int]:

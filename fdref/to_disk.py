@@ -11,8 +11,9 @@ from fdref.contents import Contents, Job, compact
 from fdref.decoded_file import DecodedFile
 from fdref.network import Network
 from fdref.open_folder import is_ours, refusal, refuse_special
-from fdref.selection import decodable_numbers, filter_indices
+from fdref.selection import filter_indices, layer_numbers
 from fdref.unfinished import STEM, UNREADABLE, alone_in, bank_of, begin
+from fdref.weights.hdf5 import import_h5py
 from fdref.whole_files import failures, place_of
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from fdref.decoded_file import Bank
+    from fdref.engine import Engine
     from fdref.open_folder import Folder
     from fdref.resize import Method
     from fdref.selection import Layers
@@ -43,7 +45,7 @@ def decode_to(
     layers: Layers = None,
     filters: ArrayLike | None = None,
     unpool: Method = "bicubic",
-    engine: str = "compiled",
+    engine: Engine | str = "compiled",
     progress: Callable[[int], object] | None = None,
     max_memory: int | None = None,
     *,
@@ -86,7 +88,7 @@ def decode_to(
     {'layer3': (50, 1, 14, 14), 'layer7': (10, 1, 28, 28)}
     """
     place = path_of(path, "path")
-    numbers = sorted(decodable_numbers(instance(net, Network, "net"), layers))
+    numbers = sorted(layer_numbers(instance(net, Network, "net"), layers))
     jobs = [Job(n, net.describe(n), filter_indices(net, n, filters)) for n in numbers]
     callback(progress, "progress")
     contents = Contents(net, jobs, unpool, engine, {})
@@ -159,7 +161,7 @@ def _keep(file: DecodedFile, error: BaseException) -> None:
 
 def _existing(folder: Folder, name: str, contents: Contents) -> DecodedFile | None:
     """Open a file that is there, if layers can be added to it."""
-    import h5py  # noqa: PLC0415 - only where it is used, so that --help is quick
+    h5py = import_h5py()
 
     path = folder.path / name
     if folder.status(name) is None:
@@ -186,7 +188,7 @@ def _existing(folder: Folder, name: str, contents: Contents) -> DecodedFile | No
 
 def _layers_in(folder: Folder, name: str) -> frozenset[str]:
     """List the layers that a file of ours has, whatever they are; none if it is another."""
-    import h5py  # noqa: PLC0415
+    h5py = import_h5py()
 
     with suppress(*UNREADABLE), os.fdopen(folder.open(name, os.O_RDONLY), "rb") as disk:
         if is_ours(os.fstat(disk.fileno())):

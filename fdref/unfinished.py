@@ -14,6 +14,7 @@ import numpy as np
 
 from fdref.decoded_file import RECORD, Bank, DecodedFile, record_in
 from fdref.open_folder import NEW, lock, refusal
+from fdref.weights.hdf5 import import_h5py
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -95,7 +96,7 @@ def _take_over(
     folder: Folder, name: str, disk: io.FileIO, contents: Contents, described: Described
 ) -> DecodedFile | None:
     """Go on with what was left; None if it is of something else, an error if of no use."""
-    import h5py  # noqa: PLC0415
+    h5py = import_h5py()
 
     end = disk.seek(0, os.SEEK_END) - 2 * RECORD
     if end < 0:
@@ -125,7 +126,7 @@ def _lay_out(
     folder: Folder, name: str, disk: io.FileIO, contents: Contents, described: Described
 ) -> DecodedFile:
     """Write a file with room for every number."""
-    import h5py  # noqa: PLC0415
+    h5py = import_h5py()
 
     takes = sum(prod(shape) * dtype.itemsize for shape, dtype, _ in described.values())
     free = shutil.disk_usage(folder.path if folder.held is None else folder.held).free

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import stat
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,6 +19,7 @@ from fdref.open_folder import (
     umask,
     unlink,
 )
+from fdref.parallel import each_at_once
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -149,7 +149,9 @@ def check_folder(path: str | os.PathLike[str], names: Sequence[str] | None = Non
 def holds(path: str | os.PathLike[str], files: Mapping[str, bytes]) -> bool:
     """Tell whether a folder's files are these, with the same bytes."""
     folder = Path(path)
-    with failures(path), _home_of(path):  # which sweeps it
+    with failures(path), _home_of(path) as (home, new):
+        if new is not None or {*home.names()} != {name.partition("/")[0] for name in files}:
+            return False  # without going through all that is below, which may be much
         found = {
             file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file()
         }
@@ -268,8 +270,7 @@ def _fill(part: Folder, files: Mapping[str, bytes]) -> None:
                 os.mkdir(part.at(parent), dir_fd=part.held)
                 folders[parent] = stack.enter_context(part.folder(parent))
             tasks.append((folders[parent], name, data))
-        with ThreadPoolExecutor(8) as pool:  # a disk syncs many at once as quickly as one
-            list(pool.map(_write, *zip(*tasks, strict=True)))
+        each_at_once(lambda task: _write(*task), tasks, 7)  # a disk syncs many as quickly as one
         for folder in folders.values():
             folder.sync()
 

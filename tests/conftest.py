@@ -10,13 +10,19 @@ from pathlib import Path
 
 import pytest
 from absence import absent
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from fdref.conformance.kit import write_kit
 from fdref.weights.matlab_write import write
 
-settings.register_profile("fdref", deadline=None, derandomize=True, print_blob=True)
-settings.register_profile("random", deadline=None, print_blob=True)  # --hypothesis-profile random
+# How fast examples are drawn says more of the machine than of the test.
+patient = settings(
+    deadline=None,
+    print_blob=True,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+settings.register_profile("fdref", patient, derandomize=True)
+settings.register_profile("random", patient)  # --hypothesis-profile random
 settings.load_profile("fdref")
 
 # They assert, and shall say as much as the tests when it fails.

@@ -1,16 +1,22 @@
-"""What tests of the judge share: questions, the kit's cases, the command, engines with a bug."""
+"""What tests of the judge share: questions, the kit's cases, the command, reports."""
 
 from __future__ import annotations
 
-from types import SimpleNamespace
-from typing import Any
+from argparse import Namespace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fdref.commands import main
+from fdref.commands.check import examination
 from fdref.conformance.case import EXACT, Case, Tolerance
 from fdref.conformance.cases import cases
-from fdref.engine import Engine
+from fdref.conformance.kit import read_kit
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from fdref.conformance.examination import Report
 
 
 def question(
@@ -35,9 +41,7 @@ def run(*arguments: object) -> int:
     return main([str(argument) for argument in arguments])
 
 
-def copy_with_a_bug(module: Any, operation: str, wrong: Any) -> SimpleNamespace:
-    """Copy an engine, one of its operations replaced."""
-    names = {name for name in vars(Engine) if not name.startswith("_")}
-    copy = SimpleNamespace(**{name: getattr(module, name) for name in names})
-    setattr(copy, operation, wrong(getattr(module, operation)))
-    return copy
+def report_on(kit: Path, engine: Any) -> Report:
+    """Judge an engine as `fdref check` does, by a kit's files."""
+    options = Namespace(engine=engine, kit=kit, results=None, xfail=None, quiet=True)
+    return examination(read_kit(kit), options)

@@ -102,7 +102,20 @@ def frame(line, stride, window, method):
     return big[before : len(big) - after]
 
 
+def shares(picture, stride, window):
+    """Give each pixel of a window an equal share of its pixel; overlaps add."""
+    (h, w), (kh, kw) = picture.shape, window
+    out = np.zeros(((h - 1) * stride[0] + kh, (w - 1) * stride[1] + kw))
+    for y, x in np.ndindex(h, w):
+        top, left = y * stride[0], x * stride[1]
+        out[top : top + kh, left : left + kw] += picture[y, x] / (kh * kw)
+    return out
+
+
 def unpool(maps, stride, window, method):
+    if method == "window":
+        each = [shares(own, stride, window) for own in maps.reshape(-1, *maps.shape[2:])]
+        return np.array(each).reshape(*maps.shape[:2], *each[0].shape)
     out = []
     for picture in maps.reshape(-1, *maps.shape[2:]).astype(float):
         columns = [frame(list(column), stride[0], window[0], method) for column in picture.T]

@@ -7,7 +7,7 @@ from io import BytesIO
 import matplotlib.image
 import numpy as np
 
-from fdref.paper.report import Claim, Section, Table, judged
+from fdref.paper.exhibit import Claim, Exhibit, Table, judged
 
 NASTY = "<script>alert('&')</script> \"quoted\" & déjà vu"
 
@@ -20,7 +20,8 @@ def png(height: int, width: int) -> bytes:
 
 
 SECTIONS = (
-    Section(
+    Exhibit(
+        "table1",
         "Table 1",
         "How far responses are from predictions.",
         (
@@ -44,9 +45,11 @@ SECTIONS = (
             ),
         ),
     ),
-    Section("Figure 1", "Filters.", picture="figure1", alt="Filters in a row"),
-    Section(NASTY, NASTY, (Claim(NASTY, NASTY, True),), (Table(NASTY, (NASTY,), ((NASTY,),)),)),
-    Section("Words only", "w" * 400, (Claim("w" * 400, "9" * 400, True),)),
+    Exhibit("figure1", "Figure 1", "Filters.", alt="Filters in a row"),
+    Exhibit(
+        "nasty", NASTY, NASTY, (Claim(NASTY, NASTY, True),), (Table(NASTY, (NASTY,), ((NASTY,),)),)
+    ),
+    Exhibit("words", "Words only", "w" * 400, (Claim("w" * 400, "9" * 400, True),)),
 )
 FACTS = {"Model": "lenet.mat", "SHA-256": "0123456789abcdef" * 4, NASTY: NASTY}
 PICTURES = {"figure1": png(600, 2400)}

@@ -21,7 +21,7 @@ from fdref import (
 )
 
 seeds = st.integers(0, 2**32 - 1)
-methods = st.sampled_from(["bicubic", "nearest", "bilinear"])
+methods = st.sampled_from(["bicubic", "nearest", "bilinear", "window"])
 dtypes = st.sampled_from([np.float32, np.float64])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 
 import numpy as np
@@ -17,6 +18,7 @@ ONE = np.ones((2, 2, 1, 1))
 NET = Network([Conv(ONE, name="a"), Pool(1, 1), Conv(ONE)])
 X = np.ones((1, 2, 3, 3))
 
+MASKED = (np.ma.masked, np.ma.array(1, mask=True), np.ma.array([1, 0], mask=[0, 1]))
 NO_TEXT = (5, True, b"abc", ["abc"], None, 1.5)
 NO_TRUTH = (1, 0, "yes", None, [True], np.array([True]))
 NO_NUMBER = ("0.1", b"1", True, np.True_, np.array(True), None, [0.1], (1,), np.array([0.5]))
@@ -31,6 +33,7 @@ NO_NUMBER += (
     {},
     object(),
     ONE,
+    *MASKED,
 )
 NO_WHOLE = ("1", b"1", "12", True, np.True_, np.array(True), {}, object(), 1j, np.nan, 1.5, 2.0)
 NO_WHOLE += (
@@ -53,6 +56,7 @@ NO_WHOLE += (
     [1.0, 2],
     np.ones(2),
     ONE,
+    *MASKED,
 )
 NO_PAIR = (*NO_WHOLE, (1, 2, 3), range(3), [1, None])
 NO_WORD = ("", "MAX", "Bicubic", 1, None, True, ["max"], np.array(["max", "avg"]), b"max")
@@ -62,6 +66,7 @@ NO_LAYERS = (True, 0, 4, -1, 1.0, "z", [True], [1.5], [[1]], ["a", None], [1, Tr
 NO_LAYERS += (np.ones(3), np.array([True]), np.ones(4, bool), np.array([[1]]), [2], slice(1, 2))
 NO_FILTERS = (True, 2, -1, 1.0, "a", "0", [True], [0, 1.5], [[0]], [0, True], {0}, np.True_, b"0")
 NO_FILTERS += (np.ones(2), np.ones(3, bool), np.ones((2, 1), bool), np.array([[0]]), slice(0, 1))
+NO_FILTERS += MASKED
 NO_NET = (None, "lenet.mat", 5, [Conv(ONE)], Conv(ONE))
 NO_PATH = (5, True, ["a.mat"], b"a.mat")
 NO_WEIGHTS = (
@@ -139,7 +144,7 @@ PARAMETERS = {
     "map_sizes": (NET.map_sizes, (0, *NO_PAIR)),
     "prepare": (NET.prepare, (None, 1, "a", X * 1j, X[:, :1], [[1], [1, 2]])),
     "decode net": (lambda v: fdref.decode(v, 1), NO_NET),
-    "decode layer": (lambda v: fdref.decode(NET, v), (2, *NO_LAYER)),
+    "decode layer": (lambda v: fdref.decode(NET, v), NO_LAYER),
     "decode filters": (lambda v: fdref.decode(NET, 3, v), NO_FILTERS),
     "decode unpool": (lambda v: fdref.decode(NET, 3, unpool=v), NO_WORD),
     "decode engine": (lambda v: fdref.decode(NET, 3, engine=v), NO_WORD),
@@ -161,6 +166,10 @@ PARAMETERS = {
     "evaluate unpool": (lambda v: fdref.evaluate(NET, X, unpool=v), NO_WORD),
     "evaluate engine": (lambda v: fdref.evaluate(NET, X, engine=v), NO_WORD),
     "evaluate progress": (lambda v: fdref.evaluate(NET, X, progress=v), NO_CALL),
+    "evaluate executor": (
+        lambda v: fdref.evaluate(NET, X, executor=v),
+        (5, "threads", True, [map], map, object(), {"map": map}, ThreadPoolExecutor),
+    ),
     "respond net": (lambda v: fdref.respond(v, 1, ONE, X), NO_NET),
     "respond layer": (lambda v: fdref.respond(NET, v, ONE, X), NO_LAYER),
     "respond engine": (lambda v: fdref.respond(NET, 1, ONE, X, v), NO_WORD),

@@ -73,9 +73,16 @@ class Elsewhere:
         raise self.error
 
 
+class OwnError(Exception):
+    """Another library's."""
+
+
 @pytest.mark.parametrize(
     "error",
-    [RuntimeError("use\n.detach()"), TypeError("use .get()"), KeyError("x"), BufferError("busy")],
+    [
+        *(RuntimeError("use\n.detach()"), TypeError("use .get()"), KeyError("x")),
+        *(BufferError("busy"), OSError("damaged file"), AssertionError("off"), OwnError("own")),
+    ],
 )
 def test_what_an_array_raises_is_told_in_one_line(error):
     for values in (Elsewhere(error), [Elsewhere(error)]):
@@ -83,6 +90,15 @@ def test_what_an_array_raises_is_told_in_one_line(error):
             fdref.pool(values, 2, 2)
         assert "\n" not in str(refusal.value)
         assert " ".join(str(error).split()) in str(refusal.value)
+
+    for use in (ReLU, lambda x: fdref.unpool(IMAGES, x), lambda x: fdref.decode(NET, 1, x)):
+        with pytest.raises(ArgumentError):
+            use(Elsewhere(error))
+
+
+def test_no_memory_for_an_array_is_not_the_arrays_fault():
+    with pytest.raises(MemoryError):
+        fdref.pool(Elsewhere(MemoryError()), 2, 2)
 
 
 def test_rows_of_several_lengths_are_refused():
@@ -111,7 +127,8 @@ def test_pytorchs_tensors():
         assert (fdref.pool(tensor.detach().cpu().float(), 2, 2) == 1).all()
 
 
-BEYOND = np.full((1, 1, 7, 7), 1e300)
+BEYOND = np.ones((1, 1, 7, 7))
+BEYOND[0, 0, 2, 3] = 1e300
 
 
 @pytest.mark.parametrize("name", ["forward", "prepare", "respond images"])
@@ -122,7 +139,7 @@ def test_images_that_the_networks_precision_cannot_hold_are_refused(name):
         "prepare": lambda: net.prepare(BEYOND),
         "respond images": lambda: fdref.respond(net, 1, np.ones((1, 1, 2, 2), "f4"), BEYOND),
     }[name]
-    with pytest.raises(ArgumentError, match=r"hold 1e\+300, more than float32 holds"):
+    with pytest.raises(ArgumentError, match=r"hold 1e\+300 at \[0, 0, 2, 3\], more than float32"):
         read()
     assert np.isfinite(fdref.forward(net, BEYOND, "reference")[-1]).all()
 

@@ -6,6 +6,7 @@ import json
 import re
 from collections import Counter
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from judging import question
 from report_schema import check_schema
 
 from fdref.conformance.comparison import Problem, judge
+from fdref.conformance.diagnosis import Explanation
 from fdref.conformance.examination import examine
 from fdref.conformance.html import page
 from fdref.conformance.report import as_json, text
@@ -121,6 +123,28 @@ class TestReports:
         assert len(images) == 4 * 3  # all but the broken one
         assert images[0]["alt"] == "expected: pictures[1][2]"
         assert (images[0]["width"], images[0]["height"]) == ("165", "132")
+
+    def test_the_page_names_mistakes_and_links_to_what_they_explain(self):
+        one, other = (SimpleNamespace(name=f"{n} {NASTY}", sentence=NASTY) for n in (1, 2))
+        report = every_verdict()
+        explained = {"wrong": (one,), "nan": (one, other), "staged": (other,)}
+        explanations = (
+            Explanation(one, ("wrong", "nan"), ("known",)),
+            Explanation(other, ("nan", "staged"), ()),
+        )
+        mistakes = {**report.mistakes, **explained}
+        told = page(replace(report, mistakes=mistakes, explanations=explanations))
+        checker = Checker(told)
+        assert checker.open == []
+        assert not checker.all("script")
+        diagnosis = told[told.index('<section id="diag') : told.index('<section id="cov')]
+        lines = [" ".join(text.split()) for _, text in Checker(diagnosis).texts]
+        said = " ".join(filter(None, lines))
+        assert f"1 {NASTY} {NASTY} Gives the result of wrong , nan ; not of known ." in said
+        assert f"2 {NASTY} {NASTY} Gives the result of nan , staged ." in said
+        assert "No mistake known to the kit gives the result of these cases. known" in said
+        assert ("strong", f"2 {NASTY}") in checker.texts
+        assert told.count("The result of: ") == 3
 
     def test_a_page_where_all_is_well(self):
         case = picture_case("right")

@@ -10,11 +10,11 @@ import pytest
 import fdref
 from fdref import Conv, Network
 from fdref.evaluation import Evaluation
-from fdref.paper import claims, figure1, table1
-from fdref.paper.report import criterion, judged
-from fdref.paper.subject import Reproduction, Subject
+from fdref.paper import figure1, figure3, figure4, table1
+from fdref.paper.exhibit import judged
+from fdref.paper.subject import Subject
 from fdref.paper.survey import EQ3, PAPER, Survey, survey, wins
-from fdref.resize import METHODS
+from fdref.resize import PAPERS
 
 CLASSES = 10
 
@@ -30,7 +30,7 @@ def table(means: dict[tuple[int, str], float]) -> Survey:
 
 def flat(layers: dict[int, float], **lifted: float) -> dict[tuple[int, str], float]:
     """The same mean for each unpooling, but for those that are lifted."""
-    return {(n, m): mean + lifted.get(m, 0.0) for n, mean in layers.items() for m in METHODS}
+    return {(n, m): mean + lifted.get(m, 0.0) for n, mean in layers.items() for m in PAPERS}
 
 
 def shown(filters: np.ndarray, labels: np.ndarray) -> Subject:
@@ -160,9 +160,7 @@ def test_figure_3_holds_for_a_correlation_above_a_half(correlation, holds):
     subject = Subject(net, np.full((2, 1, 1), 3.0), np.zeros(2, int), [])
     seen = correlation * one + np.sqrt(1 - correlation**2) * other
     found = replace(table({}), banks={(1, "bicubic"): seen.reshape(40, 1, 1, 1)})
-    result = Reproduction()
-    claims.figure3(result, subject, found)
-    (claim,) = result.sections[0].claims
+    (claim,) = figure3.exhibit(subject, found).claims
     assert claim.measured == pytest.approx(correlation)
     assert claim.holds is holds
 
@@ -171,9 +169,7 @@ def test_figure_3_says_that_there_is_nothing_to_compare():
     net = Network([Conv(np.ones((4, 1, 1, 1)))])
     subject = Subject(net, np.full((2, 1, 1), 3.0), np.zeros(2, int), [])
     found = replace(table({}), banks={(1, "bicubic"): net[1].filters})
-    result = Reproduction()
-    claims.figure3(result, subject, found)
-    (claim,) = result.sections[0].claims
+    (claim,) = figure3.exhibit(subject, found).claims
     assert claim.holds is None
     assert claim.found == "layer 1: nothing to compare"
 
@@ -187,14 +183,14 @@ def test_more_than_half_of_the_filters_pick_the_networks_class(same, dead, holds
     labels = np.arange(CLASSES)
     subject, found = scored(np.eye(CLASSES), labels, dead)
     best = np.where(labels < same, found.guesses[1], (found.guesses[1] + 1) % CLASSES)
-    claim = claims.figure4_claim(subject, replace(found, best={1: best[:, None]}))
+    claim = figure4.claim(subject, replace(found, best={1: best[:, None]}))
     assert claim.holds is holds
     assert claim.threshold == (None if holds is None else 0.5)
 
 
 def test_images_of_one_class_say_nothing_of_classes():
     subject, found = scored(np.eye(CLASSES), np.zeros(CLASSES, int))
-    claim = claims.figure4_claim(subject, replace(found, best={1: found.guesses[1][:, None]}))
+    claim = figure4.claim(subject, replace(found, best={1: found.guesses[1][:, None]}))
     assert claim.holds is None
 
 
@@ -207,11 +203,10 @@ def test_figure_4_shows_the_filters_that_a_class_excites_most():
     images = random.integers(0, 256, (12, 4, 4))
     labels = np.arange(12) % 5
     subject = Subject(net, images, labels, [])
-    result = Reproduction()
-    claims.figure4(result, subject, survey(net, images, labels))
+    exhibit = figure4.exhibit(subject, survey(net, images, labels))
     acts = fdref.forward(net, net.prepare(images))[1].max(axis=(2, 3))
-    wanted = np.argsort(-acts[labels == claims.CLASS].mean(axis=0))[: claims.STRIP]
-    assert result.numbers["figure4/layer1/filters"].tolist() == wanted.tolist()
+    wanted = np.argsort(-acts[labels == figure3.CLASS].mean(axis=0))[: figure4.SHOWN]
+    assert exhibit.numbers["layer1/filters"].tolist() == wanted.tolist()
 
 
 def test_a_tie_is_no_win():
@@ -237,5 +232,5 @@ def test_relations_at_their_thresholds(relation, below, at, above):
 
 def test_what_was_measured_stands_beside_the_verdict():
     claim = judged("Text.", "found", "share of filters", 0.8125, ">", 0.5)
-    assert criterion(claim) == "share of filters: 0.8125; holds for more than 0.5"
-    assert criterion(judged("Text.", "none", "share", np.nan, ">", 0.5)) == ""
+    assert claim.criterion == "share of filters: 0.8125; holds for more than 0.5"
+    assert judged("Text.", "none", "share", np.nan, ">", 0.5).criterion == ""

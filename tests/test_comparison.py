@@ -10,8 +10,7 @@ import pytest
 from judging import question
 
 from fdref.conformance.case import EXACT, Tolerance
-from fdref.conformance.comparison import Outcome, Problem, excused, judge
-from fdref.conformance.equality import equal
+from fdref.conformance.comparison import Outcome, Problem, equal, excused, judge
 from fdref.conformance.expectations import excuses
 from fdref.errors import ArgumentError
 

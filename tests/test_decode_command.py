@@ -202,6 +202,21 @@ def test_ranges_and_compact_are_each_others_inverse(text):
     assert [k for part in ranges("--filters", compact(numbers)) for k in part] == numbers
 
 
+def test_a_folder_without_a_name_is_not_the_one_that_we_are_in(capsys):
+    assert "expected one, or . for this folder" in refusal(capsys, "decode", "-o", "")
+
+
+@pytest.mark.parametrize("kind", ["link", "pipe", "folder"])
+def test_what_no_picture_can_replace_is_refused_before_anything_is_decoded(
+    kind, model, capsys, tmp_path
+):
+    make = {"link": lambda place: place.symlink_to("elsewhere"), "pipe": os.mkfifo}
+    make.get(kind, Path.mkdir)(tmp_path / "layer4.png")
+    for force in ([], ["--force"]):
+        assert kind in refusal(capsys, "decode", model, "-o", tmp_path, *force)
+        assert [path.name for path in tmp_path.iterdir()] == ["layer4.png"]
+
+
 @pytest.mark.parametrize("name", ["decoded.h5", "layer4.png"])
 def test_what_is_somebody_elses_is_replaced_by_force_only(name, model, capsys, tmp_path):
     (tmp_path / name).write_text("precious")
@@ -338,7 +353,7 @@ def test_from_python(model, tmp_path):
         assert file["layer4"].attrs["unpool"] == "bicubic"
     for wrong in (
         {"unpool": "lanczos"},
-        {"layers": [2]},
+        {"layers": [9]},
         {"layers": [1], "filters": [3]},
         {"layers": 1, "filters": [True]},
         {"net": "net"},

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from strategies import images_for, networks
 
 import fdref
-from fdref import ArgumentError, BatchNorm, Conv, Network, NetworkError, Pool, ReLU
+from fdref import ArgumentError, BatchNorm, Conv, Network, NetworkError, Normalize, Pool, ReLU
 from fdref.evaluation import compare
 
 
@@ -91,7 +91,7 @@ def test_neither_chunks_nor_company_change_an_image_s_error(monkeypatch):
     net = fdref.load()
     x = net.prepare(fdref.mnist().test.images[:7])
     whole = fdref.evaluate(net, x, layers=[3, "conv4"])
-    monkeypatch.setattr("fdref.evaluation.CHUNK", 2)
+    monkeypatch.setattr("fdref.chunks.SIZE", 2)
     parts = fdref.evaluate(net, x, layers=[3, 7])
     for number in (3, 7):
         np.testing.assert_allclose(parts[number].errors, whole[number].errors, rtol=1e-4)
@@ -192,7 +192,7 @@ def test_what_cannot_be_compared_has_no_score(response, predicted):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_an_image_that_is_not_finite_is_refused_by_its_number(value, engine, monkeypatch):
-    monkeypatch.setattr("fdref.evaluation.CHUNK", 2)
+    monkeypatch.setattr("fdref.chunks.SIZE", 2)
     net = fdref.load()
     x = net.prepare(fdref.mnist().test.images[:6])
     x[3, 0, 5, 6] = value
@@ -223,6 +223,8 @@ def ones(size: float, *shape: int) -> np.ndarray:
         # what overflowed looks like numbers again
         ([Conv(ones(-1e38, 2, 1, 1, 2)), ReLU(), Conv(ones(1e-38, 1, 2, 1, 1), ones(1, 1))],
          r"^layer 1 \(conv\) answers image 1 with -inf"),
+        ([Conv(ones(1, 1, 1, 1, 1)), Normalize(1, 2, 1, -300), Conv(ones(1, 1, 1, 1, 1))],
+         r"^layer 2 \(normalize\) answers image 0 with inf"),  # divided by 0
         # the network averages, its decoded filter adds up
         ([Conv(ones(1, 2, 1, 1, 1)), Pool(2, 2, method="avg"), Conv(ones(2e37, 1, 2, 1, 1))],
          r"^the decoded filters of layer 3 \(conv\) answer image 1 with inf"),

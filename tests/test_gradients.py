@@ -14,7 +14,7 @@ from fdref.engine import engine_named
 from fdref.errors import ArgumentError
 from fdref.forward_pass import forward
 from fdref.geometry import output_size
-from fdref.layers import Conv, Dropout, Normalize, Pool, ReLU, Softmax
+from fdref.layers import BatchNorm, Conv, Dropout, Pool, ReLU, Softmax
 from fdref.network import Network
 
 random = np.random.default_rng(0)
@@ -137,7 +137,7 @@ def test_of_equal_maxima_the_first_takes_the_gradient(engine):
     [
         ([conv(2, 1, 2, 2)], [0], "layer 1 (conv) has no gradient here"),
         ([conv(2, 1, 2, 2), Softmax(), ReLU()], [0], "layer 2 (softmax) has no gradient"),
-        ([conv(2, 1, 2, 2), Normalize(5, 1, 1, 1), Softmax()], [0], "layer 2 (normalize)"),
+        ([conv(2, 1, 2, 2), BatchNorm(*np.ones((4, 2))), Softmax()], [0], "layer 2 (bnorm)"),
         ([conv(2, 1, 1, 2), Softmax()], [0], "expected one pixel an image"),
         ([conv(2, 1, 2, 2), Softmax()], [0, 1], "expected (1,)"),
         ([conv(2, 1, 2, 2), Softmax()], [0.0], "dtype float64"),

@@ -41,6 +41,20 @@ def test_decoded_filters_are_exact_in_linear_networks(data, net, engine):
     close(response, found, net.dtype, scale=terms.max())
 
 
+@given(st.data(), networks(linear=True), pairs(1, 4), pairs(1, 3), ENGINES)
+def test_window_is_exact_under_overlapping_averages(data, net, window, stride, engine):
+    """Fact 1 with `window`, whose shares need no division by areas."""
+    pool = Pool(window, stride, method="avg")
+    net = Network([pool, *net.layers], input_channels=net.channels[0])
+    x = data.draw(images_for(net))
+    response = fdref.forward(net, x, engine=engine)[-1]
+    bank = fdref.decode(net, len(net), unpool="window", engine=engine)
+    field = fdref.receptive_field(net, len(net))
+    found = fdref.correlate(x, bank, stride=field.stride, engine="reference")
+    terms = fdref.correlate(abs(x), abs(bank), stride=field.stride, engine="reference")
+    close(response, found, net.dtype, scale=terms.max())
+
+
 @given(st.data(), dtypes, st.integers(1, 6), pairs(1, 6), ENGINES)
 def test_substitution_is_the_adjoint_of_correlation(data, dtype, channels, size, engine):
     """Fact 2: <correlate(x, w), y> = <x, substitute(y, w)>."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 ROOT = Path(__file__).parents[1]
-HEAVY = {"numba", "llvmlite", "matplotlib", "h5py", "tqdm"}
+HEAVY = {"numba", "llvmlite", "matplotlib", "h5py", "tqdm", "jinja2"}
 
 
 def python(
@@ -271,3 +271,27 @@ def test_a_loop_whose_cache_cannot_be_saved_runs_once(monkeypatch):
     loop(numbers)
     assert numbers.tolist() == [2, 2, 2]
     assert loop.__wrapped__ is add_one
+
+
+@pytest.mark.parametrize("package", ["h5py", "numba", "threadpoolctl"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "import what_is_not_there",
+        "raise OSError('libx.so: cannot open shared object file')",
+        "raise RuntimeError('compiled for another NumPy')",
+        "this is no Python",
+    ],
+)
+def test_a_broken_package_is_named_whatever_it_raises(package, fault, tmp_path):
+    (tmp_path / f"{package}.py").write_text(fault)
+    path = os.pathsep.join([str(tmp_path), str(ROOT)])
+    command = [sys.executable, "-m", "fdref", "decode", "-o", str(tmp_path / "out")]
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert f"{package}, which cannot be imported (" in done.stderr.replace("Numba", "numba")
+    assert done.stderr.endswith(f": pip install --upgrade {package}\n")
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "out").exists()

@@ -88,6 +88,7 @@ class TestInfo:
             "number": 3,
             "name": "conv2",
             "type": "conv",
+            "takes": [2],
             "filters": [50, 20, 5, 5],
             "channels": 50,
             "size": [8, 8],

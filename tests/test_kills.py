@@ -13,7 +13,7 @@ from kills import folders_after_kills, survives, visible
 import fdref
 from fdref.commands import check, reproduce
 from fdref.commands.reproduce import NAMES
-from fdref.paper.subject import Reproduction
+from fdref.paper.reproduction import Reproduction
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -106,12 +106,12 @@ def test_a_new_folder_is_whole_at_once(tmp_path):
 @pytest.mark.parametrize("prepare", [nothing, notes])
 def test_reproduce(prepare, model, tmp_path, monkeypatch):
     files = {name: name.encode() for name in NAMES[:3]}
-    monkeypatch.setattr(reproduce, "files_of", lambda *about, **more: files)
+    monkeypatch.setattr("fdref.paper.files.files_of", lambda *about, **more: files)
     monkeypatch.setattr(reproduce, "shown_images", lambda *about: reproduce.Shown(0, 0, "", ()))
     monkeypatch.setattr(reproduce, "describe", lambda *about: {})
     monkeypatch.setattr("fdref.paper.subject.Subject", lambda *about: SimpleNamespace(work=1))
-    result = Reproduction([], {}, {}, [])
-    monkeypatch.setattr("fdref.paper.claims.reproduce", lambda *about: result)
+    result = Reproduction((), ())
+    monkeypatch.setattr("fdref.paper.reproduction.reproduce", lambda *about: result)
     survives(
         tmp_path,
         prepare,

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 
 from fdref.conformance.cases import cases
+from fdref.conformance.comparison import equal
 from fdref.conformance.compute import compute
 from fdref.conformance.diagnosis import diagnose, summary
-from fdref.conformance.equality import equal
-from fdref.conformance.mistakes import MISTAKES
-from fdref.conformance.mistakes.unpooling import Resized
+from fdref.conformance.mistakes import MISTAKES, Mistake
+from fdref.conformance.mistakes.mistake import over
+from fdref.conformance.mistakes.unpooling import UNPOOL, resized
 
 pytestmark = pytest.mark.large
 CASES = [case for case in cases() if not case.refused]
@@ -47,7 +50,7 @@ def test_the_diagnosis_names_the_mistake_and_no_other(mistake, operation, wrong)
     assert failed, f"no case of {operation} shows it"
     findings = [(case, named_by(wrong, case, wrong[mistake.name, case.id])) for case in failed]
     first, *others = summary(findings)
-    assert first == (mistake, [case.id for case in failed], [])
+    assert first == (mistake, tuple(case.id for case in failed), ())
     assert all(len(explained) < len(failed) for _, explained, _ in others)
 
 
@@ -82,12 +85,13 @@ def test_shapes_and_nan_are_compared():
 
 
 def test_the_resizing_that_mistakes_are_made_of_is_right():
-    class Right(Resized):
-        name, sentence = "none", "nothing is wrong"
-
-    for case in CASES:
-        if case.operation in Right.operations:
-            assert equal(case, case.expected, Right().outputs(case))
+    right = Mistake("none", "nothing is wrong", UNPOOL, over(unpool=resized))
+    assert not [case.id for case in CASES if right.compute(case) is not None]
+    zero = Mistake("none", "it is another method", UNPOOL, over(unpool=partial(resized, a=0)))
+    shown = {
+        case.parameters["method"] for case in CASES if zero.compute(case) and case.id[:3] == "unp"
+    }
+    assert shown == {"bicubic"}
 
 
 def test_names_and_sentences_are_fit_for_a_report():

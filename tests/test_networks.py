@@ -242,10 +242,14 @@ def test_forward_changes_nothing_that_it_is_given(engine):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda net: fdref.decode(net, 9), "there is no layer 9"),
+        (lambda net: fdref.decode(net, 3, phase=(1, 0)), r"phase is \(1, 0\); expected at most"),
+        (lambda net: fdref.decode(net, 3, phase=1), "phase is 1; expected 2 whole numbers"),
         (
-            lambda net: fdref.decode(net, 2),
-            r"layer 2 \(pool 'pool1'\) has no filters; .* 1, 3, 5, 7",
+            lambda net: fdref.decode(net, 3, position=(8, 0)),
+            r"at most \(7, 7\): the map",
         ),
+        (lambda net: fdref.decode(net, 3, phase=(0, 0), position=(0, 0)), "expected one of them"),
         (
             lambda net: fdref.decode(net, 3, 50),
             r"layer 3 \(conv 'conv2'\) has no filter 50; .* 0 to 49",
@@ -341,5 +345,19 @@ def test_zero_pixels_hide_no_filter_that_is_not_finite(engine):
 
 def test_filters_larger_than_any_memory_are_refused():
     step = Conv(np.ones((1, 1, 2, 2)), stride=2**20)
-    with pytest.raises(ArgumentError, match=r"layer 3 \(conv\) cannot be decoded: .* grow to 1 x"):
+    with pytest.raises(ArgumentError, match=r"layer 3 \(conv\) cannot be decoded: .* grow to \d"):
         fdref.decode(Network([step, step, step]), 3)
+
+
+def test_normalisation_of_numbers_whose_squares_overflow(engine):
+    """In float32 1e19 squared is infinite, and x / inf would be 0: finite, and wrong."""
+    x = np.array([1e19, 3e19, -2e19], np.float32).reshape(1, 3, 1, 1)
+    layer = fdref.Normalize(3, 2.0, 1e-4, 0.75)
+    net = Network([Conv(np.eye(3, dtype=np.float32)[:, :, None, None]), layer])
+    with np.errstate(over="ignore", invalid="ignore"):
+        found = fdref.forward(net, x, engine)[2].ravel()
+        double = x.astype(float).ravel()
+        sums = np.array([double[:2] @ double[:2], double @ double, double[1:] @ double[1:]])
+        np.testing.assert_allclose(found, double / (2 + 1e-4 * sums) ** 0.75, rtol=1e-5)
+        huge = Network([Conv(np.eye(3)[:, :, None, None]), layer])
+        assert np.isnan(fdref.forward(huge, x.astype(float) * 1e150, engine)[2]).all()

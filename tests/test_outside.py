@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import builtins
 import os
 import signal
 import socket
@@ -15,6 +14,7 @@ import numpy as np
 import pytest
 
 import fdref
+from fdref import imports
 from fdref.commands.reproduce import archive
 from fdref.conformance.case import Case
 from fdref.conformance.compute import compute
@@ -192,14 +192,12 @@ class TestWhoseFaultItIs:
     def test_an_h5py_that_cannot_be_imported(self, problem, net_file, tmp_path, monkeypatch):
         net = fdref.load()
         (tmp_path / "case.h5").write_bytes(net_file.read_bytes())
-        real = builtins.__import__
 
-        def broken(name: str, *arguments: object, **keywords: object) -> object:
-            if name == "h5py":
-                raise problem
-            return real(name, *arguments, **keywords)
+        def broken(name: str) -> None:
+            assert name == "h5py"
+            raise problem
 
-        monkeypatch.setattr(builtins, "__import__", broken)
+        monkeypatch.setattr(imports, "import_module", broken)
         case = SimpleNamespace(id="case", expected={})
         for attempt in (
             lambda: fdref.load(net_file),

@@ -55,6 +55,20 @@ def test_two_threads_share_the_parts_and_blas_keeps_to_one(two_threads):
     assert blas.threads() == 2
 
 
+def test_all_threads_warn_of_what_the_caller_is_warned_of(two_threads):
+    meeting, seen = threading.Barrier(2, timeout=20), []
+
+    def meet(part):
+        meeting.wait()
+        seen.append(np.geterr()["invalid"])
+
+    for treatment in ("ignore", "raise", "ignore"):
+        with np.errstate(invalid=treatment):
+            parallel.each(meet, range(2))
+        assert seen == [treatment] * 2
+        seen.clear()
+
+
 def test_blas_has_its_threads_again_after_an_error(two_threads):
     before, done = blas_threads(), []
 

@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 from strategies import methods, networks, seeds
 
 import fdref
-from fdref import Conv, Network, Pool, ReLU, costs, planning
+from fdref import Conv, Network, Pool, ReLU, planning
+from fdref import ways as every_way
 from fdref.blocks import Plan
-from fdref.costs import Ways
+from fdref.ways import Ways
 from fdref.weights.handmade import handmade
 
 EVERY = {"lenet": fdref.load(), "handmade": handmade()}
@@ -21,10 +22,8 @@ EVERY = {"lenet": fdref.load(), "handmade": handmade()}
 
 def go(net, way, unpool, engine="compiled", filters=None):
     """Decode by one way; a bank that it needs comes from above."""
-    ways = [way]
-    if way.bank:
-        bank = Ways(net, unpool, 4).from_above(way.bank, net.channels[way.bank])
-        ways.insert(0, bank)
+    banks = [Ways(net, unpool, 4).from_above(n, net.channels[n]) for n in sorted(way.banks)]
+    ways = [*banks, way]
     wanted = {way.layer: range(net.channels[way.layer]) if filters is None else filters}
     found = list(Plan(net, wanted, unpool, engine, ways=tuple(ways)))
     assert {block.layer for block in found} == {way.layer}
@@ -126,7 +125,7 @@ def test_counts_of_a_small_network():
     # replaced by an atom of 3x3, on each of 2 channels.
     assert atoms_2.cost.multiplied == 2 * 4 * 4 + 3 * 2 * 4 * 9
     assert atoms_2.cost.long == 3 * 4 * 9
-    assert atoms_2.bank == 1
+    assert atoms_2.banks == {1}
 
 
 @pytest.fixture(scope="module")
@@ -201,7 +200,7 @@ def best_by_trying(net, wanted, unpool):
         total = 0.0
         for layer in banks | set(wanted):
             count = net.channels[layer] if layer in banks else wanted[layer]
-            open_ways = [way for way in ways.all_to(layer, count) if way.bank in {0, *banks}]
+            open_ways = [way for way in ways.all_to(layer, count) if way.banks <= banks]
             total += min(way.seconds for way in open_ways)
         best = min(best, total)
     return best
@@ -212,22 +211,22 @@ def test_no_set_of_banks_that_is_tried_is_better(net, unpool, data):
     counts = {n: data.draw(st.integers(0, net.channels[n])) for n in net.decodable}
     wanted = {n: count for n, count in counts.items() if count} or {net.decodable[0]: 1}
     plan = planning.cheapest(net, wanted, unpool, 4)
-    assert plan.seconds == pytest.approx(best_by_trying(net, wanted, unpool))
+    assert plan.seconds <= best_by_trying(net, wanted, unpool) * (1 + 1e-9)
     for way in plan.ways:
-        assert way.bank in {0, *(other.layer for other in plan.ways)}
+        assert way.banks <= {other.layer for other in plan.ways}
         assert way.filters == net.channels[way.layer] or way.layer not in plan.kept
 
 
 def test_a_way_down_is_counted_once_for_all_its_boundaries(monkeypatch):
     """What goes down to one map is a part of what goes down to the next: n^2 steps, not n^3."""
     count, steps = 60, []
-    counted = costs.substitution_scratch
+    counted = every_way.substitution_scratch
 
     def substitution_scratch(*arguments):
         steps.append(1)
         return counted(*arguments)
 
-    monkeypatch.setattr(costs, "substitution_scratch", substitution_scratch)
+    monkeypatch.setattr(every_way, "substitution_scratch", substitution_scratch)
     convs = [Conv(np.ones((1, 1, 1, 1))) for _ in range(count)]
     net = Network([convs[0], Pool(2, 1), *convs[1:]])
     for wanted in (dict.fromkeys(net.decodable, 1), {len(net): 1}):
@@ -255,19 +254,19 @@ def test_banks_that_wait_count():
     net = Network([Conv(random.standard_normal((6, 6, 3, 3))) for _ in range(4)])
     ways = Ways(net, "nearest", 8)
     first, second = ways.from_above(1, 6), ways.from_above(2, 6)
-    on_first = next(way for way in ways.all_to(3, 6) if way.bank == 1)
-    on_second = next(way for way in ways.all_to(4, 6) if way.bank == 2)
+    on_first = next(way for way in ways.all_to(3, 6) if way.banks == {1})
+    on_second = next(way for way in ways.all_to(4, 6) if way.banks == {2})
     four = [
         dataclasses.replace(way, scratch=(0, 0)) for way in (first, second, on_first, on_second)
     ]
     first, second, on_first, on_second = four
-    plan = planning.Choice((first, second, on_first, on_second), (), 10**6)
+    plan = planning.Choice((first, second, on_first, on_second), 10**6)
     assert plan.spare(first) == 10**6 - on_first.held
     assert plan.spare(second) == 10**6 - on_first.held - on_second.held
     assert plan.spare(on_first) == 10**6 - on_second.held
     assert plan.spare(on_second) == 10**6
     greedy = dataclasses.replace(on_first, scratch=(5000, 9000))  # which threads do not give back
-    plan = planning.Choice((first, second, greedy, on_second), (), 10**6)
+    plan = planning.Choice((first, second, greedy, on_second), 10**6)
     assert plan.spare(on_second) == 10**6 - 9000
 
 

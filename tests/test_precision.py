@@ -11,8 +11,8 @@ import pytest
 import fdref
 from fdref.backward_pass import weight_gradients
 from fdref.engine import engine_named
-from fdref.forward_pass import normalize, softmax
 from fdref.layers import Conv
+from fdref.pointwise import normalize, softmax
 from fdref.products import LONG, sum_precision
 
 COMPILED = engine_named("compiled")
@@ -57,6 +57,24 @@ def test_long_correlations(images, filters):
 )
 def test_long_substitutions(maps, filters):
     check(fdref.substitute, equal(*maps), equal(*filters))
+
+
+@pytest.mark.parametrize("value", [0.1, 1.1, 1.3, 1.7])
+@pytest.mark.parametrize("terms", [LONG - 1, LONG, LONG + 1, 2 * LONG])
+def test_sums_that_are_just_not_long(terms, value):
+    """Of some numbers more is rounded off than of others; and products overlap."""
+
+    def full(*shape):
+        return np.full(shape, value, np.float32)
+
+    check(
+        lambda x, w: COMPILED.correlate(x, w, None, *PLAIN, (1, 1)),
+        full(1, terms, 2, 2),
+        full(1, terms, 1, 1),
+    )
+    check(fdref.substitute, full(1, terms, 4, 4), full(terms, 1, 5, 5))
+    check(fdref.substitute, full(1, terms, 1, LONG), full(terms, 1, 1, LONG))
+    check(lambda x: fdref.pool(x, (1, terms), 1, method="avg"), full(1, 1, 1, terms + 1))
 
 
 def test_long_substitutions_of_few_pixels():

@@ -13,7 +13,8 @@ from absence import absent
 from html_checker import Checker
 from report_sections import FACTS, NASTY, PICTURES, SECTIONS
 
-from fdref.paper.report import VERDICTS, page
+from fdref.paper.exhibit import VERDICTS
+from fdref.paper.report import page
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -85,7 +86,7 @@ def test_the_same_input_gives_the_same_page():
 
 def test_a_report_without_claims_or_sections():
     assert Checker(page("Empty", {}, [], {})).open == []
-    bare = replace(SECTIONS[1], picture="")
+    bare = replace(SECTIONS[1], stem="figure0")
     assert "Of 0 claims" in page("Bare", {}, [bare], {})
 
 
@@ -130,8 +131,10 @@ frame.onload = () => {
   const root = frame.contentDocument.documentElement;
   const image = frame.contentDocument.querySelector("img");
   const table = frame.contentDocument.querySelectorAll(".wide")[1];
+  const shown = image.clientWidth;
+  frame.contentDocument.querySelector("input").click();
   document.querySelector("output").textContent = [
-    root.clientWidth, root.scrollWidth, image.naturalWidth, image.clientWidth,
+    root.clientWidth, root.scrollWidth, image.naturalWidth, shown, image.clientWidth,
     table.clientWidth, table.scrollWidth].join(" ");
 };
 </script>
@@ -183,9 +186,10 @@ def test_only_wide_tables_scroll_sideways(browser, tmp_path, width):
     )
     measured = re.search("<output>([0-9 ]+)</output>", dom)
     assert measured, dom[:500]
-    visible, whole, natural, shown, box, table = map(int, measured[1].split())
+    visible, whole, natural, shown, enlarged, box, table = map(int, measured[1].split())
     assert whole == visible <= width
     assert natural == 2400
     assert shown <= visible
+    assert enlarged == 1200  # its letters can be read; it scrolls in a box of its own
     assert box <= visible
     assert table > box

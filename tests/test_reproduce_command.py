@@ -6,6 +6,7 @@ import csv
 import errno
 import json
 import re
+from functools import partial
 from typing import TYPE_CHECKING
 
 import h5py
@@ -14,20 +15,22 @@ import pytest
 from report_sections import SECTIONS
 
 import fdref
-import fdref.paper.claims
-import fdref.paper.page
 from fdref.commands import main
 from fdref.commands.reproduce import NAMES
-from fdref.paper.report import Section
-from fdref.paper.subject import Reproduction, Subject
+from fdref.paper import figure5
+from fdref.paper.exhibit import Exhibit
+from fdref.paper.reproduction import Reproduction
+from fdref.paper.table1 import Row
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-CELL = {
-    "layer": 3, "unpool": "nearest", "n": 6, "mean": 0.25, "std": 0.125, "correlation": 0.5,
-    "paper_mean": None, "paper_std": None, "ceiling": 0.0625, "affine_ceiling": 0.03125,
-}  # fmt: skip
+    from fdref.paper.subject import Subject
+
+ROW = Row(
+    layer=3, unpool="nearest", n=6, compared=6, mean=0.25, std=0.125, correlation=0.5,
+    paper_mean=None, paper_std=None, ceiling=0.0625, affine_ceiling=0.03125,
+)  # fmt: skip
 
 
 def random(*shape: int) -> np.ndarray:
@@ -50,11 +53,12 @@ def stubbed(monkeypatch) -> list[Subject]:
 
     def reproduce(subject, progress=None):
         subjects.append(subject)
-        drawings = {"figure5": ({"net": fdref.decode_all(subject.net)},)}
-        figure = Section("Figure 5", "Filters.", picture="figure5")
-        return Reproduction([SECTIONS[0], figure], drawings, {"figure5/a": np.arange(3)}, [CELL])
+        banks = {"net": fdref.decode_all(subject.net)}
+        draw, numbers = partial(figure5.draw, banks), {"a": np.arange(3)}
+        figure = Exhibit("figure5", "Figure 5", "Filters.", numbers=numbers, draw=draw)
+        return Reproduction((ROW,), (SECTIONS[0], figure))
 
-    monkeypatch.setattr(fdref.paper.claims, "reproduce", reproduce)
+    monkeypatch.setattr("fdref.paper.reproduction.reproduce", reproduce)
     return subjects
 
 
@@ -88,7 +92,7 @@ def test_the_command_writes_everything_the_same_each_time(stubbed, model, tmp_pa
     pictures = {"figure5.png", "figure5.svg"}
     assert set(one) == {"report.html", "report.h5", "table1.json", "table1.csv"} | pictures
     assert set(one) <= set(NAMES)
-    assert json.loads(one["table1.json"]) == [CELL]
+    assert json.loads(one["table1.json"]) == [ROW._asdict()]
     (row,) = csv.DictReader(one["table1.csv"].decode().splitlines())
     assert (row["mean"], row["paper_mean"]) == ("0.25", "")
     with h5py.File(tmp_path / "one" / "report.h5") as numbers:

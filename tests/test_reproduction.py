@@ -9,7 +9,7 @@ import fdref
 from fdref import ArgumentError, Conv, Network, ReLU
 from fdref.evaluation import compare
 from fdref.paper.ceiling import best_filters, ceiling
-from fdref.paper.claims import reproduce
+from fdref.paper.reproduction import reproduce
 from fdref.paper.ridge import STRENGTHS, fit, moments, predictions
 from fdref.paper.subject import Subject
 from fdref.paper.survey import EQ3, PER_FILTER, RAW_PIXELS, survey
@@ -32,30 +32,33 @@ def found():
     return reproduce(subject(fdref.load()))
 
 
-def verdicts(found, title):
-    section = next(s for s in found.sections if s.title.startswith(title))
-    return [claim.holds for claim in section.claims]
+def named(found):
+    return {exhibit.stem: exhibit for exhibit in found.exhibits}
+
+
+def verdicts(found, stem):
+    return [claim.holds for claim in named(found)[stem].claims]
 
 
 def test_table_1_is_what_evaluate_finds(found):
     net, shown = fdref.load(), subject(fdref.load())
     x = net.prepare(shown.images)
-    for row in found.table1:
-        expected = fdref.evaluate(net, x, [row["layer"]], row["unpool"])[row["layer"]]
-        assert row["n"] == 200
-        assert row["mean"] == pytest.approx(expected.mean, rel=1e-5, abs=1e-12)
-        assert row["std"] == pytest.approx(expected.std, rel=1e-5, abs=1e-12)
-        assert row["correlation"] == pytest.approx(expected.correlation, rel=1e-5)
-        assert row["compared"] == 200
-    cells = {(row["layer"], row["unpool"]) for row in found.table1}
+    for row in found.table:
+        expected = fdref.evaluate(net, x, [row.layer], row.unpool)[row.layer]
+        assert row.n == 200
+        assert row.mean == pytest.approx(expected.mean, rel=1e-5, abs=1e-12)
+        assert row.std == pytest.approx(expected.std, rel=1e-5, abs=1e-12)
+        assert row.correlation == pytest.approx(expected.correlation, rel=1e-5)
+        assert row.compared == 200
+    cells = {(row.layer, row.unpool) for row in found.table}
     assert cells == {(1, "bicubic"), *((n, m) for n in (3, 5, 7) for m in METHODS)}
 
 
 def test_the_lenet_supports_the_papers_claims(found):
-    assert verdicts(found, "Table 1") == [True, True, True]
-    assert all(verdicts(found, "Figure 1"))
-    assert verdicts(found, "Figure 6") == [True, True, True]
-    assert verdicts(found, "Figure 7") == [True]
+    assert verdicts(found, "table1") == [True, True, True]
+    assert all(verdicts(found, "figure1"))
+    assert verdicts(found, "figure6") == [True, True, True]
+    assert verdicts(found, "figure7") == [True]
 
 
 def test_a_network_that_learnt_nothing_does_not():
@@ -71,14 +74,14 @@ def test_a_network_that_learnt_nothing_does_not():
         else:
             layers.append(layer)
     noise = reproduce(subject(Network(layers, average=fdref.load().average)))
-    assert False in verdicts(noise, "Table 1")
-    assert False in verdicts(noise, "Figure 1")
+    assert False in verdicts(noise, "table1")
+    assert False in verdicts(noise, "figure1")
 
 
 def test_a_claim_is_judged_by_the_numbers_beside_it(found):
     """Every verdict follows from what is measured, the relation and the threshold."""
     relations = {">": np.greater, ">=": np.greater_equal, "<=": np.less_equal, "==": np.equal}
-    claims = [claim for section in found.sections for claim in section.claims]
+    claims = [claim for exhibit in found.exhibits for claim in exhibit.claims]
     assert len(claims) == 14
     for claim in claims:
         assert claim.quantity
@@ -95,18 +98,26 @@ def test_claims_that_make_no_sense_for_a_network_say_so():
         ]
     )
     other = reproduce(subject(net, count=60))
-    assert verdicts(other, "Table 1")[0] is None
-    assert verdicts(other, "Figure 1") == [None]
-    assert "figure1" not in other.drawings
-    assert {"figure2", "figure3", "figure4", "figure5"} <= set(other.drawings)
+    assert verdicts(other, "table1")[0] is None
+    assert verdicts(other, "figure1") == [None]
+    assert named(other)["figure1"].draw is None
+    assert all(named(other)[f"figure{n}"].draw is not None for n in (2, 3, 4, 5))
 
 
-def test_every_figure_has_its_numbers_and_its_section(found):
-    assert set(found.drawings) == {f"figure{n}" for n in range(1, 8)}
-    assert {s.picture for s in found.sections} - {""} == set(found.drawings)
-    assert found.numbers["figure1/matrix"].shape == (10, 10)
-    assert found.numbers["figure2/stage0"].shape == (1, 50, 4, 4)
-    assert all(np.isfinite(a).all() for a in found.numbers.values())
+def test_every_exhibit_is_there_with_its_numbers_and_its_drawing(found):
+    figures = [f"figure{n}" for n in range(1, 8)]
+    assert [exhibit.stem for exhibit in found.exhibits] == ["table1", *figures]
+    assert [exhibit.stem for exhibit in found.exhibits if exhibit.draw] == figures
+    for exhibit in found.exhibits:
+        title = exhibit.title.partition(":")[0]
+        assert title.lower().replace(" ", "") == exhibit.stem
+        assert exhibit.numbers
+        assert all(np.isfinite(a).all() for a in exhibit.numbers.values())
+        if exhibit.draw is not None:
+            assert exhibit.alt
+            assert exhibit.draw().axes[0].texts[0].get_text().startswith(f"{title}: ")
+    assert named(found)["figure1"].numbers["matrix"].shape == (10, 10)
+    assert named(found)["figure2"].numbers["stage0"].shape == (1, 50, 4, 4)
 
 
 def test_the_best_images_are_the_best():
@@ -210,14 +221,14 @@ def test_the_ceiling_bounds_the_decoded_filters(found):
 
     At layer 3 a decoded filter is about as good as a linear one can be, in eq. 3.
     """
-    rows = [row for row in found.table1 if row["unpool"] == "nearest"]
-    assert [row["layer"] for row in rows] == [3, 5, 7]
+    rows = [row for row in found.table if row.unpool == "nearest"]
+    assert [row.layer for row in rows] == [3, 5, 7]
     for row in rows:
         for kind in ("ceiling", "affine_ceiling"):
-            assert row[kind] < row["mean"] * (1.1 if row["layer"] == 3 else 1)
-            assert row[f"{kind}_correlation"] > row["correlation"]
-        if row["layer"] < 7:  # where a few images suffice for the offset, too
-            assert row["affine_ceiling"] < row["ceiling"]
+            assert getattr(row, kind) < row.mean * (1.1 if row.layer == 3 else 1)
+            assert getattr(row, f"{kind}_correlation") > row.correlation
+        if row.layer < 7:  # where a few images suffice for the offset, too
+            assert row.affine_ceiling < row.ceiling
 
 
 def test_a_ceiling_is_what_its_filters_predict_of_images_they_have_not_seen():

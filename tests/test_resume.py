@@ -24,13 +24,15 @@ import fdref
 from fdref import decoded_file
 from fdref.blocks import Plan
 from fdref.commands import decode
-from fdref.costs import Way, Ways
 from fdref.decoded_file import RECORD, DecodedFile, line_of
 from fdref.errors import FileError
 from fdref.planning import UNASKED
+from fdref.ways import Ways
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from fdref.costs import Way
 
 NET = fdref.Network(
     [
@@ -113,7 +115,7 @@ def records(path: Path) -> list[dict]:
 def ways_with(way, wanted, unpool) -> tuple[Way, ...]:
     """Go one way to its layer, and from above to all others."""
     ways = Ways(NET, unpool, 4)
-    others = {*wanted, way.bank} - {0, way.layer}
+    others = {*wanted, *way.banks} - {way.layer}
     above = [ways.from_above(layer, NET.channels[layer]) for layer in sorted(others)]
     return *above, way
 
@@ -140,7 +142,7 @@ def test_by_every_way_and_wherever_it_was_killed_the_file_is_the_same(
             assert run(*command(model, folder / "out", *options)) == 0
             assert capsys.readouterr().err.startswith("fdref: going on with ")
             assert everything_in(folder / "out") == {"decoded.h5": whole}, way
-        kinds.add((way.kind, way.bank > 0))
+        kinds.add((way.kind, bool(way.banks)))
     assert kinds == {("from above", False), ("atoms", True), ("pixels", False)}
 
 

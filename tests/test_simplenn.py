@@ -314,6 +314,18 @@ def test_the_input_size_tells_the_groups_of_a_first_convolution(tmp_path):
             {"net": {"layers": [good()], "meta": {"normalization": {"averageImage": "?"}}}},
             "`averageImage`",
         ),
+        *(
+            (
+                {
+                    "net": {
+                        "layers": [conv(random(2, 3, 3, 3), [0.0, 0.0])],
+                        "meta": {"normalization": {"averageImage": np.ones((9, 9, 4))}, **size},
+                    }
+                },
+                "`averageImage` has 4 channels; expected 3, or one for all",
+            )
+            for size in ({}, {"inputSize": [9.0, 9.0, 3.0]})
+        ),
     ],
 )
 def test_files_that_hold_no_network_we_could_run(tmp_path, variables, message):

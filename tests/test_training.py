@@ -285,6 +285,31 @@ class TestCommand:
         assert output.err.endswith("No space left on device\n")
         assert [path.name for path in tmp_path.iterdir()] == ["mnist"]
 
+    def test_whatever_ends_it_early_says_that_it_goes_on(self, tiny, tmp_path, capsys, monkeypatch):
+        path, kept = tmp_path / "lenet.mat", []
+        write = training.save_checkpoint
+
+        def full(run, place):
+            if run.epoch == 2:
+                raise FileError("no space")
+            write(run, place)
+
+        def stopped(*arguments):
+            raise SystemExit(143)
+
+        for name, failing, status, said in (
+            ("save_checkpoint", full, 2, "no space"),
+            ("error_rate", stopped, 143, "stopped"),
+        ):
+            with monkeypatch.context() as patched:
+                patched.setattr(training, name, failing)
+                assert train(tiny, path, "--epochs", 3) == status
+            goes_on = "the same command goes on after the last epoch"
+            assert capsys.readouterr().err == f"fdref: {said}; {goes_on}\n"
+            kept.append(training.read_checkpoint(tmp_path / "lenet.mat.checkpoint").epoch)
+        assert kept == [1, 2]
+        assert train(tiny, path, "--epochs", 3) == 0
+
     @pytest.mark.slow
     def test_killed_anywhere_it_goes_on(self, tiny, tmp_path, monkeypatch):
         """Every epoch is stubbed; the checkpoint is gone when the network is there."""

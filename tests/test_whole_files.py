@@ -333,7 +333,7 @@ class TestKnownAtTheStart:
     def nothing_is_computed(self, monkeypatch):
         never = lambda *about, **more: pytest.fail("too late")  # noqa: E731
         monkeypatch.setattr("fdref.decoded_file.DecodedFile.fill", never)
-        monkeypatch.setattr("fdref.paper.claims.reproduce", never)
+        monkeypatch.setattr("fdref.paper.reproduction.reproduce", never)
         monkeypatch.setattr("fdref.commands.check.examination", never)
 
     @pytest.mark.parametrize("option", ["--json", "--html"])
@@ -573,3 +573,38 @@ class TestNothingHalfWritten:
             disk.check()
         with h5py.File(tmp_path / "a") as safe, h5py.File(tmp_path / "b") as plain:
             assert np.array_equal(safe["x"], plain["x"])
+
+
+ENDING = """
+import threading, sys
+from fdref.whole_files import write_folder
+
+def write():
+    threading.main_thread().join()
+    write_folder(sys.argv[1], {f"{number}": b"all" for number in range(20)})
+
+threading.Thread(target=write).start()
+"""
+FEW = """
+import sys, threading
+from fdref.whole_files import write_folder
+
+left, start = int(sys.argv[2]), threading._start_new_thread
+
+def refuse(*arguments):
+    global left
+    left -= 1
+    if left < 0:
+        raise RuntimeError("can't start new thread")
+    return start(*arguments)
+
+threading._start_new_thread = refuse
+write_folder(sys.argv[1], {f"{number}": b"all" for number in range(20)})
+"""
+
+
+@pytest.mark.parametrize(("program", "threads"), [(ENDING, ""), (FEW, "0"), (FEW, "1")])
+def test_a_folder_is_written_where_no_more_threads_are_had(program, threads, tmp_path):
+    done = python("-c", program, tmp_path / "made", threads)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert everything_in(tmp_path / "made") == {f"{number}": b"all" for number in range(20)}

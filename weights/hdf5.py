@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from fdref.errors import DependencyError, FileError
+from fdref.errors import FileError
+from fdref.imports import imported
 from fdref.weights.files import refusal
 
 if TYPE_CHECKING:
@@ -63,21 +64,14 @@ def of_the_file() -> Iterator[None]:
 
 
 def import_h5py() -> Any:
-    """Import h5py no earlier than it is used, so that `import fdref` stays light.
+    """Import h5py.
 
     Raises
     ------
     DependencyError
-        If it is not installed, or was built for another NumPy.
+        If it is not installed, was built for another NumPy, or is broken.
     """
-    try:
-        import h5py  # noqa: PLC0415 - see above
-    except (ImportError, ValueError, AttributeError) as error:  # the latter: of another NumPy
-        raise DependencyError(
-            f"HDF5 is read and written with h5py, which cannot be imported "
-            f"({type(error).__name__}: {error}): pip install --upgrade h5py"
-        ) from error
-    return h5py
+    return imported("h5py", "HDF5 is read and written with h5py")
 
 
 def is_hdf5(data: bytes) -> bool:

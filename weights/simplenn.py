@@ -18,6 +18,9 @@ from fdref.network import Network
 from fdref.weights.bounded import Budget
 from fdref.weights.matlab import Unsupported
 
+KNOWN = Conv | Pool | ReLU | Normalize | BatchNorm | Dropout | Softmax
+"""Kinds of layers that SimpleNN has."""
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -79,9 +82,14 @@ def network_from(variables: Struct, budget: Budget | None = None) -> Network:
     about: Struct = meta if isinstance(meta, dict) else net  # older nets have no `meta`
     size, channels = _input_shape(about)
     known = channels or next((x.filters.shape[1] for x in layers if isinstance(x, Conv)), None)
+    average = _average(about, known, budget)
+    if known and average is not None and len(average) % known:  # filters may be in groups
+        raise NetworkError(
+            f"`averageImage` has {len(average)} channels; expected {known}, or one for all"
+        )
     return Network(
         layers,
-        average=_average(about, known, budget),
+        average=average,
         input_size=size,
         input_channels=channels,
         classes=_classes(about),
@@ -97,6 +105,7 @@ def variables_of(net: Network) -> dict[str, Value]:
     NetworkError
         If something of it would not come back.
     """
+    _check_chain(net)
     normalization: dict[str, Value] = {}
     if net.average is not None:
         normalization["averageImage"] = _to_matlab(net.average)
@@ -113,6 +122,17 @@ def variables_of(net: Network) -> dict[str, Value]:
         meta["provenance"] = _whole_text(net.provenance, "provenance")
     layers: list[Value] = [_struct(layer) for layer in net]
     return {"net": {"layers": layers, "meta": meta}}
+
+
+def _check_chain(net: Network) -> None:
+    """Refuse what SimpleNN does not know."""
+    for number, layer in enumerate(net, 1):
+        if net.takes[number] != (number - 1,) or not isinstance(layer, KNOWN):
+            raise NetworkError(
+                f"{net.describe(number)} cannot be written, it takes maps {list(net.takes[number])}"
+                "; expected a chain of convolutions, pools, ReLUs, normalisations, dropouts and "
+                "softmaxes"
+            )
 
 
 def check_same(net: Network, again: Network) -> None:

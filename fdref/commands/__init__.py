@@ -54,7 +54,7 @@ def program() -> NoReturn:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return 0 when done, 2 for bad usage or bad input, 130 when interrupted."""
-    with streams_to_write_to(), signals_raised(), compiling_told():
+    with streams_to_write_to(), signals_raised():
         try:
             status = _run(arguments)
             sys.stdout.flush()
@@ -77,7 +77,8 @@ def _run(arguments: Sequence[str] | None) -> int:
     options = argparse.Namespace()
     try:
         options = _parser().parse_args(arguments)
-        options.run(options)
+        with compiling_told(quiet=options.quiet):
+            options.run(options)
     except SystemExit as stop:  # argparse's, or a signal's
         return int(stop.code or 0)
     except FdrefError as error:

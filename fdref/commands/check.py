@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fdref.commands.messages import add_quiet, discard, tell
+from fdref.commands.messages import add_quiet, discard, printable, tell
 from fdref.commands.places import add_json, check_places, write_json, write_to
 from fdref.commands.progress import progress_bar
-from fdref.commands.table import printable
+from fdref.engine import name_of
 from fdref.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fdref.conformance.comparison import Answer
     from fdref.conformance.examination import Report
     from fdref.conformance.kit import Kit
+    from fdref.engine import Engine
 
 DIFFERS = 1
 """The exit status where a case failed or is missing."""
@@ -99,7 +100,7 @@ def examination(kit: Kit, options: argparse.Namespace) -> Report:
             return results.answers.get(case.id)
         return own(case, options.engine, options.kit)
 
-    subject = options.engine and f"fdref's {options.engine} engine"
+    subject = options.engine and f"fdref's {name_of(options.engine)} engine"
     return examine(
         subject or f"the results in {options.results}",
         kit.version,
@@ -112,7 +113,7 @@ def examination(kit: Kit, options: argparse.Namespace) -> Report:
     )
 
 
-def own(case: Case, engine: str, folder: Path) -> Answer:
+def own(case: Case, engine: Engine | str, folder: Path) -> Answer:
     """Compute a case ourselves."""
     from fdref.conformance.comparison import Problem  # noqa: PLC0415
     from fdref.conformance.compute import compute  # noqa: PLC0415

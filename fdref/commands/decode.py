@@ -6,7 +6,6 @@ import argparse
 import hashlib
 import io
 import re
-from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,13 +15,19 @@ from fdref.commands.decode_report import decoded_json, decoded_table, plan_json,
 from fdref.commands.drawing import drawing
 from fdref.commands.info import by
 from fdref.commands.jobs import read_jobs
-from fdref.commands.messages import add_quiet, note, say, tell
+from fdref.commands.messages import (
+    LONGEST_NAME,
+    add_quiet,
+    note,
+    printable,
+    tell,
+    telling_what_is_kept,
+)
 from fdref.commands.places import add_json, check_places, named, write_json
 from fdref.commands.progress import progress_bar
-from fdref.commands.table import LONGEST_NAME, printable
 from fdref.contents import Contents
 from fdref.errors import ArgumentError, FdrefError, FileError
-from fdref.open_folder import refusal
+from fdref.open_folder import refusal, refuse_special
 from fdref.resize import METHODS
 from fdref.to_disk import decoded_file
 from fdref.weights import SHIPPED
@@ -30,8 +35,6 @@ from fdref.weights.bounded import opened
 from fdref.whole_files import folder_for
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from fdref.blocks import Plan
     from fdref.commands.decode_report import Decoded
     from fdref.commands.progress import Advance
@@ -83,8 +86,8 @@ def run(options: argparse.Namespace) -> None:
     contents = Contents(net, jobs, options.unpool, options.engine, describe(source))
     plan = plan_within(contents, options.max_memory)
     if out is None:
-        write_json(options.json, plan_json(net, contents.facts, plan.choice))
-        tell(options, plan_table(net, plan.choice))
+        write_json(options.json, plan_json(net, contents.facts, plan))
+        tell(options, plan_table(net, plan))
         return
     results = [out / NAME, *(out / f"layer{number}.png" for number in net.decodable)]
     check_places({"--json": options.json}, results, out)
@@ -118,6 +121,8 @@ def write(contents: Contents, plan: Plan, options: argparse.Namespace, folder: F
     """Decode into a folder, and draw; return what there is to tell about."""
     with decoded_file(folder, NAME, contents, force=options.force) as file:
         pictures = {} if options.no_pictures else {j.stem: f"{j.stem}.png" for j in contents.jobs}
+        for name in pictures.values():
+            refuse_special(folder, name)  # whatever is forced
         if not options.force:
             refuse_taken(file, [pictures[stem] for stem in pictures if stem not in file.present])
         if file.done:
@@ -148,23 +153,6 @@ def fill(file: DecodedFile, plan: Plan, options: argparse.Namespace) -> None:
         seconds, saved = plan.choice.seconds, file.seconds_saved(plan)
         with progress_bar("decoding", seconds, saved, quiet=options.quiet) as advance:
             file.fill(plan, work=advance)
-
-
-@contextmanager
-def telling_what_is_kept() -> Iterator[None]:
-    """Say beside the error what it has not cost."""
-    try:
-        yield
-    except BaseException as error:
-        kept = "; ".join(getattr(error, "__notes__", ()))
-        if kept and isinstance(error, KeyboardInterrupt):
-            raise KeyboardInterrupt(f"; {kept}") from None
-        if kept and isinstance(error, (FdrefError, MemoryError)):
-            kind = MemoryError if isinstance(error, MemoryError) else type(error)
-            raise kind(f"{error}; {kept}") from None
-        if kept and isinstance(error, SystemExit):
-            say(f"stopped; {kept}")
-        raise
 
 
 def memory(text: str) -> int:

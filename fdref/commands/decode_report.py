@@ -6,16 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 import fdref
 from fdref.commands.info import by
-from fdref.commands.table import LONGEST_NAME, printable, table
+from fdref.commands.messages import LONGEST_NAME, printable
+from fdref.text_table import table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from fdref.blocks import Plan
     from fdref.contents import Job
     from fdref.costs import Way
     from fdref.decoded_file import Bank
     from fdref.network import Network
-    from fdref.planning import Choice
 
     Decoded = Sequence[tuple[Job, Bank, str]]
     """Layers and the files of their pictures, '' where none was drawn."""
@@ -67,7 +68,7 @@ def decoded_json(
     }
 
 
-def plan_table(net: Network, plan: Choice) -> str:
+def plan_table(net: Network, plan: Plan) -> str:
     """Show every way to each layer's filters, and which are taken."""
     rows = [
         (
@@ -77,21 +78,21 @@ def plan_table(net: Network, plan: Choice) -> str:
             f"{way.cost.multiplied:.3g}",
             f"{way.memory / 2**20:.1f} MiB",
             f"{way.seconds:.4f}",
-            "taken" if way in plan.ways else "",
+            "taken" if way in plan.choice.ways else "",
         )
         for way in _ways(plan)
     ]
-    seconds = f"estimated for the compiled engine on two cores: {plan.seconds:.4f} s"
+    seconds = f"estimated for the compiled engine on two cores: {plan.choice.seconds:.4f} s"
     return f"{table(PLANNED, rows)}\n{seconds}"
 
 
-def plan_json(net: Network, facts: Mapping[str, Any], plan: Choice) -> dict[str, Any]:
+def plan_json(net: Network, facts: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
     """Show the same to programs; README.md documents the keys."""
     return {
         "fdref": fdref.__version__,
         **_asked(facts),
-        "memory": plan.memory,
-        "seconds": plan.seconds,
+        "memory": plan.choice.memory,
+        "seconds": plan.choice.seconds,
         "ways": [
             {
                 "layer": way.layer,
@@ -102,7 +103,7 @@ def plan_json(net: Network, facts: Mapping[str, Any], plan: Choice) -> dict[str,
                 "multiply_adds": way.cost.multiplied,
                 "memory": way.memory,
                 "seconds": way.seconds,
-                "taken": way in plan.ways,
+                "taken": way in plan.choice.ways,
             }
             for way in _ways(plan)
         ],
@@ -113,6 +114,7 @@ def _asked(facts: Mapping[str, Any]) -> dict[str, Any]:
     return {key: facts[key] for key in ("method", "unpool", "engine", "model", "model_sha256")}
 
 
-def _ways(plan: Choice) -> list[Way]:
-    others = [way for way in plan.ways if way not in plan.considered]
-    return sorted([*plan.considered, *others], key=lambda way: way.layer)
+def _ways(plan: Plan) -> list[Way]:
+    considered = plan.considered()
+    others = [way for way in plan.choice.ways if way not in considered]
+    return sorted([*considered, *others], key=lambda way: way.layer)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 import fdref
-from fdref.commands.messages import add_quiet, tell
+from fdref.commands.messages import LONGEST_NAME, add_quiet, printable, tell
 from fdref.commands.places import add_json, check_places, write_json
-from fdref.commands.table import LONGEST_NAME, printable, table
-from fdref.layers import BatchNorm, Conv, Dropout, Normalize, Pool, ReLU
+from fdref.errors import ArgumentError
+from fdref.layers import BatchNorm, Channels, Conv, ConvTranspose, Dropout, Normalize, Pool, ReLU
+from fdref.text_table import table
 from fdref.weights import SHIPPED
 
 if TYPE_CHECKING:
@@ -21,7 +23,11 @@ if TYPE_CHECKING:
     from fdref.layers import Layer
     from fdref.network import Network
 
-COLUMNS = ("layer", "name", "type", "filters", "details", "output", "field", "jump", "decodes to")
+COLUMNS = (
+    *("layer", "name", "type", "takes", "filters", "details"),
+    *("output", "field", "jump", "decodes to"),
+)
+WITH_FILTERS = Conv | ConvTranspose
 LONGEST_LINE = 200
 """Characters of a line about the network that are shown."""
 
@@ -73,14 +79,15 @@ def as_json(model: str, net: Network) -> dict[str, Any]:
                 "number": number,
                 "name": layer.name,
                 "type": layer.kind,
-                "filters": layer.filters.shape if isinstance(layer, Conv) else None,
+                "takes": net.takes[number],
+                "filters": layer.filters.shape if isinstance(layer, WITH_FILTERS) else None,
                 "channels": channels,
                 "size": size,
-                "field": exact(field.size),
-                "jump": exact(field.stride),
-                "offset": exact(field.offset),
+                "field": exact(field.size) if field else None,
+                "jump": exact(field.stride) if field else None,
+                "offset": exact(field.offset) if field else None,
                 "decodes_to": exact((net.channels[0], *field.size))
-                if isinstance(layer, Conv)
+                if field and isinstance(layer, WITH_FILTERS)
                 else None,
                 "parameters": parameters(layer),
             }
@@ -89,12 +96,26 @@ def as_json(model: str, net: Network) -> dict[str, Any]:
     }
 
 
-def layers(net: Network) -> Iterator[tuple[int, Layer, int, Pair | None, ReceptiveField]]:
-    """Yield each layer's number, itself, its channels, size of output if known, and field."""
-    count = len(net)
-    sizes = [None] * (count + 1) if net.input_size is None else net.map_sizes(net.input_size)
-    each = zip(range(count + 1), (None, *net), net.channels, sizes, net.fields, strict=True)
-    return islice(each, 1, None)
+def layers(net: Network) -> Iterator[tuple[int, Layer, int, Pair | None, ReceptiveField | None]]:
+    """Yield each layer's number, itself, its channels, size of output and field, where known."""
+    sizes = None if net.input_size is None else net.map_sizes(net.input_size)
+    for number, layer in enumerate(net, 1):
+        size = None if sizes is None else sizes[number]
+        yield number, layer, net.channels[number], size, field_of(net, number)
+
+
+def field_of(net: Network, number: int) -> ReceptiveField | None:
+    """Return what a layer's pixels see of the image, if it has a single filter."""
+    try:
+        return fdref.receptive_field(net, number)
+    except ArgumentError:
+        return None
+
+
+def takes(net: Network, number: int) -> str:
+    """Say which maps a layer takes, if it is not that of the layer before it alone."""
+    taken = net.takes[number]
+    return "" if taken == (number - 1,) else ", ".join(map(str, taken))
 
 
 def about(model: str, net: Network) -> list[str]:
@@ -121,7 +142,7 @@ def average(net: Network) -> str | None:
 
 def weights(net: Network) -> int:
     """Count the weights in filters."""
-    return sum(layer.filters.size for layer in net if isinstance(layer, Conv))
+    return sum(layer.filters.size for layer in net if isinstance(layer, WITH_FILTERS))
 
 
 def rows(net: Network) -> Iterator[tuple[str, ...]]:
@@ -131,30 +152,26 @@ def rows(net: Network) -> Iterator[tuple[str, ...]]:
             str(number),
             printable(layer.name, LONGEST_NAME),
             layer.kind,
-            by(layer.filters.shape) if isinstance(layer, Conv) else "",
+            takes(net, number),
+            by(layer.filters.shape) if isinstance(layer, WITH_FILTERS) else "",
             details(layer),
             f"{channels} x {by(size) if size else 'any'}",
-            by(field.size),
-            by(field.stride),
-            f"{net.channels[0]} x {by(field.size)}" if isinstance(layer, Conv) else "",
+            by(field.size) if field else "none",
+            by(field.stride) if field else "none",
+            f"{net.channels[0]} x {by(field.size)}"
+            if field and isinstance(layer, WITH_FILTERS)
+            else "",
         )
 
 
 def parameters(layer: Layer) -> dict[str, Any]:
     """Return what programs may want to know of a layer beside its weights."""
-    names: tuple[str, ...] = ()
-    match layer:
-        case Conv():
-            names = "stride", "pad", "dilate"
-        case Pool():
-            names = "method", "window", "stride", "pad"
-        case ReLU():
-            names = ("leak",)
-        case Normalize():
-            names = "size", "kappa", "alpha", "beta"
-        case Dropout():
-            names = ("rate",)
-    return {name: getattr(layer, name) for name in names}
+    parts = layer.parts().items()
+    return {
+        name: part
+        for name, part in parts
+        if name != "name" and part is not None and not isinstance(part, np.ndarray)
+    }
 
 
 def details(layer: Layer) -> str:
@@ -172,8 +189,15 @@ def details(layer: Layer) -> str:
             return f"{size} channels, {constants}"
         case BatchNorm(gain=gain):
             return f"{len(gain)} channels"
-        case _:
+        case Channels(indices=indices):
+            return f"{len(indices)} of them"
+        case ReLU() | Dropout():
             return ""
+        case _:
+            return ", ".join(
+                f"{name} {by(part) if isinstance(part, tuple) else part}"
+                for name, part in parameters(layer).items()
+            )
 
 
 def by(numbers: Sequence[int]) -> str:
@@ -182,12 +206,15 @@ def by(numbers: Sequence[int]) -> str:
     >>> by((28, 2**70))
     '28x2^70'
     """
-    return "x".join(str(n) if abs(n) <= LARGEST else f"2^{n.bit_length() - 1}" for n in numbers)
+    return "x".join(
+        str(n) if abs(n) <= LARGEST else f"2^{int(n).bit_length() - 1}" for n in numbers
+    )
 
 
 def exact(numbers: Sequence[int]) -> Sequence[int] | None:
-    """Return numbers as they are, or None where a program may read others."""
-    return numbers if max(map(abs, numbers)) <= LARGEST else None
+    """Return numbers as they are, fractions as floats; None where a program may read others."""
+    plain = tuple(n if isinstance(n, int) else float(n) for n in numbers)
+    return plain if max(map(abs, plain)) <= LARGEST else None
 
 
 def _steps(stride: Pair, pad: Margins) -> str:

@@ -47,7 +47,7 @@ def layer_numbers(net: Network, text: str) -> list[int]:
         if not part:
             raise ArgumentError(f"--layers {text!r} cannot be read; expected for example 1,3-7")
         if part in named or NUMBERS.fullmatch(part) is None:
-            numbers.append(decodable_number(net, int(part) if NUMBER.fullmatch(part) else part))
+            numbers.append(net.number(int(part) if NUMBER.fullmatch(part) else part))
             continue
         (own,) = ranges("--layers", part)
         for end in (own[0], own[-1]):

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fdref.commands.messages import add_quiet, tell
+from fdref.commands.messages import add_quiet, printable, tell
 from fdref.commands.places import named
-from fdref.commands.table import printable
 
 if TYPE_CHECKING:
     import argparse

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fdref.commands.places import is_standard_output
-from fdref.commands.table import printable
+from fdref.errors import FdrefError, one_line
 from fdref.first_use import told_of_compiling
 
 if TYPE_CHECKING:
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 LONGEST = 1000
 """Characters of a message; of longer ones, such as those that list names, the middle is left out"""
+
+LONGEST_NAME = 60
+"""Characters of a layer's name that are shown."""
 
 
 def add_quiet(parser: argparse.ArgumentParser) -> None:
@@ -75,7 +78,24 @@ def streams_to_write_to() -> Iterator[None]:
 
 
 @contextmanager
-def compiling_told() -> Iterator[None]:
+def telling_what_is_kept() -> Iterator[None]:
+    """Say beside the error what it has not cost."""
+    try:
+        yield
+    except BaseException as error:
+        kept = "; ".join(getattr(error, "__notes__", ()))
+        if kept and isinstance(error, KeyboardInterrupt):
+            raise KeyboardInterrupt(f"; {kept}") from None
+        if kept and isinstance(error, (FdrefError, MemoryError)):
+            kind = MemoryError if isinstance(error, MemoryError) else type(error)
+            raise kind(f"{error}; {kept}") from None
+        if kept and isinstance(error, SystemExit):
+            say(f"stopped; {kept}")
+        raise
+
+
+@contextmanager
+def compiling_told(*, quiet: bool = False) -> Iterator[None]:
     """Say on a terminal, once, that loops are compiled, for it may take a while."""
 
     def tell() -> None:
@@ -83,10 +103,21 @@ def compiling_told() -> Iterator[None]:
             told_of_compiling.remove(tell)
             say("compiling for this machine; that takes some seconds, the first time only")
 
-    if sys.stderr.isatty():
+    if sys.stderr.isatty() and not quiet:
         told_of_compiling.append(tell)
     try:
         yield
     finally:
         if tell in told_of_compiling:
             told_of_compiling.remove(tell)
+
+
+def printable(text: str, most: int | None = None) -> str:
+    r"""Make text from a stranger's file safe for any terminal, at most so many characters long.
+
+    >>> printable("\x1b[31mKlasse Ä", most=10)
+    '?[31mKl...'
+    """
+    if most is not None and len(text) > most:
+        text = f"{text[: most - 3]}..."
+    return one_line(text, None)

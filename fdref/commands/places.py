@@ -32,6 +32,8 @@ def named(text: str) -> Path:
     """Read the name of a folder, or of a file that is not written in one go."""
     if text == STANDARD_OUTPUT:
         raise ArgumentTypeError("'-' is standard output; expected a name")
+    if not text:  # as of a variable that is not set; it would be the folder that we are in
+        raise ArgumentTypeError("'' is no name; expected one, or . for this folder")
     return Path(text)
 
 

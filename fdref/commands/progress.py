@@ -7,6 +7,8 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Protocol
 
+from fdref.imports import imported
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -30,10 +32,8 @@ def progress_bar(
     if quiet or sys.stderr is None or not sys.stderr.isatty():
         yield _count_nothing
         return
-    from tqdm import tqdm  # noqa: PLC0415 - only where it is used, so that --help is quick
-
     style = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}"
-    with tqdm(
+    with imported("tqdm", "progress is shown with tqdm").tqdm(
         desc=what,
         total=max(total, before) or 1,
         initial=before,

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
-import json
 import os
 import platform
 import sys
@@ -16,12 +13,12 @@ import numpy as np
 
 import fdref
 from fdref.commands.drawing import drawing
-from fdref.commands.messages import add_quiet
+from fdref.commands.messages import add_quiet, printable
 from fdref.commands.places import named
 from fdref.commands.progress import progress_bar
-from fdref.commands.table import print_table, printable
 from fdref.errors import ArgumentError, FileError
 from fdref.layers import Softmax
+from fdref.text_table import table
 from fdref.weights import SHIPPED
 from fdref.weights.bounded import Budget, contents, opened
 from fdref.weights.npz import arrays_of
@@ -29,16 +26,14 @@ from fdref.whole_files import check_folder, write_folder
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Mapping
 
     from fdref.arrays import Array
     from fdref.network import Network
-    from fdref.paper.report import Claim
-    from fdref.paper.subject import Reproduction
+    from fdref.paper.exhibit import Claim
+    from fdref.paper.reproduction import Reproduction
 
     Labels = np.ndarray[Any, np.dtype[np.integer[Any]]]
 
-TITLE = "Filter decoding with substitution: the paper's table and figures, recomputed"
 FIGURES = tuple(f"figure{number}" for number in range(1, 8))
 NAMES = (
     *("report.html", "report.h5", "table1.json", "table1.csv"),
@@ -88,20 +83,24 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def run(options: argparse.Namespace) -> None:
     """Check everything, then compute, then write."""
-    from fdref.paper import claims  # noqa: PLC0415 - only where it is used
-    from fdref.paper.subject import Subject  # noqa: PLC0415
-
     source = SHIPPED if options.model is None else Path(options.model)
     net = fdref.load(source)
     check_folder(options.folder, NAMES)
-    drawing("fdref.paper.figures")
+    drawing("fdref.paper.canvas")
+    from fdref.paper.files import files_of  # noqa: PLC0415 - matplotlib takes its time
+    from fdref.paper.reproduction import reproduce  # noqa: PLC0415 - only where it is used
+    from fdref.paper.subject import Subject  # noqa: PLC0415
+
     shown = shown_images(net, options)
     facts = describe(source, net, shown)
     subject = Subject(net, shown.images, shown.labels, shown.folds)
     with progress_bar("computing", subject.work, quiet=options.quiet) as advance:
-        result = claims.reproduce(subject, advance)
+        result = reproduce(subject, advance)
     try:
-        write_folder(options.folder, files_of(result, facts, quiet=options.quiet))
+        drawn = sum(exhibit.draw is not None for exhibit in result.exhibits)
+        with progress_bar("drawing", drawn, quiet=options.quiet) as advance:
+            files = files_of(result, facts, advance)
+        write_folder(options.folder, files)
     finally:  # if the disk is full, the table is not lost, too
         if not options.quiet:
             tell(result)
@@ -239,81 +238,47 @@ def processor() -> str:
     return printable((names or [platform.processor()])[0]) or platform.machine()
 
 
-def files_of(
-    result: Reproduction, facts: Mapping[str, str], *, quiet: bool = False
-) -> dict[str, bytes]:
-    """Return all files by their names."""
-    from fdref.paper import figures, report  # noqa: PLC0415 - matplotlib takes its time
-    from fdref.paper.page import encoded  # noqa: PLC0415
-
-    files, pictures = {}, {}
-    with progress_bar("drawing", len(result.drawings), quiet=quiet) as advance:
-        for stem, arguments in result.drawings.items():
-            for kind, data in encoded(getattr(figures, stem)(*arguments)).items():
-                files[f"{stem}.{kind}"] = data
-            pictures[stem] = files[f"{stem}.png"]
-            advance(1)
-    files["report.h5"] = numbers_of(result, facts)
-    files["table1.json"] = f"{json.dumps(result.table1, indent=1, allow_nan=False)}\n".encode()
-    text = io.StringIO(newline="")
-    rows = csv.DictWriter(text, list(result.table1[0]), lineterminator="\n")
-    rows.writeheader()
-    rows.writerows(result.table1)
-    files["table1.csv"] = text.getvalue().encode()
-    files["report.html"] = report.page(TITLE, facts, result.sections, pictures).encode()
-    return files
-
-
-def numbers_of(result: Reproduction, facts: Mapping[str, str]) -> bytes:
-    """Return the HDF5 file of the numbers behind table and figures."""
-    import h5py  # noqa: PLC0415 - only where it is used, so that --help is quick
-
-    buffer = io.BytesIO()
-    with h5py.File(buffer, "w") as file:
-        file.attrs.update(facts)
-        for name, values in result.numbers.items():
-            file.create_dataset(name, data=values)
-    return buffer.getvalue()
-
-
 def tell(result: Reproduction) -> None:
     """Print table 1 beside the paper's, what became of each claim, and how many hold."""
-    rows = []
-    for cell in result.table1:
-        paper, here = (
-            "" if cell[mean] is None else f"{cell[mean]:.4f} +/- {cell[std]:.4f}"
-            for mean, std in (("paper_mean", "paper_std"), ("mean", "std"))
+    rows = [
+        (
+            str(row.layer),
+            row.unpool,
+            plus_minus(row.paper_mean, row.paper_std),
+            plus_minus(row.mean, row.std) or "nothing to compare",
+            short(row.correlation, ".3f"),
+            short(row.ceiling),
+            short(row.affine_ceiling),
         )
-        correlation, linear, affine = (
-            "" if cell[name] is None else f"{cell[name]:{form}}"
-            for name, form in (
-                ("correlation", ".3f"),
-                ("ceiling", ".4f"),
-                ("affine_ceiling", ".4f"),
-            )
-        )
-        here = here or "nothing to compare"
-        rows.append(
-            (str(cell["layer"]), str(cell["unpool"]), paper, here, correlation, linear, affine)
-        )
-    print_table(COLUMNS, rows)
+        for row in result.table
+    ]
+    print(table(COLUMNS, rows))
     print()
-    claims = [claim for section in result.sections for claim in section.claims]
-    print_table(("verdict", "measured", "threshold", "claim"), [judgement(one) for one in claims])
+    claims = [claim for exhibit in result.exhibits for claim in exhibit.claims]
+    header = ("verdict", "measured", "threshold", "claim")
+    print(table(header, [judgement(claim) for claim in claims]))
     verdicts = [claim.holds for claim in claims]
     yes, no, moot = (sum(found is verdict for found in verdicts) for verdict in (True, False, None))
     print(f"\nof {len(verdicts)} claims, hold: {yes}, do not hold: {no}, do not apply: {moot}")
 
 
+def plus_minus(mean: float | None, std: float | None) -> str:
+    """Write a mean and a standard deviation, if there are any, for any terminal."""
+    return "" if mean is None else f"{mean:.4f} +/- {std:.4f}"
+
+
+def short(value: float | None, form: str = ".4f") -> str:
+    """Write a number, if there is one."""
+    return "" if value is None else f"{value:{form}}"
+
+
 def judgement(claim: Claim) -> tuple[str, str, str, str]:
     """Return a claim's verdict, what it was judged by, and what it is."""
-    from fdref.paper.report import VERDICTS  # noqa: PLC0415 - only where it is used
-
     if claim.measured is None or claim.threshold is None:
         why = f" ({claim.found})" if claim.holds is None else ""
-        return VERDICTS[claim.holds], "", "", f"{claim.text}{why}"
+        return claim.verdict, "", "", f"{claim.text}{why}"
     threshold = f"{claim.relation} {claim.threshold:.4g}"
-    return VERDICTS[claim.holds], f"{claim.measured:.4g}", threshold, claim.text
+    return claim.verdict, f"{claim.measured:.4g}", threshold, claim.text
 
 
 def on_a_terminal() -> bool:

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING
 
 import fdref
-from fdref.commands.messages import add_quiet, tell
+from fdref.commands.messages import add_quiet, printable, tell, telling_what_is_kept
 from fdref.commands.places import named
 from fdref.commands.progress import progress_bar
-from fdref.commands.table import printable
 from fdref.errors import ArgumentError, FileError
 from fdref.whole_files import check_file
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from fdref.weights.mnist import Digits
     from fdref.weights.training import Training
@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> None:
     state = begin(options, checkpoint)
     training.save_checkpoint(state, checkpoint)  # what the disk refuses, it refuses now
     average = training.average_image(data.train)
-    try:
+    with telling_what_is_kept(), going_on():
         while state.epoch < options.epochs:
             since = perf_counter()
             what, images = f"epoch {state.epoch + 1}", len(data.train.labels)
@@ -60,21 +60,34 @@ def run(options: argparse.Namespace) -> None:
             training.save_checkpoint(state, checkpoint)
             test_error = training.error_rate(training.lenet(state.weights, average), data.test)
             tell(options, told(state, test_error, perf_counter() - since, options.epochs))
-    except (KeyboardInterrupt, BrokenPipeError):  # Ctrl-C, or nobody listens
-        raise KeyboardInterrupt("; the same command goes on after the last epoch") from None
-    net = training.lenet(state.weights, average)
-    wrong = training.error_rate(net, data.test)
-    provenance = (
-        f"fdref {fdref.__version__}, fdref train --epochs {options.epochs} --seed {options.seed}, "
-        f"MNIST, test error {wrong:.2%}"
-    )
-    if not options.path.exists():
-        fdref.save(training.lenet(state.weights, average, provenance), options.path)
-    elif fdref.load(options.path).provenance != provenance:
-        raise exists(options.path)
+        net = training.lenet(state.weights, average)
+        wrong = training.error_rate(net, data.test)
+        provenance = (
+            f"fdref {fdref.__version__}, fdref train --epochs {options.epochs} "
+            f"--seed {options.seed}, MNIST, test error {wrong:.2%}"
+        )
+        if not options.path.exists():
+            fdref.save(training.lenet(state.weights, average, provenance), options.path)
+        elif fdref.load(options.path).provenance != provenance:
+            raise exists(options.path)
     checkpoint.unlink(missing_ok=True)
     right = f"{1 - wrong:.2%} of {len(data.test.labels):,} test images right"
     tell(options, f"wrote {printable(str(options.path))}: {right}")
+
+
+@contextmanager
+def going_on() -> Iterator[None]:
+    """Note with whatever ends training early, but that it diverged, that nothing need be lost."""
+    goes_on = "the same command goes on after the last epoch"
+    try:
+        yield
+    except ArgumentError:
+        raise
+    except BrokenPipeError:  # nobody listens
+        raise KeyboardInterrupt(f"; {goes_on}") from None
+    except BaseException as error:
+        error.add_note(goes_on)
+        raise
 
 
 def check(options: argparse.Namespace) -> Path:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from math import inf
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -71,3 +73,13 @@ class Case:
     tolerance: Tolerance = field(default=EXACT)
     refused: bool = False
     """The case cannot be computed; `expected` is {"refused": 1}."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type that results are rounded to."""
+        return result_type(self.inputs)
+
+
+def result_type(inputs: Arrays) -> np.dtype[Any]:
+    """Return the type that results are rounded to: that of the inputs; LeNet's is float32."""
+    return np.result_type(*inputs.values()) if inputs else np.dtype(np.float32)

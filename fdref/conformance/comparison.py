@@ -8,16 +8,21 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
+from fdref.conformance.case import Tolerance
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from fdref.conformance.case import Arrays, Case, Tolerance
+    from fdref.conformance.case import Arrays, Case
 
     Answer: TypeAlias = "Arrays | Problem | None"
     """Outputs by name, or why there are none to compare, or nothing: not attempted."""
 
 REAL = "biuf"
 """The kinds of dtypes that are compared."""
+
+ULPS = 4
+"""How far a wrong result may be off a mistake's where the right one must match bit for bit."""
 
 
 class Outcome(StrEnum):
@@ -213,6 +218,22 @@ def beyond(
         near = np.abs(got - expected) <= tolerance.atol + tolerance.rtol * np.abs(expected)
         off: NDArray[np.bool_] = ~(same | (near & np.isfinite(expected)))
         return off
+
+
+def equal(case: Case, wanted: Arrays, got: Arrays) -> bool:
+    """Tell whether outputs equal others within the case's tolerance, shapes and NaN included."""
+    last = ULPS * float(np.finfo(case.dtype).eps)
+
+    def near(name: str) -> bool:
+        one, other = np.asarray(wanted[name]), np.asarray(got[name])
+        own = case.tolerance.of(name)
+        wide = Tolerance(max(own.rtol, last), own.atol, own.reason)
+        return (
+            one.shape == other.shape
+            and not beyond(one.astype(np.float64), other.astype(np.float64), wide).any()
+        )
+
+    return wanted.keys() == got.keys() and all(map(near, wanted))
 
 
 def _ulps(expected: NDArray[Any], got: NDArray[Any]) -> int | None:

@@ -1,39 +1,60 @@
-"""The outputs of a case, by fdref's own public functions."""
+"""The outputs of a case, by fdref's own public functions over an engine."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 
 import fdref
-from fdref.conformance.networks import network_of
+from fdref.conformance.case import result_type
+from fdref.conformance.networks import layer_of, network_of
 from fdref.engine import engine_named
 from fdref.errors import ArgumentError, NetworkError
+from fdref.evaluation import Evaluation, compare
 from fdref.forward_pass import output
-from fdref.layers import BatchNorm, Conv, Normalize, ReLU
-from fdref.network import Network
+from fdref.layers import Conv, Pool
+from fdref.network import Network, receptive_field
+from fdref.selection import decodable_number
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
 
+    from fdref.arrays import Array
     from fdref.conformance.case import Arrays, Case
+    from fdref.down import Decoding
+    from fdref.engine import Engine
+    from fdref.geometry import ReceptiveField
     from fdref.layers import Layer
+    from fdref.resize import Method
 
     Outputs = dict[str, NDArray[Any]]
     Parameters = Mapping[str, Any]
 
 
-def compute(case: Case, engine: str = "compiled", folder: Path | None = None) -> Outputs:
+Kind = TypeVar("Kind", bound="Layer")
+
+RESULTS = {
+    "correlate": "response",
+    "pool": "pooled",
+    "relu": "rectified",
+    "normalize": "normalized",
+    "bnorm": "normalized",
+}
+"""What the output of a layer by itself is called."""
+
+
+def compute(case: Case, engine: Engine | str = "compiled", folder: Path | None = None) -> Outputs:
     """Return the outputs of a case in the order of its stages.
 
     Parameters
     ----------
     case : Case
-    engine : "compiled" or "reference"
+    engine : "compiled", "reference" or Engine
     folder : path, optional
         The kit's, where the file of a network lies; by default the shipped one is taken.
 
@@ -48,10 +69,11 @@ def compute(case: Case, engine: str = "compiled", folder: Path | None = None) ->
     FdrefError
         If the case cannot be computed although it is not to be refused.
     """
+    question = case.operation, case.inputs, case.parameters
     if not case.refused:
-        return call(case.operation, case.inputs, case.parameters, engine, folder)
+        return call(*question, engine, folder)
     try:
-        call(case.operation, case.inputs, case.parameters, engine, folder)
+        call(*question, engine, folder)
     except (ArgumentError, NetworkError):  # a file that cannot be read is no answer
         return {"refused": np.array(1)}
     return {"refused": np.array(0)}
@@ -61,7 +83,7 @@ def call(
     operation: str,
     inputs: Arrays,
     parameters: Parameters,
-    engine: str = "compiled",
+    engine: Engine | str = "compiled",
     folder: Path | None = None,
 ) -> Outputs:
     """Carry out one operation of SPECIFICATION.md, in the type of the inputs.
@@ -71,103 +93,156 @@ def call(
     FdrefError
         For an unknown operation, or inputs that it refuses.
     """
-    found = unrounded(operation, inputs, parameters, engine, folder)
-    if operation == "receptive_field":
-        return found
+    return rounded(Library(engine, folder).outputs(operation, inputs, parameters), inputs)
+
+
+def rounded(found: Outputs, inputs: Arrays) -> Outputs:
+    """Round results to the type of the inputs, but for whole numbers."""
     dtype = result_type(inputs)
-    return {name: np.asarray(values, dtype) for name, values in found.items()}
-
-
-def unrounded(  # noqa: C901 - an operation is a branch
-    operation: str, inputs: Arrays, parameters: Parameters, engine: str, folder: Path | None
-) -> Outputs:
-    """Carry out one operation, in the type that the engine computes in."""
-    given: dict[str, Any] = {**inputs, **parameters}
-    match operation:
-        case "correlate":
-            del given["groups"]  # the shapes of filters and images tell
-            return {"response": fdref.correlate(**given, engine=engine)}
-        case "pool":
-            return {"pooled": fdref.pool(**given, engine=engine)}
-        case "substitute":
-            return {"pictures": fdref.substitute(**given, engine=engine)}
-        case "unpool":
-            return {"pictures": fdref.unpool(**given, engine=engine)}
-        case "relu":
-            return {"rectified": _layer(ReLU(**parameters), inputs, engine)}
-        case "normalize":
-            return {"normalized": _layer(Normalize(**parameters), inputs, engine)}
-        case "bnorm":
-            norm = BatchNorm(inputs["gain"], inputs["bias"], *inputs["moments"].T)
-            return {"normalized": _layer(norm, inputs, engine)}
-        case "receptive_field":
-            return _receptive_field(parameters)
-        case "respond":
-            return {"response": _respond(inputs, parameters, engine)}
-        case "forward" | "decode" | "evaluate":
-            net = network_of(parameters, inputs, folder)
-            return _with_network(operation, net, inputs, parameters, engine)
-        case _:
-            raise ArgumentError(f"there is no operation {operation!r}; see SPECIFICATION.md")
-
-
-def result_type(inputs: Arrays) -> np.dtype[Any]:
-    """Return the type that results are rounded to: that of the inputs; LeNet's is float32."""
-    return np.result_type(*inputs.values()) if inputs else np.dtype(np.float32)
-
-
-def _layer(layer: Layer, inputs: Arrays, engine: str) -> NDArray[Any]:
-    chosen, images = engine_named(engine), inputs["images"]
-    if isinstance(layer, BatchNorm) and len(layer.gain) != images.shape[1]:
-        raise ArgumentError(f"{len(layer.gain)} gains do not fit images of {images.shape}")
-    return output(layer, np.ascontiguousarray(images, chosen.precision(images.dtype)), chosen)
-
-
-def _receptive_field(parameters: Parameters) -> Outputs:
-    layers = [
-        Conv(np.zeros((1, 1, *entry["window"])), stride=entry["stride"], pad=entry["pad"])
-        for entry in parameters["network"]
-    ]
-    field = fdref.receptive_field(Network(layers), len(layers))
     return {
-        "size": np.array(field.size),
-        "stride": np.array(field.stride),
-        "offset": np.array(field.offset),
+        name: values if values.dtype.kind == "i" else np.asarray(values, dtype)
+        for name, values in found.items()
     }
 
 
-def _respond(inputs: Arrays, parameters: Parameters, engine: str) -> NDArray[Any]:
-    """Respond as one convolution with windows of the same size at the same places."""
-    bank, images = inputs["bank"], inputs["images"]
-    if bank.ndim != 4 or bank.shape[1] != images.shape[1]:
-        raise ArgumentError(f"a bank of shape {bank.shape} does not fit images of {images.shape}")
+@dataclass(frozen=True)
+class Library:
+    """What a kit asks of fdref; whoever wants it wrong gives other parts."""
+
+    engine: Engine | str = "compiled"
+    folder: Path | None = None
+    read: Callable[[Layer], Layer] | None = None
+    """takes a layer as the case gives it"""
+    rules: type[Decoding] | None = None
+    """by which a filter is taken down"""
+    field: Callable[[Network, int], ReceptiveField] | None = None
+    """of a layer"""
+    change: Callable[[Outputs, Network, Arrays, Parameters], Outputs] | None = None
+    """what is returned of a network"""
+
+    def outputs(self, operation: str, inputs: Arrays, known: Parameters) -> Outputs:
+        """Carry out one operation, in the type that the engine computes in."""
+        match operation:
+            case "correlate" | "pool" | "relu" | "normalize" | "bnorm":
+                return {RESULTS[operation]: self._layer_alone(operation, inputs, known)}
+            case "substitute":
+                own = self._read(Conv(inputs["filters"], None, known["stride"], 0, known["dilate"]))
+                weights = own.filters, own.stride, own.dilate, known["groups"]
+                return {"pictures": fdref.substitute(inputs["maps"], *weights, self.engine)}
+            case "unpool":
+                given: dict[str, Any] = {**inputs, **known}
+                return {"pictures": fdref.unpool(**given, engine=self.engine)}
+            case "receptive_field":
+                return self._receptive_field(known)
+            case "respond":
+                bank = self._read(Conv(inputs["bank"], stride=known["stride"]))
+                place = known["offset"], known["output"]
+                return {"response": self._respond(inputs["images"], bank, *place)}
+            case "forward" | "decode" | "evaluate":
+                net = self._network(inputs, known)
+                found = self._of_network(operation, net, inputs, known)
+                return self.change(found, net, inputs, known) if self.change else found
+            case _:
+                raise ArgumentError(f"there is no operation {operation!r}; see SPECIFICATION.md")
+
+    def _read(self, layer: Kind) -> Kind:
+        return layer if self.read is None else cast("Kind", self.read(layer))
+
+    def _layer_alone(self, operation: str, inputs: Arrays, known: Parameters) -> Array:
+        kind = "conv" if operation == "correlate" else operation
+        arrays = {"bias": None, **{name: name for name in inputs}}
+        layer = self._read(layer_of({"type": kind, **known, **arrays}, inputs))
+        images = inputs["images"]
+        match layer:
+            case Conv(stride=stride, pad=pad, dilate=dilate) if self.read is None:
+                weights = layer.filters, layer.bias
+                return fdref.correlate(images, *weights, stride, pad, dilate, self.engine)
+            case Pool(window=window, stride=stride, pad=pad, method=method) if self.read is None:
+                return fdref.pool(images, window, stride, pad, method, self.engine)
+            case _:  # what was read wrongly need not fit
+                layer.channels_after(images.shape[1])
+                engine = engine_named(self.engine)
+                dtype = engine.precision(images.dtype)
+                return output(layer, [np.ascontiguousarray(images, dtype)], engine)
+
+    def _receptive_field(self, known: Parameters) -> Outputs:
+        layers = [
+            self._read(Conv(np.zeros((1, 1, *own["window"])), None, own["stride"], own["pad"]))
+            for own in known["network"]
+        ]
+        field = (self.field or receptive_field)(Network(layers), len(layers))
+        return {name: np.array(getattr(field, name)) for name in ("size", "stride", "offset")}
+
+    def _respond(
+        self, images: Array, bank: Conv, offset: Sequence[int], output: Sequence[int]
+    ) -> Array:
+        """Respond as one convolution with windows of the same size at the same places."""
+        if bank.filters.shape[1] != images.shape[1]:
+            raise ArgumentError(
+                f"a bank of shape {bank.filters.shape} does not fit images of {images.shape}"
+            )
+        net = _one_window(images, bank, offset, output)
+        if self.field is not None:
+            net = _one_window(images, bank, self.field(net, 1).offset, output)
+        response = fdref.respond(net, 1, bank.filters, images, self.engine)
+        return response[:, :, : output[0], : output[1]]
+
+    def _network(self, inputs: Arrays, known: Parameters) -> Network:
+        net = network_of(known, inputs, self.folder)
+        if self.read is None:
+            return net
+        return Network([self.read(layer) for layer in net], input_channels=net.channels[0])
+
+    def _of_network(
+        self, operation: str, net: Network, inputs: Arrays, known: Parameters
+    ) -> Outputs:
+        if operation == "forward":
+            maps = fdref.forward(net, inputs["images"], self.engine)[1:]
+            return {f"layer{number}": values for number, values in enumerate(maps, 1)}
+        if operation == "decode":
+            stages = self._stages(net, known["layer"], known["filters"], known["unpool"])
+            return {f"stage{stage}": pictures for stage, pictures in enumerate(stages, 1)}
+        return self._evaluate(net, inputs["images"], known["layer"], known["unpool"])
+
+    def _stages(
+        self, net: Network, number: int, filters: Sequence[int], unpool: Method
+    ) -> list[Array]:
+        decodable_number(net, number)  # the kit knows no other layers' units
+        if self.rules is None:
+            return fdref.decode(net, number, filters, unpool, self.engine, steps=True)
+        return self.rules(net, number, unpool, engine_named(self.engine)).stages(filters)
+
+    def _evaluate(self, net: Network, images: Array, number: int, unpool: Method) -> Outputs:
+        response = fdref.forward(net, images, self.engine)[number]
+        if self.rules is None and self.field is None:
+            bank = fdref.decode(net, number, None, unpool, self.engine)
+            predicted = fdref.respond(net, number, bank, images, self.engine)
+            found = fdref.evaluate(net, images, [number], unpool, self.engine)[number]
+            return judged(response, predicted, found)
+        bank = self._stages(net, number, range(net.channels[number]), unpool)[-1]
+        field = (self.field or receptive_field)(net, number)
+        filters = Conv(bank, stride=field.stride)
+        predicted = self._respond(images, filters, field.offset, response.shape[2:])
+        return judged(response, predicted)
+
+
+def _one_window(images: Array, bank: Conv, offset: Sequence[int], output: Sequence[int]) -> Network:
+    """Return a convolution that has windows of a bank's size and stride at the same places."""
     pad = []
-    for axis, count in enumerate(parameters["output"]):
-        before = -parameters["offset"][axis]
-        reach = (count - 1) * parameters["stride"][axis] + bank.shape[2 + axis] - before
+    for axis, count in enumerate(output):
+        before = -offset[axis]
+        reach = (count - 1) * bank.stride[axis] + bank.window[axis] - before
         pad += [before, max(0, reach - images.shape[2 + axis])]
-    net = Network([Conv(np.zeros((1, *bank.shape[1:])), stride=parameters["stride"], pad=pad)])
-    height, width = parameters["output"]
-    return fdref.respond(net, 1, bank, images, engine)[:, :, :height, :width]
+    return Network([Conv(np.zeros((1, *bank.filters.shape[1:])), None, bank.stride, pad)])
 
 
-def _with_network(
-    operation: str, net: Network, inputs: Arrays, parameters: Parameters, engine: str
-) -> Outputs:
-    if operation == "forward":
-        maps = fdref.forward(net, inputs["images"], engine)[1:]
-        return {f"layer{number}": values for number, values in enumerate(maps, 1)}
-    number, method = parameters["layer"], parameters["unpool"]
-    if operation == "decode":
-        wanted = parameters["filters"]
-        stages = fdref.decode(net, number, wanted, method, engine, steps=True)
-        return {f"stage{stage}": pictures for stage, pictures in enumerate(stages, 1)}
-    images = inputs["images"]
-    bank = fdref.decode(net, number, None, method, engine)
-    found = fdref.evaluate(net, images, [number], method, engine)[number]
+def judged(response: Array, predicted: Array, found: Evaluation | None = None) -> Outputs:
+    """Return what `evaluate` gives, by eq. 3 unless it was evaluated otherwise."""
+    if found is None:
+        found = Evaluation(*compare(response, predicted))
     return {
-        "response": fdref.forward(net, images, engine)[number],
-        "predicted": fdref.respond(net, number, bank, images, engine),
+        "response": response,
+        "predicted": predicted,
         "errors": found.errors,
         "correlations": found.correlations,
         "mean": np.array(found.mean),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from fdref.conformance.equality import equal
+from fdref.conformance.comparison import equal
 from fdref.conformance.mistakes import MISTAKES
 
 if TYPE_CHECKING:
@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     from fdref.conformance.case import Arrays, Case
     from fdref.conformance.mistakes import Mistake
 
-    Explanation = tuple[Mistake, list[str], list[str]]
+
+class Explanation(NamedTuple):
+    """A mistake, the IDs of the failed cases that it explains, and of those that it does not."""
+
+    mistake: Mistake
+    explains: tuple[str, ...]
+    leaves: tuple[str, ...]
 
 
 def diagnose(
@@ -57,20 +63,19 @@ def summary(findings: Iterable[tuple[Case, Sequence[Mistake]]]) -> list[Explanat
 
     Returns
     -------
-    list of (mistake, ids, ids)
-        The cases that a mistake explains, and the failed cases of the same operations that it does
-        not. First the mistake that explains most and leaves least.
+    list of Explanation
+        Cases that a mistake leaves are those of the same operations. First the mistake that
+        explains most and leaves least.
     """
     failed = [(case, tuple(mistakes)) for case, mistakes in findings]
     explanations: list[Explanation] = []
     for mistake in MISTAKES:
-        explained = [case for case, mistakes in failed if mistake in mistakes]
-        operations = {case.operation for case in explained}
-        left = [
+        explained = {case.id: case.operation for case, mistakes in failed if mistake in mistakes}
+        left = tuple(
             case.id
             for case, mistakes in failed
-            if case.operation in operations and mistake not in mistakes
-        ]
+            if case.operation in explained.values() and mistake not in mistakes
+        )
         if explained:
-            explanations.append((mistake, [case.id for case in explained], left))
-    return sorted(explanations, key=lambda one: (-len(one[1]), len(one[2])))
+            explanations.append(Explanation(mistake, tuple(explained), left))
+    return sorted(explanations, key=lambda one: (-len(one.explains), len(one.leaves)))

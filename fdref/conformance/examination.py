@@ -18,17 +18,10 @@ if TYPE_CHECKING:
 
     from fdref.conformance.case import Case
     from fdref.conformance.comparison import Answer, Verdict
+    from fdref.conformance.diagnosis import Explanation
     from fdref.conformance.mistakes import Mistake
 
     Bar = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
-
-
-class Explanation(NamedTuple):
-    """A mistake, the IDs of the failed cases that it explains, and of those that it does not."""
-
-    mistake: Mistake
-    explains: tuple[str, ...]
-    leaves: tuple[str, ...]
 
 
 class Coverage(NamedTuple):
@@ -166,5 +159,4 @@ def examine(
             mistakes = diagnose(verdict.case, verdict.got, folder, advance)
             found[verdict.case.id] = tuple(mistakes)
     failed = [(one.case, found.get(one.case.id, ())) for one in verdicts if one.failed]
-    explanations = tuple(Explanation(m, tuple(a), tuple(b)) for m, a, b in summary(failed))
-    return Report(subject, kit, tuple(verdicts), found, explanations, tuple(strays))
+    return Report(subject, kit, tuple(verdicts), found, tuple(summary(failed)), tuple(strays))

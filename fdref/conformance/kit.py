@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -110,12 +110,7 @@ def entry_of(case: Case, hashes: Mapping[str, str]) -> dict[str, Any]:
         "inputs": described(case.inputs),
         "outputs": described(case.expected),
         "parameters": case.parameters,
-        "tolerance": {
-            "rtol": case.tolerance.rtol,
-            "atol": case.tolerance.atol,
-            "reason": case.tolerance.reason,
-            "outputs": case.tolerance.outputs,
-        },
+        "tolerance": asdict(case.tolerance),
         "refused": case.refused,
         "sha256": hashes,
     }
@@ -180,15 +175,13 @@ def _case(folder: Path, entry: Mapping[str, Any], form: Format, budget: Budget) 
             raise ValueError(f"in the parameters of {name!r}")
         arrays.append({own["name"]: found[own["name"]] for own in entry[listed]})
     about = {field: str(entry[field]) for field in ("id", "operation", "section", "about")}
-    tolerance = Tolerance(**entry["tolerance"])
-    refused = bool(entry["refused"])
     return Case(
         **about,
         inputs=arrays[0],
         parameters=dict(entry["parameters"]),
         expected=arrays[1],
-        tolerance=tolerance,
-        refused=refused,
+        tolerance=Tolerance(**entry["tolerance"]),
+        refused=bool(entry["refused"]),
     )
 
 

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import fdref
 from fdref.conformance.comparison import Outcome
+from fdref.text_table import table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from fdref.conformance.comparison import Difference, Numbers, Verdict
-    from fdref.conformance.examination import Coverage, Explanation, Report
+    from fdref.conformance.diagnosis import Explanation
+    from fdref.conformance.examination import Report
 
 SCHEMA = 1
-HEADER = ("operation", "section", "cases", *Outcome)
+ALWAYS = (Outcome.PASS, Outcome.FAIL, Outcome.NOT_ATTEMPTED)
 
 
 def text(report: Report) -> str:
@@ -26,7 +29,7 @@ def text(report: Report) -> str:
 def _lines(report: Report) -> Iterator[str]:
     yield f"{report.subject}, against the conformance kit of fdref {report.kit}"
     yield ""
-    yield from _table(report)
+    yield _coverage(report)
     for verdict in report.verdicts:
         if verdict.outcome is Outcome.FAIL:
             yield ""
@@ -54,30 +57,16 @@ def verdict_on(report: Report) -> str:
     return f"does not conform: of {len(report.verdicts)} cases, {counts}"
 
 
-def _table(report: Report) -> Iterator[str]:
-    """Set the coverage, a row for each operation, without outcomes that there are not."""
-    rows = [HEADER, *map(_row, report.coverage())]
-    total = [str(report.count(one)) for one in Outcome]
-    rows.append(("all", "", str(len(report.verdicts)), *total))
-    always = len(HEADER) - len(Outcome) + 3
-    columns = [
-        column
-        for place, column in enumerate(zip(*rows, strict=True))
-        if place < always or column[-1] != "0"
+def _coverage(report: Report) -> str:
+    """Set the coverage, a row for each operation, without rare outcomes that there are not."""
+    shown = [one for one in Outcome if one in ALWAYS or report.count(one)]
+    rows = [
+        (row.operation, ", ".join(row.sections), len(row.verdicts), *map(row.count, shown))
+        for row in report.coverage()
     ]
-    widths = [max(map(len, column)) for column in columns]
-    for row in zip(*columns, strict=True):
-        cells = (
-            cell.ljust(width) if place < 2 else cell.rjust(width)
-            for place, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-        yield "  ".join(cells).rstrip()
-
-
-def _row(coverage: Coverage) -> tuple[str, ...]:
-    counts = (str(coverage.count(one)) for one in Outcome)
-    sections = ", ".join(coverage.sections)
-    return (coverage.operation, sections, str(len(coverage.verdicts)), *counts)
+    rows.append(("all", "", len(report.verdicts), *map(report.count, shown)))
+    header = ("operation", "section", "cases", *shown)
+    return table(header, [tuple(map(str, row)) for row in rows], texts=2)
 
 
 def failure(verdict: Verdict) -> Iterator[str]:
@@ -235,18 +224,12 @@ def as_json(report: Report) -> dict[str, Any]:
 
 def _case(report: Report, verdict: Verdict) -> dict[str, Any]:
     case, differences = verdict.case, verdict.differences
-    tolerance = case.tolerance
     return {
         "id": case.id,
         "operation": case.operation,
         "section": case.section,
         "about": case.about,
-        "tolerance": {
-            "rtol": tolerance.rtol,
-            "atol": tolerance.atol,
-            "reason": tolerance.reason,
-            "outputs": dict(tolerance.outputs),
-        },
+        "tolerance": asdict(case.tolerance),
         "outcome": verdict.outcome.value,
         "excuse": verdict.excuse,
         "problem": verdict.problem,
@@ -265,17 +248,9 @@ def _case(report: Report, verdict: Verdict) -> dict[str, Any]:
 
 
 def _numbers(numbers: Numbers) -> dict[str, Any]:
-    return {
-        "index": list(numbers.index),
-        "expected": _finite(numbers.expected),
-        "got": _finite(numbers.got),
-        "off": numbers.off,
-        "count": numbers.count,
-        "absolute": _finite(numbers.absolute),
-        "relative": None if numbers.relative is None else _finite(numbers.relative),
-        "ulp": numbers.ulp,
-    }
+    plain = {name: _finite(value) for name, value in asdict(numbers).items()}
+    return plain | {"index": list(numbers.index)}
 
 
-def _finite(value: float) -> float | str:
-    return value if math.isfinite(value) else str(value)
+def _finite(value: Any) -> Any:
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,16 +1,13 @@
-"""The pictures of the report: what is expected, what was got, and the difference, pixel by pixel.
-
-They are so small that PNG files are written here, without a library.
-"""
+"""The report's pictures: what is expected, what was got, and the difference, pixel by pixel."""
 
 from __future__ import annotations
 
-import struct
-import zlib
 from dataclasses import dataclass
+from io import BytesIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from PIL import Image
 
 from fdref.conformance.comparison import beyond
 
@@ -42,15 +39,9 @@ class Picture:
 
     def png(self) -> bytes:
         """Return the picture as a PNG file, the same bytes each time."""
-        height, width = self.colours.shape[:2]
-        rows = b"".join(b"\0" + row.tobytes() for row in self.colours)
-        header = struct.pack(">2I5B", width, height, 8, 2, 0, 0, 0)
-        parts = ((b"IHDR", header), (b"IDAT", zlib.compress(rows, 9)), (b"IEND", b""))
-        chunks = (
-            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-            for kind, data in parts
-        )
-        return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+        file = BytesIO()
+        Image.fromarray(self.colours).save(file, "png", compress_level=9)
+        return file.getvalue()
 
 
 def pictures(verdict: Verdict, difference: Difference) -> tuple[Picture, ...]:

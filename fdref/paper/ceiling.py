@@ -9,15 +9,17 @@ filters are better fitted to the responses or to what varies in them: no filter 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from math import inf, isnan
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from fdref.chunks import over_chunks
 from fdref.errors import NetworkError
-from fdref.evaluation import Evaluation, chunks, compare, padded, respond
-from fdref.finite import QUIET, check_forward, check_response
+from fdref.evaluation import Evaluation, compare, gathered, padded, respond
+from fdref.finite import QUIET, check_response, finite_forward, prepare
 from fdref.forward_pass import forward
 from fdref.network import receptive_field
 from fdref.paper.ridge import STRENGTHS, fit, moments, predictions
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fdref.arrays import Array
+    from fdref.chunks import Chunk, Executor, Images
     from fdref.network import Network
     from fdref.paper.ridge import Kind, Moments
     from fdref.selection import Layers
@@ -76,7 +79,11 @@ class Ceiling(NamedTuple):
 
 
 def best_filters(
-    net: Network, images: Array, layers: Layers, progress: Progress = None
+    net: Network,
+    images: Array,
+    layers: Layers,
+    progress: Progress = None,
+    executor: Executor | None = None,
 ) -> dict[int, tuple[Best, Best]]:
     """Fit to each filter's responses the linear filter over its receptive field.
 
@@ -84,11 +91,14 @@ def best_filters(
     ----------
     net : Network
     images : (N, H, W) or (N, C, H, W) array
-        Pixels as `Network.prepare` takes them.
+        Pixels as `Network.prepare` takes them. All of them, because how many there are tells which
+        of them judge; what is too large for memory may be a `numpy.memmap`.
     layers : int, str, sequence or array of these, or mask, optional
         Convolutions, as `evaluate` takes them.
     progress : callable, optional
         Called after each chunk of images with their number.
+    executor : optional
+        As `evaluate` takes it.
 
     Returns
     -------
@@ -103,22 +113,9 @@ def best_filters(
     numbers = decodable_numbers(net, layers)
     groups = same_view(net, images, numbers)
     sums: dict[tuple[int, int], Moments] = {}
-    first = 0
-    for raw in chunks(images):
-        x = net.prepare(raw)
-        acts = forward(net, x)
-        check_forward(net, x, acts, first)
-
-        def add(part: tuple[int, int], x: Array = x, acts: list[Array] = acts) -> None:
-            group, half = groups[part[0]], slice(part[1], None, 2)  # often sorted by class
-            seen, answers = observed(net, group, x[half], [acts[layer][half] for layer in group])
-            new = moments(seen, answers)
+    for parts in over_chunks(Observing(net, groups), images, progress, executor):
+        for part, new in parts.items():
             sums[part] = sums[part].and_of(new) if part in sums else new
-
-        each(add, [(i, half) for i in range(len(groups)) for half in range(2)])
-        first += len(x)
-        if progress is not None:
-            progress(len(x))
     x = net.prepare(judges(images))
     acts = forward(net, x)
     found: dict[int, tuple[Best, Best]] = {}
@@ -138,6 +135,29 @@ def best_filters(
             linear = min((kinds["linear"][layer], kinds["slopes"][layer]), key=itemgetter(0))
             found[layer] = linear[1], kinds["affine"][layer][1]
     return {layer: found[layer] for layer in numbers}
+
+
+@dataclass(frozen=True, eq=False)
+class Observing:
+    """Adds up what a chunk of images says of groups of layers with the same view."""
+
+    net: Network
+    groups: Sequence[Sequence[int]]
+
+    @QUIET
+    def __call__(self, chunk: Chunk) -> dict[tuple[int, int], Moments]:
+        """Return the sums for each group, over every other image and over the others."""
+        x = prepare(self.net, chunk.images, chunk.first)
+        acts = finite_forward(self.net, x, chunk.first)
+        found: dict[tuple[int, int], Moments] = {}
+
+        def add(part: tuple[int, int]) -> None:
+            group, half = self.groups[part[0]], slice(part[1], None, 2)  # often sorted by class
+            responses = [acts[layer][half] for layer in group]
+            found[part] = moments(*observed(self.net, group, x[half], responses))
+
+        each(add, [(i, half) for i in range(len(self.groups)) for half in range(2)])
+        return found
 
 
 def judges(images: Array) -> Array:
@@ -226,19 +246,24 @@ def patches(net: Network, layer: int, x: Array) -> NDArray[np.float64]:
 def ceiling(
     net: Network,
     images: Array,
-    others: Array,
+    others: Images,
     layers: Layers,
     progress: Progress = None,
+    executor: Executor | None = None,
 ) -> dict[int, Ceiling]:
     """Evaluate filters fitted on some images on others, as `evaluate` does decoded filters.
 
     Parameters
     ----------
     net : Network
-    images, others : (N, H, W) or (N, C, H, W) arrays
+    images : (N, H, W) or (N, C, H, W) array
         Pixels as `Network.prepare` takes them.
+    others : array, or iterable of arrays
+        Likewise.
     layers : int, str, sequence or array of these, or mask, optional
     progress : callable, optional
+    executor : optional
+        As `evaluate` takes it.
 
     Returns
     -------
@@ -251,20 +276,27 @@ def ceiling(
         As `evaluate` does, for what is not finite.
     """
     numbers = decodable_numbers(net, layers)
-    filters = best_filters(net, images, numbers, progress)
-    parts: dict[tuple[int, int], list[Array]] = {}
-    first = 0
-    for raw in chunks(others):
-        x = net.prepare(raw)
-        acts = forward(net, x)
-        check_forward(net, x, acts, first)
-        for layer in numbers:
-            for kind, (bank, offset) in enumerate(filters[layer]):
-                predicted = respond(net, layer, bank, x) + offset[:, None, None]
-                check_response(net, layer, predicted, first)
-                parts.setdefault((layer, kind), []).append(compare(acts[layer], predicted))
-        first += len(x)
-        if progress is not None:
-            progress(len(x))
-    found = {key: Evaluation(*np.concatenate(rows, axis=1)) for key, rows in parts.items()}
+    filters = best_filters(net, images, numbers, progress, executor)
+    found = gathered(over_chunks(Measuring(net, filters), others, progress, executor))
     return {layer: Ceiling(found[layer, 0], found[layer, 1]) for layer in numbers}
+
+
+@dataclass(frozen=True, eq=False)
+class Measuring:
+    """Compares layers' responses with the answers of the best filters to a chunk of images."""
+
+    net: Network
+    filters: dict[int, tuple[Best, Best]]
+
+    @QUIET
+    def __call__(self, chunk: Chunk) -> dict[tuple[int, int], NDArray[np.float64]]:
+        """Return `compare`'s rows for each layer, without (0) and with offset (1)."""
+        x = prepare(self.net, chunk.images, chunk.first)
+        acts = finite_forward(self.net, x, chunk.first)
+        rows = {}
+        for layer, kinds in self.filters.items():
+            for kind, (bank, offset) in enumerate(kinds):
+                predicted = respond(self.net, layer, bank, x) + offset[:, None, None]
+                check_response(self.net, layer, predicted, chunk.first)
+                rows[layer, kind] = compare(acts[layer], predicted)
+        return rows

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from fdref.arguments import whole_number
-from fdref.from_above import top
+from fdref.down import top
 from fdref.layers import BatchNorm
 from fdref.selection import decodable_number, filter_index
 
@@ -75,7 +75,7 @@ def parts_of(net: Network, layer: int | str, k: int) -> tuple[Part, ...]:
     weights = np.abs(top(net, number, [index], np.dtype(np.float64))[0]).sum(axis=(1, 2))
     for between in net.layers[below : number - 1]:
         if isinstance(between, BatchNorm):
-            weights *= np.abs(between.scale(weights.dtype))[:, 0, 0]
+            weights *= np.abs(between.scale(weights.dtype))
     found = [j for j in np.argsort(-weights, kind="stable") if weights[j] > 0]
     total = weights.sum()
     return tuple(Part((below, int(j)), float(weights[j] / total)) for j in found)

@@ -1,9 +1,9 @@
-"""What is recomputed, and what comes of it."""
+"""What is recomputed: a network, and the images that it is shown."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -13,30 +13,8 @@ if TYPE_CHECKING:
 
     from fdref.arrays import Array
     from fdref.network import Network
-    from fdref.paper.report import Section
 
     Fold = tuple[slice, slice]
-
-
-@dataclass
-class Reproduction:
-    """What the report shows.
-
-    Attributes
-    ----------
-    sections : list of Section
-    drawings : {stem: arguments}
-        What the function of that name in `fdref.paper.figures` is called with.
-    numbers : {name: array}
-        The data behind the figures.
-    table1 : list of dict
-        One for each layer and unpooling.
-    """
-
-    sections: list[Section] = field(default_factory=list)
-    drawings: dict[str, tuple[Any, ...]] = field(default_factory=dict)
-    numbers: dict[str, NDArray[Any]] = field(default_factory=dict)
-    table1: list[dict[str, Any]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

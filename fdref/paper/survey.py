@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from fdref.chunks import over_chunks, read_images
 from fdref.decoding import decode
 from fdref.errors import ArgumentError
-from fdref.evaluation import Evaluation, chunks, compare, respond
-from fdref.finite import QUIET, check_banks, check_forward, check_response
-from fdref.forward_pass import forward, relu
+from fdref.evaluation import compare, gathered, respond
+from fdref.finite import QUIET, check_banks, check_response, finite_forward, prepare
 from fdref.layers import Pool, ReLU
-from fdref.resize import METHODS
+from fdref.pointwise import relu
+from fdref.resize import PAPERS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -21,9 +22,12 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fdref.arrays import Array
+    from fdref.chunks import Chunk, Executor, Images
+    from fdref.evaluation import Evaluation
     from fdref.network import Network
     from fdref.resize import Method
 
+    Reading = tuple[str, int, Method]
     Cell = tuple[int, Method]
 
 PAPER: dict[Cell, tuple[float, float]] = {
@@ -70,7 +74,7 @@ class Survey:
     """
 
     banks: dict[Cell, Array]
-    table: dict[tuple[str, int, Method], Evaluation]
+    table: dict[Reading, Evaluation]
     best: dict[int, NDArray[np.int64]]
     guesses: dict[int, NDArray[np.int64]]
     choosy: dict[int, NDArray[np.bool_]]
@@ -102,23 +106,69 @@ class Strip(NamedTuple):
     guess: Array
 
 
+class Glance(NamedTuple):
+    """What a survey keeps of n images.
+
+    Attributes
+    ----------
+    rows : {(reading of eq. 3, layer, unpool): (2, n) array}
+        As `compare` returns them.
+    responses, predictions : {layer: (n, K) array}
+        The largest in each image, in the network and by correlation with decoded filters (bicubic).
+    """
+
+    rows: dict[Reading, NDArray[np.float64]]
+    responses: dict[int, Array]
+    predictions: dict[int, Array]
+
+
+@dataclass(frozen=True, eq=False)
+class Glancing:
+    """Looks at a chunk of images for a survey."""
+
+    net: Network
+    banks: dict[Cell, Array]
+
+    @QUIET
+    def __call__(self, chunk: Chunk) -> Glance:
+        """Return what is kept of it."""
+        net = self.net
+        x = prepare(net, chunk.images, chunk.first)
+        acts = finite_forward(net, x, chunk.first)
+        rows = {
+            (reading, layer, method): row
+            for reading, layer, method, row in comparisons(
+                net, chunk.images, x, acts, self.banks, chunk.first
+            )
+        }
+        predictions = {n: respond(net, n, self.banks[n, "bicubic"], x) for n in net.decodable}
+        return Glance(
+            rows,
+            {n: acts[n].max(axis=(2, 3)) for n in net.decodable},
+            {n: predicted.max(axis=(2, 3)) for n, predicted in predictions.items()},
+        )
+
+
 @QUIET
 def survey(
     net: Network,
-    images: Array,
+    images: Images,
     labels: NDArray[np.integer],
     progress: Callable[[int], object] | None = None,
+    executor: Executor | None = None,
 ) -> Survey:
     """Go once through labelled images and collect what the table and the figures need.
 
     Parameters
     ----------
     net : Network
-    images : (N, H, W) or (N, C, H, W) array
+    images : (N, H, W) or (N, C, H, W) array, or iterable of such arrays
         Pixels from 0 to 255, at least one image.
     labels : (N,) array of int from 0
     progress : callable, optional
         Called after each chunk of images with their number.
+    executor : optional
+        As `evaluate` takes it.
 
     Raises
     ------
@@ -128,58 +178,53 @@ def survey(
     NetworkError
         If weights are so large that filters or responses overflow.
     """
-    if not len(images) or len(images) != len(labels):
-        raise ArgumentError(f"there are {len(images)} images and {len(labels)} labels")
+    images = read_images(images)
+    if isinstance(images, np.ndarray):
+        as_many(len(images), labels)
     banks = all_banks(net)
-    rows: dict[tuple[str, int, Method], list[Array]] = {}
-    peaks: dict[tuple[str, int], list[Array]] = {}
-    first = 0
-    for raw in chunks(images):
-        x = net.prepare(raw)
-        acts = forward(net, x)
-        check_forward(net, x, acts, first)
-        for reading, layer, method, row in comparisons(net, raw, x, acts, banks, first):
-            rows.setdefault((reading, layer, method), []).append(row)
-        first += len(x)
-        for layer in net.decodable:
-            predicted = respond(net, layer, banks[layer, "bicubic"], x)
-            peaks.setdefault(("predicted", layer), []).append(predicted.max(axis=(2, 3)))
-            peaks.setdefault(("response", layer), []).append(acts[layer].max(axis=(2, 3)))
-        if progress is not None:
-            progress(len(x))
-    whole = {key: np.concatenate(part) for key, part in peaks.items()}
+    glances = list(over_chunks(Glancing(net, banks), images, progress, executor))
+    responses, predictions = (
+        {n: np.concatenate([part[n] for part in parts]) for n in net.decodable}
+        for parts in zip(*(glance[1:] for glance in glances), strict=True)
+    )
+    as_many(len(responses[net.decodable[0]]), labels)
     return Survey(
         banks,
-        {key: Evaluation(*np.concatenate(part, axis=1)) for key, part in rows.items()},
-        {
-            n: (-whole["response", n]).argsort(axis=0, kind="stable")[:SHOWN].T
-            for n in net.decodable
-        },
-        {n: whole["predicted", n].argmax(axis=0) for n in net.decodable},
-        {n: vary(whole["response", n]) & vary(whole["predicted", n]) for n in net.decodable},
-        whole["predicted", net.decodable[-1]],
-        {n: class_means(whole["response", n], labels) for n in net.decodable},
+        gathered(glance.rows for glance in glances),
+        {n: (-peaks).argsort(axis=0, kind="stable")[:SHOWN].T for n, peaks in responses.items()},
+        {n: peaks.argmax(axis=0) for n, peaks in predictions.items()},
+        {n: vary(responses[n]) & vary(predictions[n]) for n in net.decodable},
+        predictions[net.decodable[-1]],
+        {n: class_means(peaks, labels) for n, peaks in responses.items()},
     )
+
+
+def as_many(count: int, labels: NDArray[np.integer]) -> None:
+    """Raise ArgumentError unless there are as many labels as images, and any."""
+    if not count or count != len(labels):
+        raise ArgumentError(
+            f"there are {count} images and {len(labels)} labels; expected a label for each image"
+        )
 
 
 def all_banks(net: Network) -> dict[Cell, Array]:
     """Decode every convolution under each unpooling; below the first pool they are one."""
     banks: dict[Cell, Array] = {}
     for layer in net.decodable:
-        for method in METHODS:
+        for method in PAPERS:
             pooled = any(isinstance(below, Pool) for below in net.layers[:layer])
-            same = method != METHODS[0] and not pooled
+            same = method != PAPERS[0] and not pooled
             banks[layer, method] = (
-                banks[layer, METHODS[0]] if same else decode(net, layer, None, method)
+                banks[layer, PAPERS[0]] if same else decode(net, layer, None, method)
             )
-    for method in METHODS:
+    for method in PAPERS:
         check_banks(net, {layer: banks[layer, method] for layer in net.decodable})
     return banks
 
 
 def comparisons(
     net: Network, raw: Array, x: Array, acts: list[Array], banks: dict[Cell, Array], first: int = 0
-) -> Iterator[tuple[str, int, Method, Array]]:
+) -> Iterator[tuple[str, int, Method, NDArray[np.float64]]]:
     """Compare responses with predictions, in our reading of eq. 3 and in others.
 
     `first` is the number of the first image, for the message about one that overflows.
@@ -193,8 +238,8 @@ def comparisons(
     pixels = (raw[:, None] if raw.ndim == 3 else raw).astype(net.dtype)
     for layer in net.decodable:
         response = acts[layer]
-        for method in METHODS:
-            if method != METHODS[0] and banks[layer, method] is banks[layer, METHODS[0]]:
+        for method in PAPERS:
+            if method != PAPERS[0] and banks[layer, method] is banks[layer, PAPERS[0]]:
                 continue
             predicted = answer(layer, banks[layer, method], x)
             yield EQ3, layer, method, compare(response, predicted)
@@ -207,7 +252,7 @@ def comparisons(
             yield AFTER_RELU, layer, "bicubic", compare(relu(response), relu(predicted))
 
 
-def per_filter(response: Array, predicted: Array) -> Array:
+def per_filter(response: Array, predicted: Array) -> NDArray[np.float64]:
     """Compare as eq. 3 does, but map each filter's responses to [0, 1] by themselves.
 
     An image is judged by the filters whose two maps can be compared; NaN if there are none.
@@ -218,7 +263,9 @@ def per_filter(response: Array, predicted: Array) -> Array:
     known = ~np.isnan(rows)
     counts = known.sum(axis=2)
     sums = rows.sum(axis=2, where=known)
-    averages: Array = np.divide(sums, counts, out=np.full(counts.shape, np.nan), where=counts > 0)
+    averages: NDArray[np.float64] = np.divide(
+        sums, counts, out=np.full(counts.shape, np.nan), where=counts > 0
+    )
     return averages
 
 

@@ -3,69 +3,94 @@
 from __future__ import annotations
 
 from math import inf, isnan, nan
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from fdref.layers import Conv
-from fdref.paper.report import Claim, Section, Table, judged
+from fdref.paper.exhibit import Claim, Exhibit, Table, judged
 from fdref.paper.survey import AFTER_RELU, EQ3, PAPER, PER_FILTER, RAW_PIXELS
-from fdref.resize import METHODS
+from fdref.resize import PAPERS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from fdref.evaluation import Evaluation
     from fdref.network import Network
     from fdref.paper.ceiling import Ceiling
-    from fdref.paper.subject import Reproduction, Subject
-    from fdref.paper.survey import Survey
+    from fdref.paper.subject import Subject
+    from fdref.paper.survey import Cell, Survey
+    from fdref.resize import Method
 
 
 NOTHING = "nothing to compare"
 """Where responses, or what is predicted of them, are the same everywhere, in every image."""
 
 
-def add_to(result: Reproduction, subject: Subject, found: Survey, best: dict[int, Ceiling]) -> None:
-    """Show eq. 3 for each layer and unpooling, beside the paper's figures and the ceilings."""
-    lenet = is_lenet(subject.net)
-    rows = []
-    for (reading, layer, method), cell in sorted(found.table.items(), key=lambda item: item[0][1:]):
-        if reading != EQ3:
-            continue
-        paper = PAPER.get((layer, method)) if lenet else None
+class Row(NamedTuple):
+    """What the table says of a layer and an unpooling; None where there is no such number."""
+
+    layer: int
+    unpool: Method
+    n: int
+    compared: int
+    mean: float | None
+    std: float | None
+    correlation: float | None
+    paper_mean: float | None
+    paper_std: float | None
+    ceiling: float | None = None
+    ceiling_correlation: float | None = None
+    affine_ceiling: float | None = None
+    affine_ceiling_correlation: float | None = None
+
+
+def rows(net: Network, found: Survey, best: Mapping[int, Ceiling]) -> list[Row]:
+    """Set eq. 3 for each layer and unpooling beside the paper's figures and the ceilings."""
+    papers = PAPER if is_lenet(net) else {}
+    table = []
+    for (layer, method), cell in cells(found).items():
         top = best.get(layer)
-        result.numbers[f"table1/layer{layer}/{method}"] = np.stack([cell.errors, cell.correlations])
-        result.table1.append(
-            {
-                "layer": layer,
-                "unpool": method,
-                "n": cell.n,
-                "compared": cell.compared,
-                "mean": number(cell.mean),
-                "std": number(cell.std),
-                "correlation": number(cell.correlation),
-                "paper_mean": paper[0] if paper else None,
-                "paper_std": paper[1] if paper else None,
-                "ceiling": number(top.linear.mean) if top else None,
-                "ceiling_correlation": number(top.linear.correlation) if top else None,
-                "affine_ceiling": number(top.affine.mean) if top else None,
-                "affine_ceiling_correlation": number(top.affine.correlation) if top else None,
-            }
-        )
-        rows.append(
-            (
-                str(layer),
-                method if layer in best else "none to undo",
-                plus_minus(paper) if paper else "",
-                told(cell),
-                short(cell.correlation, 3),
-                *(
-                    short(value, digits)
-                    for kind in top or ()
-                    for value, digits in ((kind.mean, 4), (kind.correlation, 3))
-                ),
-                *[""] * (0 if top else 4),
+        table.append(
+            Row(
+                layer,
+                method,
+                cell.n,
+                cell.compared,
+                *map(number, (cell.mean, cell.std, cell.correlation)),
+                *papers.get((layer, method), (None, None)),
+                *(number(value) for kind in top or () for value in (kind.mean, kind.correlation)),
             )
         )
+    return table
+
+
+def cells(found: Survey) -> dict[Cell, Evaluation]:
+    """Return eq. 3 as we read it, layer by layer."""
+    ordered = sorted(found.table.items(), key=lambda item: item[0][1:])
+    return {(layer, method): cell for (name, layer, method), cell in ordered if name == EQ3}
+
+
+def exhibit(
+    subject: Subject, found: Survey, best: Mapping[int, Ceiling], table: Sequence[Row]
+) -> Exhibit:
+    """Show the table, what it claims, and other readings of eq. 3."""
+    return Exhibit(
+        "table1",
+        "Table 1",
+        "Eq. 3: how far a layer's responses, before any ReLU, are from the correlation of the "
+        "image with its decoded filters, each mapped to [0, 1] over the whole layer.",
+        table1_claims(subject, found, lenet=is_lenet(subject.net)),
+        (eq3(subject, table, best), other_readings(found)),
+        {
+            f"layer{layer}/{method}": np.stack([cell.errors, cell.correlations])
+            for (layer, method), cell in cells(found).items()
+        },
+    )
+
+
+def eq3(subject: Subject, table: Sequence[Row], best: Mapping[int, Ceiling]) -> Table:
+    """Write the table for people."""
     header = (
         "layer", "unpooling", "paper", "here", "correlation",
         "linear filter", "its correlation", "affine filter", "its correlation",
@@ -78,15 +103,24 @@ def add_to(result: Reproduction, subject: Subject, found: Survey, best: dict[int
         "among these, and evaluated on others. Least squares is not quite eq. 3, so "
         "that a decoded filter may come out as good as the best."
     )
-    result.sections.append(
-        Section(
-            "Table 1",
-            "Eq. 3: how far a layer's responses, before any ReLU, are from the correlation of the "
-            "image with its decoded filters, each mapped to [0, 1] over the whole layer.",
-            table1_claims(subject, found, lenet=lenet),
-            (Table("Eq. 3", header, tuple(rows), note), other_readings(found)),
+    texts = []
+    for row in table:
+        pooled = row.layer in best
+        tops = [
+            (row.ceiling, 4), (row.ceiling_correlation, 3),
+            (row.affine_ceiling, 4), (row.affine_ceiling_correlation, 3),
+        ]  # fmt: skip
+        texts.append(
+            (
+                str(row.layer),
+                row.unpool if pooled else "none to undo",
+                plus_minus(row.paper_mean, row.paper_std) if row.paper_mean is not None else "",
+                told(row),
+                short(row.correlation, 3),
+                *(short(value, digits) if pooled else "" for value, digits in tops),
+            )
         )
-    )
+    return Table("Eq. 3", header, tuple(texts), note)
 
 
 def table1_claims(subject: Subject, found: Survey, *, lenet: bool) -> tuple[Claim, ...]:
@@ -138,13 +172,13 @@ def figures_claim(found: Survey, *, lenet: bool) -> Claim:
 
 def lead(found: Survey, layer: int) -> float:
     """Return by how much bilinear unpooling is worse than the worse of the two others."""
-    others = [found.table[EQ3, layer, method].mean for method in METHODS if method != "bilinear"]
+    others = [found.table[EQ3, layer, method].mean for method in PAPERS if method != "bilinear"]
     return found.table[EQ3, layer, "bilinear"].mean - float(np.max(others))
 
 
 def worst(found: Survey, layer: int) -> str:
     """Name the unpooling with the largest error."""
-    means = {method: found.table[EQ3, layer, method].mean for method in METHODS}
+    means = {method: found.table[EQ3, layer, method].mean for method in PAPERS}
     if any(map(isnan, means.values())):
         return NOTHING
     return max(means, key=lambda method: means[method])
@@ -178,22 +212,22 @@ def is_lenet(net: Network) -> bool:
     }
 
 
-def told(cell: Evaluation) -> str:
+def told(cell: Evaluation | Row) -> str:
     """Write an evaluation's mean and standard deviation, and over how many images, if not all."""
     if not cell.compared:
         return NOTHING
     of = "" if cell.compared == cell.n else f" ({cell.compared:,} of {cell.n:,} images)"
-    return plus_minus((cell.mean, cell.std)) + of
+    return plus_minus(cell.mean, cell.std) + of
 
 
-def plus_minus(cell: tuple[float, float]) -> str:
+def plus_minus(mean: float | None, std: float | None) -> str:
     """Write a mean and a standard deviation."""
-    return f"{cell[0]:.4f} ± {cell[1]:.4f}"
+    return f"{mean:.4f} ± {std:.4f}"
 
 
-def short(value: float, digits: int = 4) -> str:
+def short(value: float | None, digits: int = 4) -> str:
     """Write a number, if it is one."""
-    return NOTHING if isnan(value) else f"{value:.{digits}f}"
+    return NOTHING if value is None or isnan(value) else f"{value:.{digits}f}"
 
 
 def number(value: float) -> float | None:

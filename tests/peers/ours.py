@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def layer_output(layer: Layer, x: Array, engine: str) -> Array:
     chosen = engine_named(engine)
-    return output(layer, np.asarray(x, chosen.precision(x.dtype)), chosen)
+    return output(layer, [np.asarray(x, chosen.precision(x.dtype))], chosen)
 
 
 def filter_gradient(layer: Conv, x: Array, gradient: Array, engine: str) -> Array:

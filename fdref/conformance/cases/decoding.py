@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fdref.conformance.cases.layers import BEYOND, impulse
-from fdref.conformance.cases.making import exact, rounded, spread
+from fdref.conformance.cases.making import exact, rounded
 from fdref.conformance.cases.numbers import integers, reals
 
 if TYPE_CHECKING:
@@ -18,6 +18,13 @@ SIZES = (
     ("overlap", "a window of 3 at stride 2: one row and column of zeros, after", (2, 2), (3, 3)),
     ("wide", "windows of 5x7 at strides 2 and 3: zeros around, the odd one after", (2, 3), (5, 7)),
     ("narrow", "windows of 1x2 at strides 4 and 3: cropped, the odd one after", (4, 3), (1, 2)),
+)
+
+SHAPES = (
+    ("line", "a map of one row: its neighbours are itself, mirrored", (1, 1, 1, 5), (2, 2)),
+    ("pixel", "a map of one pixel stays flat", (2, 1, 1, 1), (3, 2)),
+    ("large", "strides 3 and 2 on 6x7 pixels", (1, 2, 6, 7), (3, 2)),
+    ("one", "stride 1 changes nothing", (1, 1, 4, 3), (1, 1)),
 )
 
 
@@ -31,149 +38,63 @@ def substitutions() -> list[Case]:
     lopsided = np.array([[[[1, 2, 3], [4, 5, 6]]]], np.float32)
     maps, filters = integers(101, (2, 3, 4, 6)), integers(102, (3, 2, 3, 2))
     return [
-        exact(
-            "substitute-impulse",
-            "substitute",
-            "one bright pixel becomes the filter, as it stands",
-            {"maps": impulse(3, 4, 1, 2), "filters": lopsided},
-            **spread(),
-        ),
-        exact(
-            "substitute-overlap",
-            "substitute",
-            "neighbours' filters overlap and add",
-            {"maps": np.array([[[[1, 10], [100, 1000]]]], np.float32), "filters": lopsided},
-            **spread(),
-        ),
-        exact(
-            "substitute-basic",
-            "substitute",
-            "3 channels become 2; the map is not square, nor are the filters",
-            {"maps": maps, "filters": filters},
-            **spread(),
-        ),
-        exact(
-            "substitute-stride",
-            "substitute",
-            "strides 2 and 3: one overlaps, the other leaves gaps",
-            {"maps": maps, "filters": filters},
-            **spread((2, 3)),
-        ),
-        exact(
-            "substitute-dilate",
-            "substitute",
-            "2 rows and 3 columns between the filter's taps",
-            {"maps": maps, "filters": filters},
-            **spread((1, 1), (2, 3)),
-        ),
-        exact(
-            "substitute-stride-dilate",
-            "substitute",
-            "strides and dilation together",
-            {"maps": maps, "filters": filters},
-            **spread((3, 2), (2, 1)),
-        ),
-        exact(
-            "substitute-groups",
-            "substitute",
+        exact("substitute-impulse", "one bright pixel becomes the filter, as it stands",
+            {"maps": impulse(3, 4, 1, 2), "filters": lopsided}),
+        exact("substitute-overlap", "neighbours' filters overlap and add",
+            {"maps": np.array([[[[1, 10], [100, 1000]]]], np.float32), "filters": lopsided}),
+        exact("substitute-basic", "3 channels become 2; the map is not square, nor are the filters",
+            {"maps": maps, "filters": filters}),
+        exact("substitute-stride", "strides 2 and 3: one overlaps, the other leaves gaps",
+            {"maps": maps, "filters": filters}, stride=(2, 3)),
+        exact("substitute-dilate", "2 rows and 3 columns between the filter's taps",
+            {"maps": maps, "filters": filters}, dilate=(2, 3)),
+        exact("substitute-stride-dilate", "strides and dilation together",
+            {"maps": maps, "filters": filters}, stride=(3, 2), dilate=(2, 1)),
+        exact("substitute-groups",
             "2 groups: channels 0 and 1 become channels 0 to 2, channels 2 and 3 the rest",
             {"maps": integers(103, (1, 4, 3, 5)), "filters": integers(104, (4, 3, 2, 3))},
-            **spread(groups=2),
-        ),
-        exact(
-            "substitute-depthwise",
-            "substitute",
+            groups=2),
+        exact("substitute-depthwise",
             "as many groups as channels of the picture, two channels of the map for each",
             {"maps": integers(105, (2, 6, 3, 4)), "filters": integers(106, (6, 1, 3, 2))},
-            **spread(groups=3),
-        ),
-        exact(
-            "substitute-one-pixel",
-            "substitute",
-            "a map of one pixel is the weighted sum of the filters",
-            {"maps": integers(107, (1, 5, 1, 1)), "filters": integers(108, (5, 3, 2, 4))},
-            **spread(),
-        ),
-        exact(
-            "substitute-one-by-one",
-            "substitute",
-            "filters of one pixel, one channel above and below",
+            groups=3),
+        exact("substitute-one-pixel", "a map of one pixel is the weighted sum of the filters",
+            {"maps": integers(107, (1, 5, 1, 1)), "filters": integers(108, (5, 3, 2, 4))}),
+        exact("substitute-one-by-one", "filters of one pixel, one channel above and below",
             {"maps": integers(109, (1, 1, 3, 4)), "filters": integers(110, (1, 1, 1, 1), 2, 4)},
-            **spread((1, 2)),
-        ),
-        exact(
-            "substitute-double",
-            "substitute",
-            "float64 inputs: 2^24 + 1 is a number, as it is not in float32",
-            {
-                "maps": np.array([[[[BEYOND, 3.0], [5.0, BEYOND]]]]),
-                "filters": np.array([[[[1.0, 1.0]]]]),
-            },
-            **spread(),
-        ),
-        rounded(
-            "substitute-real",
-            "substitute",
-            "real numbers, everything at once",
-            {"maps": reals(111, (2, 6, 5, 4)), "filters": reals(112, (6, 2, 3, 2))},
-            **spread((2, 1), (1, 2), 3),
-        ),
-    ]
+            stride=(1, 2)),
+        exact("substitute-double", "float64 inputs: 2^24 + 1 is a number, as it is not in float32",
+            {"maps": np.array([[[[BEYOND, 3.0], [5.0, BEYOND]]]]),
+             "filters": np.array([[[[1.0, 1.0]]]])}),
+        rounded("substitute-real", "real numbers, everything at once",
+            {"maps": reals(111, (2, 6, 5, 4)), "filters": reals(112, (6, 2, 3, 2))}, stride=(2, 1),
+            dilate=(1, 2), groups=3),
+    ]  # fmt: skip
 
 
 def unpoolings() -> list[Case]:
     """Cases of 4."""
     documented = {"maps": np.array([[[[1, 2], [3, 4]]]], np.float32)}
     found = [
-        exact(
-            "unpool-nearest-imresize",
-            "unpool",
-            "imresize([1 2; 3 4], 2, 'nearest')",
-            documented,
-            stride=[2, 2],
-            window=[2, 2],
-            method="nearest",
-        ),
-        exact(
-            "unpool-nearest-double",
-            "unpool",
+        exact("unpool-nearest-imresize", "imresize([1 2; 3 4], 2, 'nearest')", documented,
+            stride=[2, 2], window=[2, 2], method="nearest"),
+        exact("unpool-nearest-double",
             "float64 inputs: 2^24 + 1 is a number, as it is not in float32",
-            {"maps": integers(121, (1, 2, 2, 3), 0, 9, np.float64) * 2 + BEYOND + 1},
-            stride=[2, 1],
-            window=[2, 1],
-            method="nearest",
-        ),
-    ]
+            {"maps": integers(121, (1, 2, 2, 3), 0, 9, np.float64) * 2 + BEYOND + 1}, stride=[2, 1],
+            window=[2, 1], method="nearest"),
+    ]  # fmt: skip
+    small, large = integers(122, (2, 2, 3, 4), -9, 9), reals(124, (2, 2, 3, 4), -3, 3)
     for name, about, stride, window in SIZES:
-        sizes: dict[str, Any] = {"stride": [*stride], "window": [*window], "method": "nearest"}
-        maps = {"maps": integers(122, (2, 2, 3, 4), -9, 9)}
-        found.append(exact(f"unpool-nearest-{name}", "unpool", f"nearest, {about}", maps, **sizes))
+        sizes: Any = {"stride": stride, "window": window, "method": "nearest"}
+        found.append(exact(f"unpool-nearest-{name}", f"nearest, {about}", {"maps": small}, **sizes))
     for method in ("bilinear", "bicubic"):
-        found.append(
-            rounded(
-                f"unpool-{method}-imresize",
-                "unpool",
-                f"imresize([1 2; 3 4], 2, '{method}')",
-                documented,
-                stride=[2, 2],
-                window=[2, 2],
-                method=method,
-            )
-        )
-        shapes = {
-            "line": ("a map of one row: its neighbours are itself, mirrored", (1, 1, 1, 5), (2, 2)),
-            "pixel": ("a map of one pixel stays flat", (2, 1, 1, 1), (3, 2)),
-            "large": ("strides 3 and 2 on 6x7 pixels", (1, 2, 6, 7), (3, 2)),
-            "one": ("stride 1 changes nothing", (1, 1, 4, 3), (1, 1)),
-        }
-        for name, (about, shape, stride) in shapes.items():
-            sizes = {"stride": [*stride], "window": [*stride], "method": method}
-            maps = {"maps": reals(123, shape, -3, 3)}
+        text = f"imresize([1 2; 3 4], 2, '{method}')"
+        sizes = {"stride": (2, 2), "window": (2, 2), "method": method}
+        found.append(rounded(f"unpool-{method}-imresize", text, documented, **sizes))
+        shapes = [(*row[:2], reals(123, row[2], -3, 3), row[3], row[3]) for row in SHAPES]
+        shapes += [(*row[:2], large, *row[2:]) for row in SIZES]
+        for name, about, maps, stride, window in shapes:
+            sizes = {"stride": stride, "window": window, "method": method}
             text = f"{method}, {about}"
-            found.append(rounded(f"unpool-{method}-{name}", "unpool", text, maps, **sizes))
-        for name, about, stride, window in SIZES:
-            sizes = {"stride": [*stride], "window": [*window], "method": method}
-            maps = {"maps": reals(124, (2, 2, 3, 4), -3, 3)}
-            text = f"{method}, {about}"
-            found.append(rounded(f"unpool-{method}-{name}", "unpool", text, maps, **sizes))
+            found.append(rounded(f"unpool-{method}-{name}", text, {"maps": maps}, **sizes))
     return found

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fdref.conformance.cases.making import exact, pooling, rounded, windows
+from fdref.conformance.cases.making import exact, rounded
 from fdref.conformance.cases.numbers import integers, reals
 
 if TYPE_CHECKING:
@@ -27,111 +27,44 @@ def correlations() -> list[Case]:
     basic = {"images": images, "filters": filters, "bias": integers(3, (4,))}
     lopsided = np.array([[[[1, 2, 3], [4, 5, 6]]]], np.float32)
     return [
-        exact(
-            "correlate-impulse",
-            "correlate",
-            "one bright pixel shows the filter rotated by 180 degrees: it is correlated, "
-            "not convolved",
-            {"images": impulse(5, 7, 2, 3), "filters": lopsided},
-            **windows(),
-        ),
-        exact("correlate-basic", "correlate", "H != W, filters 2x3, a bias", basic, **windows()),
-        exact(
-            "correlate-no-bias",
-            "correlate",
-            "there is no input `bias`",
-            {"images": images, "filters": filters},
-            **windows(),
-        ),
-        exact(
-            "correlate-pad",
-            "correlate",
-            "four different paddings: top 0, bottom 1, left 2, right 3",
-            basic,
-            **windows(pad=(0, 1, 2, 3)),
-        ),
-        exact(
-            "correlate-stride",
-            "correlate",
+        exact("correlate-impulse",
+            "one bright pixel shows the filter rotated by 180 degrees: it is correlated, not "
+            "convolved", {"images": impulse(5, 7, 2, 3), "filters": lopsided}),
+        exact("correlate-basic", "H != W, filters 2x3, a bias", basic),
+        exact("correlate-no-bias", "there is no input `bias`",
+            {"images": images, "filters": filters}),
+        exact("correlate-pad", "four different paddings: top 0, bottom 1, left 2, right 3", basic,
+            pad=(0, 1, 2, 3)),
+        exact("correlate-stride",
             "strides 2 and 3 that do not divide the map: the rest is left out",
-            {**basic, "images": integers(4, (1, 3, 8, 10))},
-            **windows(stride=(2, 3)),
-        ),
-        exact(
-            "correlate-stride-pad",
-            "correlate",
-            "strides and paddings together",
-            basic,
-            **windows(stride=(3, 2), pad=(2, 0, 1, 0)),
-        ),
-        exact(
-            "correlate-dilate",
-            "correlate",
-            "2 rows and 3 columns between the filter's taps",
+            {**basic, "images": integers(4, (1, 3, 8, 10))}, stride=(2, 3)),
+        exact("correlate-stride-pad", "strides and paddings together", basic, stride=(3, 2),
+            pad=(2, 0, 1, 0)),
+        exact("correlate-dilate", "2 rows and 3 columns between the filter's taps",
             {"images": integers(5, (1, 2, 8, 11)), "filters": integers(6, (3, 2, 3, 2))},
-            **windows(dilate=(2, 3), pad=(1, 0, 0, 2)),
-        ),
-        exact(
-            "correlate-groups",
-            "correlate",
+            dilate=(2, 3), pad=(1, 0, 0, 2)),
+        exact("correlate-groups",
             "2 groups: filters 0 to 2 see channels 0 and 1, filters 3 to 5 channels 2 and 3",
-            {"images": integers(7, (1, 4, 5, 6)), "filters": integers(8, (6, 2, 2, 3))},
-            **windows(groups=2),
-        ),
-        exact(
-            "correlate-depthwise",
-            "correlate",
-            "as many groups as channels, two filters for each",
-            {"images": integers(9, (2, 3, 4, 5)), "filters": integers(10, (6, 1, 3, 2))},
-            **windows(groups=3, stride=(1, 2)),
-        ),
-        exact(
-            "correlate-one-by-one",
-            "correlate",
-            "filters of one pixel",
-            {"images": integers(11, (2, 3, 4, 5)), "filters": integers(12, (2, 3, 1, 1))},
-            **windows(),
-        ),
-        exact(
-            "correlate-single",
-            "correlate",
+            {"images": integers(7, (1, 4, 5, 6)), "filters": integers(8, (6, 2, 2, 3))}, groups=2),
+        exact("correlate-depthwise", "as many groups as channels, two filters for each",
+            {"images": integers(9, (2, 3, 4, 5)), "filters": integers(10, (6, 1, 3, 2))}, groups=3,
+            stride=(1, 2)),
+        exact("correlate-one-by-one", "filters of one pixel",
+            {"images": integers(11, (2, 3, 4, 5)), "filters": integers(12, (2, 3, 1, 1))}),
+        exact("correlate-single",
             "one image of one channel, one filter of the image's size, one number",
-            {"images": integers(13, (1, 1, 4, 3)), "filters": integers(14, (1, 1, 4, 3))},
-            **windows(),
-        ),
-        exact(
-            "correlate-nan",
-            "correlate",
+            {"images": integers(13, (1, 1, 4, 3)), "filters": integers(14, (1, 1, 4, 3))}),
+        exact("correlate-nan",
             "a NaN reaches exactly the windows that see it, even where the weight is 0",
-            {
-                "images": with_values(integers(15, (1, 2, 5, 6)), {(0, 1, 2, 3): np.nan}),
-                "filters": with_values(integers(16, (2, 2, 2, 2)), {(0, 1, 0, 1): 0}),
-            },
-            **windows(),
-        ),
-        exact(
-            "correlate-double",
-            "correlate",
-            "float64 inputs: 2^24 + 1 is a number, as it is not in float32",
-            {
-                "images": integers(17, (1, 1, 3, 5), 0, 9, np.float64) * 2 + BEYOND,
-                "filters": np.array([[[[1.0, 0.0]]], [[[0.0, 3.0]]]]),
-                "bias": np.array([1.0, -1.0]),
-            },
-            **windows(),
-        ),
-        rounded(
-            "correlate-real",
-            "correlate",
-            "real numbers, everything at once",
-            {
-                "images": reals(18, (2, 4, 9, 8)),
-                "filters": reals(19, (6, 2, 3, 2)),
-                "bias": reals(20, (6,)),
-            },
-            **windows(stride=(2, 1), pad=(1, 2, 0, 3), dilate=(1, 2), groups=2),
-        ),
-    ]
+            {"images": with_values(integers(15, (1, 2, 5, 6)), {(0, 1, 2, 3): np.nan}),
+             "filters": with_values(integers(16, (2, 2, 2, 2)), {(0, 1, 0, 1): 0})}),
+        exact("correlate-double", "float64 inputs: 2^24 + 1 is a number, as it is not in float32",
+            {"images": integers(17, (1, 1, 3, 5), 0, 9, np.float64) * 2 + BEYOND,
+             "filters": np.array([[[[1.0, 0.0]]], [[[0.0, 3.0]]]]), "bias": np.array([1.0, -1.0])}),
+        rounded("correlate-real", "real numbers, everything at once",
+            {"images": reals(18, (2, 4, 9, 8)), "filters": reals(19, (6, 2, 3, 2)),
+             "bias": reals(20, (6,))}, stride=(2, 1), pad=(1, 2, 0, 3), dilate=(1, 2), groups=2),
+    ]  # fmt: skip
 
 
 def pools() -> list[Case]:
@@ -140,121 +73,51 @@ def pools() -> list[Case]:
     negative = integers(32, (1, 2, 5, 6), -9, -1)
     twelfths = integers(33, (1, 2, 5, 7), -9, 9) * 12
     return [
-        exact("pool-max", "pool", "2x2 maxima", {"images": images}, **pooling((2, 2), (2, 2))),
-        exact(
-            "pool-max-rectangle",
-            "pool",
-            "a window of 3x2 at strides 2 and 3 that do not divide the map",
-            {"images": integers(34, (1, 2, 8, 10), -9, 9)},
-            **pooling((3, 2), (2, 3)),
-        ),
-        exact(
-            "pool-max-overlap",
-            "pool",
-            "windows that overlap, with ties",
-            {"images": integers(35, (1, 2, 6, 7), 0, 2)},
-            **pooling((3, 3), (1, 2)),
-        ),
-        exact(
-            "pool-max-negative",
-            "pool",
-            "all pixels are negative: padding never wins",
-            {"images": negative},
-            **pooling((3, 2), (2, 2), (1, 2, 0, 1)),
-        ),
-        exact(
-            "pool-max-pad",
-            "pool",
-            "four different paddings",
-            {"images": integers(36, (1, 2, 6, 7), -9, 9)},
-            **pooling((4, 4), (2, 3), (0, 1, 3, 2)),
-        ),
-        exact(
-            "pool-max-gaps",
-            "pool",
-            "a window smaller than the stride: some pixels are never seen",
-            {"images": images},
-            **pooling((1, 2), (3, 3)),
-        ),
-        exact(
-            "pool-max-nan",
-            "pool",
+        exact("pool-max", "2x2 maxima", {"images": images}, stride=(2, 2)),
+        exact("pool-max-rectangle", "a window of 3x2 at strides 2 and 3 that do not divide the map",
+            {"images": integers(34, (1, 2, 8, 10), -9, 9)}, window=(3, 2), stride=(2, 3)),
+        exact("pool-max-overlap", "windows that overlap, with ties",
+            {"images": integers(35, (1, 2, 6, 7), 0, 2)}, window=(3, 3), stride=(1, 2)),
+        exact("pool-max-negative", "all pixels are negative: padding never wins",
+            {"images": negative}, window=(3, 2), stride=(2, 2), pad=(1, 2, 0, 1)),
+        exact("pool-max-pad", "four different paddings",
+            {"images": integers(36, (1, 2, 6, 7), -9, 9)}, window=(4, 4), stride=(2, 3),
+            pad=(0, 1, 3, 2)),
+        exact("pool-max-gaps", "a window smaller than the stride: some pixels are never seen",
+            {"images": images}, window=(1, 2), stride=(3, 3)),
+        exact("pool-max-nan",
             "NaN wins wherever it is seen; minus infinity is a number like others",
-            {
-                "images": with_values(
-                    integers(37, (1, 1, 4, 6)), {(0, 0, 1, 1): np.nan, (0, 0, 2, 4): -np.inf}
-                )
-            },
-            **pooling((2, 2), (1, 1)),
-        ),
-        exact(
-            "pool-max-minus-zero",
-            "pool",
-            "0 and -0 tie",
+            {"images": with_values(
+                integers(37, (1, 1, 4, 6)), {(0, 0, 1, 1): np.nan, (0, 0, 2, 4): -np.inf}
+            )}, stride=(1, 1)),
+        exact("pool-max-minus-zero", "0 and -0 tie",
             {"images": np.array([[[[0.0, -0.0, -0.0, -0.0], [-0.0, -1, -2, -0.0]]]], np.float32)},
-            **pooling((2, 2), (1, 1)),
-        ),
-        exact(
-            "pool-avg",
-            "pool",
-            "2x2 averages of multiples of 4",
-            {"images": integers(38, (2, 2, 4, 6), -9, 9) * 4},
-            **pooling((2, 2), (2, 2), method="avg"),
-        ),
-        exact(
-            "pool-avg-pad",
-            "pool",
-            "averages divide by the pixels on the map, not by the window",
-            {"images": twelfths},
-            **pooling((2, 3), (2, 2), (1, 0, 0, 2), "avg"),
-        ),
-        exact(
-            "pool-avg-double",
-            "pool",
-            "float64 inputs: 2^24 + 1 is a number, as it is not in float32",
+            stride=(1, 1)),
+        exact("pool-avg", "2x2 averages of multiples of 4",
+            {"images": integers(38, (2, 2, 4, 6), -9, 9) * 4}, stride=(2, 2), method="avg"),
+        exact("pool-avg-pad", "averages divide by the pixels on the map, not by the window",
+            {"images": twelfths}, window=(2, 3), stride=(2, 2), pad=(1, 0, 0, 2), method="avg"),
+        exact("pool-avg-double", "float64 inputs: 2^24 + 1 is a number, as it is not in float32",
             {"images": integers(39, (1, 1, 4, 4), 0, 9, np.float64) * 4 + BEYOND + 1},
-            **pooling((1, 2), (1, 2), method="avg"),
-        ),
-        rounded(
-            "pool-avg-real",
-            "pool",
-            "real numbers, windows that overlap, four different paddings",
-            {"images": reals(40, (2, 3, 7, 9))},
-            **pooling((3, 4), (2, 3), (2, 1, 0, 3), "avg"),
-        ),
-    ]
+            window=(1, 2), stride=(1, 2), method="avg"),
+        rounded("pool-avg-real", "real numbers, windows that overlap, four different paddings",
+            {"images": reals(40, (2, 3, 7, 9))}, window=(3, 4), stride=(2, 3), pad=(2, 1, 0, 3),
+            method="avg"),
+    ]  # fmt: skip
 
 
 def rectifiers() -> list[Case]:
     """Cases of 2.3."""
     special = np.array([[[[-2, -0.0, 0, 3], [np.nan, -5, 7, -8]]]], np.float32)
     return [
-        exact("relu", "relu", "integers", {"images": integers(51, (2, 3, 4, 5))}, leak=0),
-        exact(
-            "relu-special",
-            "relu",
-            "minus zero; NaN stays NaN",
-            {"images": special},
-            leak=0,
-        ),
-        exact(
-            "relu-leak",
-            "relu",
-            "a leak of 1/4 on multiples of 4",
-            {"images": integers(52, (2, 3, 4, 5)) * 4},
-            leak=0.25,
-        ),
-        exact(
-            "relu-double",
-            "relu",
-            "float64 inputs: 2^24 + 1 is a number, as it is not in float32",
-            {"images": integers(53, (1, 2, 3, 4), -9, 9, np.float64) * (BEYOND + 1)},
-            leak=0,
-        ),
-        rounded(
-            "relu-leak-real", "relu", "a leak of 0.1", {"images": reals(54, (1, 2, 4, 6))}, leak=0.1
-        ),
-    ]
+        exact("relu", "integers", {"images": integers(51, (2, 3, 4, 5))}, leak=0),
+        exact("relu-special", "minus zero; NaN stays NaN", {"images": special}, leak=0),
+        exact("relu-leak", "a leak of 1/4 on multiples of 4",
+            {"images": integers(52, (2, 3, 4, 5)) * 4}, leak=0.25),
+        exact("relu-double", "float64 inputs: 2^24 + 1 is a number, as it is not in float32",
+            {"images": integers(53, (1, 2, 3, 4), -9, 9, np.float64) * (BEYOND + 1)}, leak=0),
+        rounded("relu-leak-real", "a leak of 0.1", {"images": reals(54, (1, 2, 4, 6))}, leak=0.1),
+    ]  # fmt: skip
 
 
 def normalizations() -> list[Case]:
@@ -266,68 +129,25 @@ def normalizations() -> list[Case]:
     batch = {"images": reals(66, (2, 4, 3, 5), -3, 3), "gain": reals(67, (4,), -2, 2)}
     batch["bias"] = reals(68, (4,), -2, 2)
     return [
-        exact(
-            "normalize-exact",
-            "normalize",
-            "one channel, beta = 1 and divisors that are powers of two",
-            {"images": np.array([[[[1, -1, 3], [-3, 1, 3]]]], np.float32)},
-            size=1,
-            kappa=7,
-            alpha=1,
-            beta=1,
-        ),
-        rounded("normalize-odd", "normalize", "5 of 7 channels", maps, size=5, **lrn),
-        rounded(
-            "normalize-even",
-            "normalize",
-            "4 of 7 channels: one below, two above",
-            maps,
-            size=4,
-            **lrn,
-        ),
-        rounded("normalize-one", "normalize", "each channel by itself", maps, size=1, **lrn),
-        rounded(
-            "normalize-wide",
-            "normalize",
-            "a window that is wider than there are channels",
-            {"images": maps["images"][:, :2]},
-            size=6,
-            **lrn,
-        ),
-        rounded(
-            "normalize-alexnet",
-            "normalize",
-            "the constants of many nets, on responses of their size",
-            {"images": reals(69, (1, 6, 4, 3), -100, 100)},
-            size=5,
-            kappa=1,
-            alpha=2e-5,
-            beta=0.75,
-        ),
-        rounded(
-            "bnorm",
-            "bnorm",
-            "the second moment is the standard deviation",
-            {**batch, "moments": moments},
-        ),
-        rounded(
-            "bnorm-narrow",
-            "bnorm",
-            "standard deviations of 0.01 to 0.1: no epsilon is added",
-            {**batch, "moments": narrow},
-        ),
-        exact(
-            "bnorm-exact",
-            "bnorm",
-            "standard deviations 1/2, 2 and 4",
-            {
-                "images": integers(70, (2, 3, 3, 4)) * 4,
-                "gain": np.array([1, -2, 3], np.float32),
-                "bias": np.array([0, 5, -1], np.float32),
-                "moments": np.array([[1, 0.5], [-2, 2], [4, 4]], np.float32),
-            },
-        ),
-    ]
+        exact("normalize-exact", "one channel, beta = 1 and divisors that are powers of two",
+            {"images": np.array([[[[1, -1, 3], [-3, 1, 3]]]], np.float32)}, size=1, kappa=7,
+            alpha=1, beta=1),
+        rounded("normalize-odd", "5 of 7 channels", maps, size=5, **lrn),
+        rounded("normalize-even", "4 of 7 channels: one below, two above", maps, size=4, **lrn),
+        rounded("normalize-one", "each channel by itself", maps, size=1, **lrn),
+        rounded("normalize-wide", "a window that is wider than there are channels",
+            {"images": maps["images"][:, :2]}, size=6, **lrn),
+        rounded("normalize-alexnet", "the constants of many nets, on responses of their size",
+            {"images": reals(69, (1, 6, 4, 3), -100, 100)}, size=5, kappa=1, alpha=2e-5, beta=0.75),
+        rounded("bnorm", "the second moment is the standard deviation",
+            {**batch, "moments": moments}),
+        rounded("bnorm-narrow", "standard deviations of 0.01 to 0.1: no epsilon is added",
+            {**batch, "moments": narrow}),
+        exact("bnorm-exact", "standard deviations 1/2, 2 and 4",
+            {"images": integers(70, (2, 3, 3, 4)) * 4, "gain": np.array([1, -2, 3], np.float32),
+             "bias": np.array([0, 5, -1], np.float32),
+             "moments": np.array([[1, 0.5], [-2, 2], [4, 4]], np.float32)}),
+    ]  # fmt: skip
 
 
 def impulse(height: int, width: int, y: int, x: int) -> np.ndarray:

@@ -21,7 +21,6 @@ def cases() -> list[Case]:
     found = [
         rounded(
             "forward-lenet",
-            "forward",
             "two digits, less the average image, through every layer of LeNet",
             {"images": digits[:2]},
             network=NETWORK,
@@ -30,7 +29,6 @@ def cases() -> list[Case]:
     found += [
         rounded(
             f"decode-lenet{layer}-{method}",
-            "decode",
             f"filters {filters[0]} and {filters[1]} of LeNet's layer {layer}, {method}",
             {},
             network=NETWORK,
@@ -44,7 +42,6 @@ def cases() -> list[Case]:
     found += [
         rounded(
             f"evaluate-lenet{layer}-{method}",
-            "evaluate",
             f"LeNet's layer {layer} on three digits, {method}: what the paper's table 1 averages",
             {"images": digits},
             network=NETWORK,

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fdref.conformance.case import EXACT, Case, Tolerance
+from fdref.conformance.case import EXACT, OPERATIONS, Case, Tolerance
 from fdref.conformance.cases.tolerances import tolerance_of
-from fdref.conformance.compute import call, result_type, unrounded
+from fdref.conformance.compute import Library, call
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-    Named = dict[str, NDArray[Any]]
+    from fdref.geometry import Pair
+
+    Named = Mapping[str, NDArray[Any]]
     Entry = dict[str, Any]
 
 SECTIONS = {
@@ -35,35 +37,45 @@ SECTIONS = {
 }
 """Of SPECIFICATION.md."""
 
+DEFAULTS: dict[str, Entry] = {
+    "correlate": {"stride": [1, 1], "pad": [0, 0, 0, 0], "dilate": [1, 1], "groups": 1},
+    "substitute": {"stride": [1, 1], "dilate": [1, 1], "groups": 1},
+    "pool": {"window": [2, 2], "stride": [2, 2], "pad": [0, 0, 0, 0], "method": "max"},
+}
+"""Parameters that a case need not say."""
+
 SIZES = Tolerance(0.0, 0.0, "whole numbers")
 
 
-def exact(
-    id: str,  # noqa: A002 - what the manifest calls it
-    operation: str,
-    about: str,
-    inputs: Mapping[str, NDArray[Any]],
-    tolerance: Tolerance = EXACT,
-    **parameters: Any,
-) -> Case:
+def exact(id: str, about: str, inputs: Named, tolerance: Tolerance = EXACT, **given: Any) -> Case:  # noqa: A002 - what the manifest calls it
     """Make a case that must match bit for bit."""
-    answer = call(operation, inputs, parameters, "reference")
-    return Case(id, operation, SECTIONS[operation], about, inputs, parameters, answer, tolerance)
+    case = refused(id, about, inputs, **given)
+    answer = call(case.operation, inputs, case.parameters, "reference")
+    section = SECTIONS[case.operation]
+    return replace(case, section=section, expected=answer, tolerance=tolerance, refused=False)
 
 
-def rounded(
-    id: str,  # noqa: A002
-    operation: str,
-    about: str,
-    inputs: Mapping[str, NDArray[Any]],
-    **parameters: Any,
-) -> Case:
+def rounded(id: str, about: str, inputs: Named, **given: Any) -> Case:  # noqa: A002
     """Make a case of real numbers, with the tolerance that its roundings need."""
-    found = unrounded(operation, inputs, parameters, "reference", None)
-    dtype = result_type(inputs)
-    answer = {name: settled(values).astype(dtype) for name, values in found.items()}
-    case = Case(id, operation, SECTIONS[operation], about, inputs, parameters, answer)
+    case = refused(id, about, inputs, **given)
+    found = Library("reference").outputs(case.operation, inputs, case.parameters)
+    answer = {name: settled(values).astype(case.dtype) for name, values in found.items()}
+    section = SECTIONS[case.operation]
+    case = replace(case, section=section, expected=answer, refused=False)
     return replace(case, tolerance=tolerance_of(case))
+
+
+def refused(id: str, about: str, inputs: Named, **given: Any) -> Case:  # noqa: A002
+    """Make a case that cannot be computed; its ID begins with the operation."""
+    name = id.removeprefix("refuse-").replace("-", "_")
+    (operation,) = (one for one in OPERATIONS if name.startswith(one))
+    known = DEFAULTS.get(operation, {}) | lists(given)
+    return Case(id, operation, "7", about, inputs, known, {"refused": np.array(1)}, refused=True)
+
+
+def lists(parameters: Entry) -> Entry:
+    """Return parameters as JSON has them."""
+    return {k: [*v] if isinstance(v, tuple | range) else v for k, v in parameters.items()}
 
 
 def settled(values: NDArray[Any]) -> NDArray[Any]:
@@ -76,53 +88,18 @@ def settled(values: NDArray[Any]) -> NDArray[Any]:
     return np.asarray(np.ldexp(np.rint(np.ldexp(fractions, 40)), exponents - 40))
 
 
-def refused(
-    id: str,  # noqa: A002
-    operation: str,
-    about: str,
-    inputs: Mapping[str, NDArray[Any]],
-    **parameters: Any,
-) -> Case:
-    """Make a case that cannot be computed."""
-    answer = {"refused": np.array(1)}
-    return Case(id, operation, "7", about, inputs, parameters, answer, refused=True)
-
-
-def windows(
-    stride: Sequence[int] = (1, 1),
-    pad: Sequence[int] = (0, 0, 0, 0),
-    dilate: Sequence[int] = (1, 1),
-    groups: int = 1,
-) -> Entry:
-    """Return the parameters of a correlation."""
-    return {"stride": [*stride], "pad": [*pad], "dilate": [*dilate], "groups": groups}
-
-
-def spread(
-    stride: Sequence[int] = (1, 1), dilate: Sequence[int] = (1, 1), groups: int = 1
-) -> Entry:
-    """Return the parameters of a substitution."""
-    return {"stride": [*stride], "dilate": [*dilate], "groups": groups}
-
-
-def pooling(
-    window: Sequence[int],
-    stride: Sequence[int],
-    pad: Sequence[int] = (0, 0, 0, 0),
-    method: str = "max",
-) -> Entry:
-    """Return the parameters of a pool."""
-    return {"window": [*window], "stride": [*stride], "pad": [*pad], "method": method}
-
-
-def conv(filters: str, bias: str | None = None, **parameters: Any) -> Entry:
+def conv(filters: str, bias: str | None = None, **given: Any) -> Entry:
     """Describe a convolution of a network."""
-    return {"type": "conv", "filters": filters, "bias": bias, **windows(**parameters)}
+    own = DEFAULTS["correlate"] | lists(given)
+    return {"type": "conv", "filters": filters, "bias": bias, **own}
 
 
-def pool(*sizes: Any, **parameters: Any) -> Entry:
+def pool(
+    window: Pair, stride: Pair, pad: Sequence[int] = (0, 0, 0, 0), method: str = "max"
+) -> Entry:
     """Describe a pool of a network."""
-    return {"type": "pool", **pooling(*sizes, **parameters)}
+    own = {"window": [*window], "stride": [*stride], "pad": [*pad], "method": method}
+    return {"type": "pool", **own}
 
 
 def relu(leak: float = 0) -> Entry:

@@ -12,6 +12,7 @@ from fdref.conformance.cases.making import (
     bnorm,
     conv,
     exact,
+    lists,
     normalize,
     pool,
     relu,
@@ -36,32 +37,35 @@ def cases() -> list[Case]:
 
 def fields() -> list[Case]:
     """Cases of 5.1."""
-    one, none = [1, 1], [0, 0, 0, 0]
-    lenet_like = [
-        {"window": [5, 5], "stride": one, "pad": none},
-        {"window": [2, 2], "stride": [2, 2], "pad": none},
-        {"window": [5, 5], "stride": one, "pad": none},
-    ]
-    padded = [
-        {"window": [7, 5], "stride": [2, 1], "pad": [3, 2, 2, 1]},
-        {"window": [3, 3], "stride": [2, 3], "pad": [0, 1, 1, 2]},
-        {"window": [3, 5], "stride": [1, 2], "pad": [1, 1, 0, 2]},
-        {"window": [2, 1], "stride": [3, 1], "pad": none},
-    ]
-    gaps = [
-        {"window": [1, 2], "stride": [3, 3], "pad": none},
-        {"window": [3, 1], "stride": [1, 2], "pad": [0, 0, 0, 0]},
-    ]
+    one, none = (1, 1), (0, 0, 0, 0)
     about = {
-        "one": ("one window", [{"window": [3, 4], "stride": [2, 3], "pad": [1, 0, 2, 3]}]),
-        "lenet": ("LeNet's third layer sees 14x14 pixels", lenet_like),
-        "pad": ("strides and paddings that differ by axis and side", padded),
-        "gaps": ("windows smaller than the stride", gaps),
+        "one": ("one window", [((3, 4), (2, 3), (1, 0, 2, 3))]),
+        "lenet": (
+            "LeNet's third layer sees 14x14 pixels",
+            [((5, 5), one, none), ((2, 2), (2, 2), none), ((5, 5), one, none)],
+        ),
+        "pad": (
+            "strides and paddings that differ by axis and side",
+            [
+                ((7, 5), (2, 1), (3, 2, 2, 1)),
+                ((3, 3), (2, 3), (0, 1, 1, 2)),
+                ((3, 5), (1, 2), (1, 1, 0, 2)),
+                ((2, 1), (3, 1), none),
+            ],
+        ),
+        "gaps": (
+            "windows smaller than the stride",
+            [((1, 2), (3, 3), none), ((3, 1), (1, 2), none)],
+        ),
     }
+    names = "window", "stride", "pad"
     return [
-        exact(f"receptive-field-{name}", "receptive_field", text, {}, SIZES, network=network)
-        for name, (text, network) in about.items()
-    ]
+        exact(
+            f"receptive-field-{name}", text, {}, SIZES,
+            network=[lists(dict(zip(names, row, strict=True))) for row in rows],
+        )
+        for name, (text, rows) in about.items()
+    ]  # fmt: skip
 
 
 def responses() -> list[Case]:
@@ -69,43 +73,16 @@ def responses() -> list[Case]:
     images, bank = integers(201, (2, 2, 9, 11)), integers(202, (3, 2, 4, 3))
     small = {"images": images, "bank": bank}
     return [
-        exact(
-            "respond-inside",
-            "respond",
-            "jumps of 2 and 3, every field inside the images",
-            small,
-            stride=[2, 3],
-            offset=[0, 0],
-            output=[3, 3],
-        ),
-        exact(
-            "respond-padded",
-            "respond",
-            "fields reach beyond the images on all sides",
-            small,
-            stride=[2, 3],
-            offset=[-2, -1],
-            output=[5, 4],
-        ),
-        exact(
-            "respond-part",
-            "respond",
-            "the layer's map ends before the images do",
-            small,
-            stride=[1, 2],
-            offset=[-1, 0],
-            output=[2, 3],
-        ),
-        rounded(
-            "respond-real",
-            "respond",
-            "real numbers",
-            {"images": reals(203, (1, 3, 10, 8)), "bank": reals(204, (2, 3, 5, 4))},
-            stride=[2, 2],
-            offset=[-3, -2],
-            output=[6, 5],
-        ),
-    ]
+        exact("respond-inside", "jumps of 2 and 3, every field inside the images", small,
+            stride=[2, 3], offset=[0, 0], output=[3, 3]),
+        exact("respond-padded", "fields reach beyond the images on all sides", small, stride=[2, 3],
+            offset=[-2, -1], output=[5, 4]),
+        exact("respond-part", "the layer's map ends before the images do", small, stride=[1, 2],
+            offset=[-1, 0], output=[2, 3]),
+        rounded("respond-real", "real numbers",
+            {"images": reals(203, (1, 3, 10, 8)), "bank": reals(204, (2, 3, 5, 4))}, stride=[2, 2],
+            offset=[-3, -2], output=[6, 5]),
+    ]  # fmt: skip
 
 
 def small_net() -> tuple[Named, list[dict[str, Any]]]:
@@ -183,25 +160,16 @@ def forwards() -> list[Case]:
     deep, double = double_net()
     negative, pools = negative_net()
     return [
-        exact(
-            "forward-integers", "forward",
+        exact("forward-integers",
             "strides, paddings, groups and dilation, a pool that overlaps, a ReLU",
-            {**images, **arrays}, network=network,
-        ),
-        exact(
-            "forward-pools", "forward",
-            "all maps are negative under padding; strides that do not divide",
-            {"images": integers(232, (1, 1, 8, 12), 1, 4), **negative}, network=pools,
-        ),
-        exact(
-            "forward-double", "forward", "float64: 2^24 + 1 is a number",
-            {"images": integers(234, (1, 1, 2, 3), 1, 4, np.float64), **deep}, network=double,
-        ),
-        rounded(
-            "forward-real", "forward",
+            {**images, **arrays}, network=network),
+        exact("forward-pools", "all maps are negative under padding; strides that do not divide",
+            {"images": integers(232, (1, 1, 8, 12), 1, 4), **negative}, network=pools),
+        exact("forward-double", "float64: 2^24 + 1 is a number",
+            {"images": integers(234, (1, 1, 2, 3), 1, 4, np.float64), **deep}, network=double),
+        rounded("forward-real",
             "bnorm, a leaky ReLU, normalize, averages under padding, softmax over channels",
-            {"images": reals(235, (2, 3, 8, 9)), **real}, network=layers,
-        ),
+            {"images": reals(235, (2, 3, 8, 9)), **real}, network=layers),
     ]  # fmt: skip
 
 
@@ -220,53 +188,32 @@ def decodings() -> list[Case]:
     gaps = {"filters1": integers(241, (2, 1, 2, 3)), "filters3": integers(242, (2, 2, 3, 2))}
     narrow = [conv("filters1", dilate=(1, 2)), pool((1, 2), (2, 3)), conv("filters3")]
     found = [
-        exact(
-            "decode-first", "decode", "the first layer's filters are decoded as they are",
-            gaps, network=narrow, layer=1, filters=[1, 0], unpool="nearest",
-        ),
-        exact(
-            "decode-narrow-pool", "decode", "a pool whose window is smaller than its stride",
-            gaps, network=narrow, layer=3, filters=[0, 1], unpool="nearest",
-        ),
-        exact(
-            "decode-group", "decode", "the top's filters lie on the channels of their groups",
-            arrays, network=network, layer=3, filters=[1, 4], unpool="nearest",
-        ),
-        exact(
-            "decode-integers", "decode",
+        exact("decode-first", "the first layer's filters are decoded as they are", gaps,
+            network=narrow, layer=1, filters=[1, 0], unpool="nearest"),
+        exact("decode-narrow-pool", "a pool whose window is smaller than its stride", gaps,
+            network=narrow, layer=3, filters=[0, 1], unpool="nearest"),
+        exact("decode-group", "the top's filters lie on the channels of their groups", arrays,
+            network=network, layer=3, filters=[1, 4], unpool="nearest"),
+        exact("decode-integers",
             "a dilated top, then a ReLU, groups, a pool that overlaps, a stride; biases and "
-            "paddings play no part",
-            arrays, network=network, layer=5, filters=[0, 1, 2], unpool="nearest",
-        ),
-        exact(
-            "decode-double", "decode", "float64: 2^24 + 1 is a number",
-            deep, network=double, layer=2, filters=[0, 1], unpool="nearest",
-        ),
-        exact(
-            "decode-handmade", "decode",
-            "a net drawn by hand, whose 8 top filters are C D H K T X Y Z",
-            ink, network=characters, layer=4, filters=[*range(8)], unpool="nearest",
-        ),
-        rounded(
-            "decode-handmade-bicubic", "decode", "the X of the hand-made net",
-            ink, network=characters, layer=4, filters=[5], unpool="bicubic",
-        ),
+            "paddings play no part", arrays, network=network, layer=5, filters=[0, 1, 2],
+            unpool="nearest"),
+        exact("decode-double", "float64: 2^24 + 1 is a number", deep, network=double, layer=2,
+            filters=[0, 1], unpool="nearest"),
+        exact("decode-handmade", "a net drawn by hand, whose 8 top filters are C D H K T X Y Z",
+            ink, network=characters, layer=4, filters=[*range(8)], unpool="nearest"),
+        rounded("decode-handmade-bicubic", "the X of the hand-made net", ink, network=characters,
+            layer=4, filters=[5], unpool="bicubic"),
     ]  # fmt: skip
     for method in ("bilinear", "bicubic"):
-        found.append(
-            rounded(
-                f"decode-{method}", "decode",
-                f"down through groups, an overlapping pool ({method}) and a stride",
-                arrays, network=network, layer=5, filters=[1], unpool=method,
-            )
-        )  # fmt: skip
-        found.append(
-            rounded(
-                f"decode-real-{method}", "decode",
-                f"down through averages ({method}), normalize, a ReLU and bnorm",
-                real, network=layers, layer=6, filters=[0, 4], unpool=method,
-            )
-        )  # fmt: skip
+        found += [
+            rounded(f"decode-{method}",
+                f"down through groups, an overlapping pool ({method}) and a stride", arrays,
+                network=network, layer=5, filters=[1], unpool=method),
+            rounded(f"decode-real-{method}",
+                f"down through averages ({method}), normalize, a ReLU and bnorm", real,
+                network=layers, layer=6, filters=[0, 4], unpool=method),
+        ]  # fmt: skip
     return found
 
 
@@ -275,35 +222,21 @@ def evaluations() -> list[Case]:
     arrays, network = small_net()
     real, layers = normalized_net()
     negative, pools = negative_net()
-    linear = {
-        "filters1": integers(251, (2, 1, 3, 2)),
-        "filters2": integers(252, (3, 2, 2, 2)),
-    }
+    linear = {"filters1": integers(251, (2, 1, 3, 2)), "filters2": integers(252, (3, 2, 2, 2))}
     correlations = [conv("filters1", stride=(1, 2)), conv("filters2")]
     images = {"images": integers(253, (3, 2, 9, 12))}
     return [
-        rounded(
-            "evaluate-linear", "evaluate",
-            "correlations alone: the decoded filters predict the responses",
-            {"images": integers(254, (2, 1, 7, 9)), **linear},
-            network=correlations, layer=2, unpool="nearest",
-        ),
-        rounded(
-            "evaluate-integers", "evaluate", "a layer that a ReLU follows: its response is before",
-            {**images, **arrays}, network=network, layer=3, unpool="nearest",
-        ),
-        rounded(
-            "evaluate-top", "evaluate", "a dilated layer above a ReLU, groups and a pool",
-            {**images, **arrays}, network=network, layer=5, unpool="bicubic",
-        ),
-        rounded(
-            "evaluate-negative", "evaluate", "maxima of negative maps under padding",
-            {"images": integers(256, (2, 1, 9, 12), 1, 4), **negative},
-            network=pools, layer=4, unpool="nearest",
-        ),
-        rounded(
-            "evaluate-real", "evaluate", "real numbers, layers of every type",
-            {"images": reals(255, (3, 3, 8, 9)), **real},
-            network=layers, layer=6, unpool="bilinear",
-        ),
+        rounded("evaluate-linear", "correlations alone: the decoded filters predict the responses",
+            {"images": integers(254, (2, 1, 7, 9)), **linear}, network=correlations, layer=2,
+            unpool="nearest"),
+        rounded("evaluate-integers", "a layer that a ReLU follows: its response is before",
+            {**images, **arrays}, network=network, layer=3, unpool="nearest"),
+        rounded("evaluate-top", "a dilated layer above a ReLU, groups and a pool",
+            {**images, **arrays}, network=network, layer=5, unpool="bicubic"),
+        rounded("evaluate-negative", "maxima of negative maps under padding",
+            {"images": integers(256, (2, 1, 9, 12), 1, 4), **negative}, network=pools, layer=4,
+            unpool="nearest"),
+        rounded("evaluate-real", "real numbers, layers of every type",
+            {"images": reals(255, (3, 3, 8, 9)), **real}, network=layers, layer=6,
+            unpool="bilinear"),
     ]  # fmt: skip

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fdref.conformance.cases.making import conv, pool, pooling, refused, spread, windows
+from fdref.conformance.cases.making import conv, pool, refused
 from fdref.conformance.cases.numbers import integers
 
 if TYPE_CHECKING:
@@ -23,60 +23,32 @@ def of_operations() -> list[Case]:
     images, filters = integers(301, (1, 4, 5, 6)), integers(302, (6, 4, 2, 3))
     maps = {"maps": images}
     return [
-        refused(
-            "refuse-correlate-channels", "correlate", "filters of 3 channels for images of 4",
-            {"images": images, "filters": filters[:, :3]}, **windows(),
-        ),
-        refused(
-            "refuse-correlate-groups", "correlate", "5 filters cannot be shared out to 2 groups",
-            {"images": images, "filters": filters[:5, :2]}, **windows(groups=2),
-        ),
-        refused(
-            "refuse-correlate-window", "correlate", "a dilated filter wider than the padded images",
-            {"images": images, "filters": filters}, **windows(pad=(0, 0, 1, 1), dilate=(1, 4)),
-        ),
-        refused(
-            "refuse-correlate-bias", "correlate", "5 biases for 6 filters",
-            {"images": images, "filters": filters, "bias": integers(303, (5,))}, **windows(),
-        ),
-        refused(
-            "refuse-pool-window", "pool", "a window higher than the images",
-            {"images": images}, **pooling((6, 2), (2, 2)),
-        ),
-        refused(
-            "refuse-pool-pad", "pool", "a window could lie in the padding and see no pixel",
-            {"images": images}, **pooling((2, 2), (2, 2), (2, 0, 0, 0)),
-        ),
-        refused(
-            "refuse-bnorm-channels", "bnorm", "3 gains for images of 4 channels",
-            {
-                "images": images,
-                "gain": np.ones(3, np.float32),
-                "bias": np.zeros(3, np.float32),
-                "moments": np.ones((3, 2), np.float32),
-            },
-        ),
-        refused(
-            "refuse-substitute-channels", "substitute", "maps of 4 channels, filters for 6",
-            {**maps, "filters": filters}, **spread(),
-        ),
-        refused(
-            "refuse-substitute-groups", "substitute", "4 channels cannot be shared out to 3 groups",
-            {**maps, "filters": filters[:4]}, **spread(groups=3),
-        ),
-        refused(
-            "refuse-unpool-method", "unpool", "a method that section 4 does not know",
-            maps, stride=[2, 2], window=[2, 2], method="lanczos",
-        ),
-        refused(
-            "refuse-unpool-stride", "unpool", "a stride of 0",
-            maps, stride=[0, 2], window=[2, 2], method="nearest",
-        ),
-        refused(
-            "refuse-respond-channels", "respond", "a bank of 3 channels for images of 4",
-            {"images": images, "bank": filters[:, :3]},
-            stride=[1, 1], offset=[0, 0], output=[4, 4],
-        ),
+        refused("refuse-correlate-channels", "filters of 3 channels for images of 4",
+            {"images": images, "filters": filters[:, :3]}),
+        refused("refuse-correlate-groups", "5 filters cannot be shared out to 2 groups",
+            {"images": images, "filters": filters[:5, :2]}, groups=2),
+        refused("refuse-correlate-window", "a dilated filter wider than the padded images",
+            {"images": images, "filters": filters}, pad=(0, 0, 1, 1), dilate=(1, 4)),
+        refused("refuse-correlate-bias", "5 biases for 6 filters",
+            {"images": images, "filters": filters, "bias": integers(303, (5,))}),
+        refused("refuse-pool-window", "a window higher than the images", {"images": images},
+            window=(6, 2), stride=(2, 2)),
+        refused("refuse-pool-pad", "a window could lie in the padding and see no pixel",
+            {"images": images}, stride=(2, 2), pad=(2, 0, 0, 0)),
+        refused("refuse-bnorm-channels", "3 gains for images of 4 channels",
+            {"images": images, "gain": np.ones(3, np.float32), "bias": np.zeros(3, np.float32),
+             "moments": np.ones((3, 2), np.float32)}),
+        refused("refuse-substitute-channels", "maps of 4 channels, filters for 6",
+            {**maps, "filters": filters}),
+        refused("refuse-substitute-groups", "4 channels cannot be shared out to 3 groups",
+            {**maps, "filters": filters[:4]}, groups=3),
+        refused("refuse-unpool-method", "a method that section 4 does not know", maps,
+            stride=[2, 2], window=[2, 2], method="lanczos"),
+        refused("refuse-unpool-stride", "a stride of 0", maps, stride=[0, 2], window=[2, 2],
+            method="nearest"),
+        refused("refuse-respond-channels", "a bank of 3 channels for images of 4",
+            {"images": images, "bank": filters[:, :3]}, stride=[1, 1], offset=[0, 0],
+            output=[4, 4]),
     ]  # fmt: skip
 
 
@@ -87,24 +59,14 @@ def of_networks() -> list[Case]:
     unfit = [conv("filters3"), conv("filters3")]
     known = {"network": network, "unpool": "nearest"}
     return [
-        refused(
-            "refuse-forward-small", "forward", "images too small for the last layer",
-            {"images": integers(306, (1, 1, 4, 9)), **arrays}, network=network,
-        ),
-        refused(
-            "refuse-forward-channels", "forward", "a layer gets 3 channels, its filters have 2",
-            {"images": integers(307, (1, 2, 6, 6)), "filters3": arrays["filters3"]}, network=unfit,
-        ),
-        refused(
-            "refuse-decode-pool", "decode", "layer 2 is a pool and has no filters",
-            arrays, layer=2, filters=[0], **known,
-        ),
-        refused(
-            "refuse-decode-filter", "decode", "filters are counted from 0: there is no filter 3",
-            arrays, layer=3, filters=[3], **known,
-        ),
-        refused(
-            "refuse-evaluate-channels", "evaluate", "images of 2 channels for a network of 1",
-            {"images": integers(308, (1, 2, 8, 8)), **arrays}, layer=3, **known,
-        ),
+        refused("refuse-forward-small", "images too small for the last layer",
+            {"images": integers(306, (1, 1, 4, 9)), **arrays}, network=network),
+        refused("refuse-forward-channels", "a layer gets 3 channels, its filters have 2",
+            {"images": integers(307, (1, 2, 6, 6)), "filters3": arrays["filters3"]}, network=unfit),
+        refused("refuse-decode-pool", "layer 2 is a pool and has no filters", arrays, layer=2,
+            filters=[0], **known),
+        refused("refuse-decode-filter", "filters are counted from 0: there is no filter 3", arrays,
+            layer=3, filters=[3], **known),
+        refused("refuse-evaluate-channels", "images of 2 channels for a network of 1",
+            {"images": integers(308, (1, 2, 8, 8)), **arrays}, layer=3, **known),
     ]  # fmt: skip

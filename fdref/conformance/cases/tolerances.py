@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fdref.conformance.case import Tolerance
-from fdref.conformance.compute import call, result_type
+from fdref.conformance.compute import call
 from fdref.conformance.networks import layer_of, network_of
 from fdref.layers import BatchNorm, Conv, Normalize, Pool, Softmax
 
@@ -34,7 +34,7 @@ def tolerance_of(case: Case) -> Tolerance:
     of the absolute values. Through several layers that bound grows beyond use: there, it is the
     largest value of the output that roundings are relative to.
     """
-    eps = float(np.finfo(result_type(case.inputs)).eps)
+    eps = float(np.finfo(case.dtype).eps)
     counts = roundings(case)
     most = max(counts.values())
     how = f"{most} roundings" if in_line(most) == most else f"4*sqrt({most}) roundings"

@@ -2,152 +2,122 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fdref.conformance.implementation import Implementation, Wrong, windows
+from fdref.conformance.compute import judged
+from fdref.conformance.mistakes.mistake import Mistake, other
+from fdref.evaluation import Evaluation, compare
 from fdref.geometry import ReceptiveField
-from fdref.layers import Conv, ReLU
+from fdref.layers import Conv, Pool, ReLU
+from fdref.network import receptive_field
+from fdref.pointwise import relu
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Iterator
 
     from fdref.arrays import Array
-    from fdref.geometry import Pair
-    from fdref.layers import Layer
+    from fdref.conformance.case import Arrays
+    from fdref.conformance.compute import Outputs, Parameters
     from fdref.network import Network
-    from fdref.resize import Method
 
 
-class JumpTooSoon(Wrong):
-    name = "jump-too-soon"
-    sentence = (
-        "a window grows the receptive field by its own stride times the layers' below; "
-        "expected: only the "
-        "strides below count"
-    )
-    operations = ("receptive_field",)
-
-    def field(self, layers: Sequence[Layer]) -> ReceptiveField:
-        size, jump, offset = [1, 1], [1, 1], [0, 0]
-        for window, stride, pad in windows(layers):
-            for axis in range(2):
-                jump[axis] *= stride[axis]
-                size[axis] += (window[axis] - 1) * jump[axis]
-                offset[axis] -= pad[2 * axis] * jump[axis]
-        return ReceptiveField(_pair(size), _pair(jump), _pair(offset))
+def windows(net: Network, number: int) -> Iterator[Conv | Pool]:
+    """Yield the layers up to one that see more than a pixel."""
+    yield from (layer for layer in net.layers[:number] if isinstance(layer, Conv | Pool))
 
 
-class OffsetInPixelsAbove(Wrong):
-    name = "offset-not-scaled"
-    sentence = (
-        "paddings are added up as they are; "
-        "expected: a layer's counts in steps of the strides below"
-    )
-    operations = ("receptive_field", "evaluate")
-
-    def field(self, layers: Sequence[Layer]) -> ReceptiveField:
-        right = super().field(layers)
-        pads = [pad for _, _, pad in windows(layers)]
-        offset = -sum(pad[0] for pad in pads), -sum(pad[2] for pad in pads)
-        return ReceptiveField(right.size, right.stride, offset)
+def jump_too_soon(net: Network, number: int) -> ReceptiveField:
+    """Count a window's own stride."""
+    size, jump, offset = [1, 1], [1, 1], [0, 0]
+    for layer in windows(net, number):
+        for axis in range(2):
+            jump[axis] *= layer.stride[axis]
+            size[axis] += (layer.window[axis] - 1) * jump[axis]
+            offset[axis] -= layer.pad[2 * axis] * jump[axis]
+    return ReceptiveField((size[0], size[1]), (jump[0], jump[1]), (offset[0], offset[1]))
 
 
-class OffsetIgnored(Wrong):
-    name = "offset-ignored"
-    sentence = (
-        "the first receptive field starts at pixel (0, 0) of the image; "
-        "expected: where the network pads it "
-        "starts outside"
-    )
-    operations = ("receptive_field", "respond", "evaluate")
-
-    def field(self, layers: Sequence[Layer]) -> ReceptiveField:
-        right = super().field(layers)
-        return ReceptiveField(right.size, right.stride, (0, 0))
-
-    def respond(
-        self,
-        images: Array,
-        bank: Conv,
-        offset: Sequence[int],  # noqa: ARG002
-        output: Sequence[int],
-    ) -> Array:
-        return super().respond(images, bank, (0, 0), output)
+def in_pixels_above(net: Network, number: int) -> ReceptiveField:
+    """Add up paddings as they are."""
+    right, pads = receptive_field(net, number), [layer.pad for layer in windows(net, number)]
+    offset = -sum(pad[0] for pad in pads), -sum(pad[2] for pad in pads)
+    return ReceptiveField(right.size, right.stride, offset)
 
 
-class PerFilter(Wrong):
-    name = "normalised-per-filter"
-    sentence = (
-        "each filter's responses are mapped to [0, 1] by themselves; "
-        "expected: a layer's are together"
-    )
-    operations = ("evaluate",)
-
-    def compare(self, response: Array, predicted: Array) -> tuple[Array, Array]:
-        rows = response.shape[0] * response.shape[1]
-        each = Implementation.compare(
-            self, response.reshape(rows, -1), predicted.reshape(rows, -1)
-        )[0]
-        errors = each.reshape(response.shape[:2]).mean(axis=1)
-        return errors, super().compare(response, predicted)[1]
+def without_offset(net: Network, number: int) -> ReceptiveField:
+    """Begin at the first pixel."""
+    right = receptive_field(net, number)
+    return ReceptiveField(right.size, right.stride, (0, 0))
 
 
-class OverImages(Wrong):
-    name = "normalised-over-images"
-    sentence = "all images are mapped to [0, 1] together; expected: each is mapped by itself"
-    operations = ("evaluate",)
+def compared(errors_of: Callable[[Array, Array], Array]) -> Callable[..., Outputs]:
+    """Replace eq. 3 by another comparison of the two responses."""
 
-    def compare(self, response: Array, predicted: Array) -> tuple[Array, Array]:
-        both = [(a - a.min()) / np.ptp(a) for a in (response, predicted)]
-        errors = ((both[0] - both[1]) ** 2).mean(axis=(1, 2, 3))
-        return errors, super().compare(response, predicted)[1]
+    def change(found: Outputs, *question: Any) -> Outputs:  # noqa: ARG001
+        both = found["response"], found["predicted"]
+        errors = np.asarray(errors_of(*both), np.float64)
+        return judged(*both, Evaluation(errors, found["correlations"]))
 
-
-class NotNormalised(Wrong):
-    name = "not-normalised"
-    sentence = "the responses are compared as they are; expected: each is mapped to [0, 1] before"
-    operations = ("evaluate",)
-
-    def compare(self, response: Array, predicted: Array) -> tuple[Array, Array]:
-        errors = ((response - predicted) ** 2).mean(axis=(1, 2, 3))
-        return errors, super().compare(response, predicted)[1]
+    return change
 
 
-class AfterReLU(Wrong):
-    name = "response-after-relu"
-    sentence = "the response is taken after the ReLU; expected: it is the convolution's, before"
-    operations = ("evaluate",)
-
-    def evaluate(
-        self, net: Network, number: int, images: Array, method: Method
-    ) -> tuple[Array, Array]:
-        response, predicted = super().evaluate(net, number, images, method)
-        above = net.layers[number] if number < len(net) else None
-        return self.relu(response, above) if isinstance(above, ReLU) else response, predicted
+def per_filter(response: Array, predicted: Array) -> Array:
+    """Map each filter's responses to [0, 1] by themselves."""
+    rows = response.shape[0] * response.shape[1]
+    each = compare(response.reshape(rows, -1), predicted.reshape(rows, -1))[0]
+    return np.asarray(each.reshape(response.shape[:2]).mean(axis=1))
 
 
-class DeviationOfSample(Wrong):
-    name = "sample-deviation"
-    sentence = "the standard deviation divides by N - 1; expected: it divides by N"
-    operations = ("evaluate",)
-
-    def spread(self, errors: Array) -> Array:
-        return np.asarray(errors.std(ddof=1))
+def over_images(response: Array, predicted: Array) -> Array:
+    """Map all images together."""
+    both = [(a - a.min()) / np.ptp(a) for a in (response, predicted)]
+    return not_normalised(*both)
 
 
-def _pair(numbers: Sequence[int]) -> Pair:
-    return numbers[0], numbers[1]
+def not_normalised(response: Array, predicted: Array) -> Array:
+    """Compare responses as they are."""
+    return np.asarray(((response - predicted) ** 2).mean(axis=(1, 2, 3)))
 
 
-ALL: tuple[type[Wrong], ...] = (
-    JumpTooSoon,
-    OffsetInPixelsAbove,
-    OffsetIgnored,
-    PerFilter,
-    OverImages,
-    NotNormalised,
-    AfterReLU,
-    DeviationOfSample,
-)
+def after_relu(found: Outputs, net: Network, inputs: Arrays, known: Parameters) -> Outputs:  # noqa: ARG001
+    """Compare the response above, if that is a ReLU's."""
+    above = net.layers[known["layer"]] if known["layer"] < len(net) else None
+    if not isinstance(above, ReLU):
+        return found
+    return judged(relu(found["response"], above.leak), found["predicted"])
+
+
+def of_sample(found: Outputs, *question: Any) -> Outputs:  # noqa: ARG001
+    """Divide by one less."""
+    return found | {"std": np.asarray(found["errors"].std(ddof=1))}
+
+
+ALL = (
+    Mistake("jump-too-soon",
+        "a window grows the receptive field by its own stride times the layers' below; expected: "
+        "only the strides below count", ("receptive_field",), other(field=jump_too_soon)),
+    Mistake("offset-not-scaled",
+        "paddings are added up as they are; expected: a layer's counts in steps of the strides "
+        "below", ("receptive_field", "evaluate"), other(field=in_pixels_above)),
+    Mistake("offset-ignored",
+        "the first receptive field starts at pixel (0, 0) of the image; expected: where the "
+        "network pads it starts outside", ("receptive_field", "respond", "evaluate"),
+        other(field=without_offset)),
+    Mistake("normalised-per-filter",
+        "each filter's responses are mapped to [0, 1] by themselves; expected: a layer's are "
+        "together", ("evaluate",), other(change=compared(per_filter))),
+    Mistake("normalised-over-images",
+        "all images are mapped to [0, 1] together; expected: each is mapped by itself",
+        ("evaluate",), other(change=compared(over_images))),
+    Mistake("not-normalised",
+        "the responses are compared as they are; expected: each is mapped to [0, 1] before",
+        ("evaluate",), other(change=compared(not_normalised))),
+    Mistake("response-after-relu",
+        "the response is taken after the ReLU; expected: it is the convolution's, before",
+        ("evaluate",), other(change=after_relu)),
+    Mistake("sample-deviation",
+        "the standard deviation divides by N - 1; expected: it divides by N", ("evaluate",),
+        other(change=of_sample)),
+)  # fmt: skip

@@ -2,203 +2,131 @@
 
 from __future__ import annotations
 
+from functools import partial
 from math import ceil
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fdref import reference
-from fdref.conformance.implementation import NO_PAD, Wrong
-from fdref.forward_pass import relu
-from fdref.layers import BatchNorm, Normalize, Pool, ReLU
+from fdref.conformance.mistakes.mistake import NETWORKS, NO_PAD, Mistake, other, over
+from fdref.layers import BatchNorm
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable
 
     from fdref.arrays import Array
+    from fdref.conformance.compute import Outputs
+    from fdref.geometry import Margins, Pair
     from fdref.layers import Layer
 
-NETWORKS = ("forward", "decode", "evaluate")
+    Operation = Callable[..., Array]
 
 
-class PaddingSeen(Wrong):
-    """Takes the padding for pixels of the map, in the pools of one method."""
-
-    operations = ("pool", "forward", "evaluate")
-    method = ""
-
-    def pool(self, x: Array, layer: Pool) -> Array:
-        if layer.method != self.method:
-            return super().pool(x, layer)
-        padded = np.pad(x, ((0, 0), (0, 0), layer.pad[:2], layer.pad[2:]))
-        return reference.pool(padded, layer.window, layer.stride, NO_PAD, layer.method)
+def padding_seen(
+    of: str, right: Operation, x: Array, window: Pair, stride: Pair, pad: Margins, method: str
+) -> Array:
+    """Take the padding for pixels of the map, in the pools of one method."""
+    if method != of:
+        return right(x, window, stride, pad, method)
+    padded = np.pad(x, ((0, 0), (0, 0), pad[:2], pad[2:]))
+    return right(padded, window, stride, NO_PAD, method)
 
 
-class AverageCountsPadding(PaddingSeen):
-    name = "average-counts-padding"
-    sentence = "averages divide by the whole window; expected: they divide by its pixels on the map"
-    method = "avg"
+def rounded_up(
+    right: Operation, x: Array, window: Pair, stride: Pair, pad: Margins, method: str
+) -> Array:
+    """Go on to where the last window begins on the map."""
+    edges = list(pad)
+    for axis in range(2):
+        spare = x.shape[2 + axis] + sum(pad[2 * axis : 2 * axis + 2]) - window[axis]
+        edges[2 * axis + 1] += ceil(spare / stride[axis]) * stride[axis] - spare
+    return right(x, window, stride, tuple(edges), method)
 
 
-class PaddingWins(PaddingSeen):
-    name = "padding-wins"
-    sentence = (
-        "the padding's zeros win over negative maxima; expected: windows are clipped to the map"
-    )
-    method = "max"
+def nan_loses(right: Operation, x: Array, *windows: Any) -> Array:
+    """Let NaN lose against every pixel."""
+    return right(np.where(np.isnan(x), -np.inf, x) if windows[-1] == "max" else x, *windows)
 
 
-class PoolRoundsUp(Wrong):
-    name = "pool-rounds-up"
-    sentence = (
-        "a pool has one more row or column where the stride does not divide the map; "
-        "expected: its size is "
-        "rounded down"
-    )
-    operations = ("pool", "forward")
-
-    def pool(self, x: Array, layer: Pool) -> Array:
-        pad = list(layer.pad)
-        for axis in range(2):
-            spare = x.shape[2 + axis] + sum(pad[2 * axis : 2 * axis + 2]) - layer.window[axis]
-            pad[2 * axis + 1] += ceil(spare / layer.stride[axis]) * layer.stride[axis] - spare
-        top, bottom, left, right = pad
-        return reference.pool(
-            x, layer.window, layer.stride, (top, bottom, left, right), layer.method
-        )
+def nan_is_zero(right: Operation, x: Array, leak: float) -> Array:
+    """Let NaN lose against 0."""
+    return right(np.where(np.isnan(x), 0, x), leak)
 
 
-class NaNLost(Wrong):
-    name = "nan-lost"
-    sentence = "a comparison with NaN loses it; expected: NaN in, NaN out"
-    operations = ("pool", "relu")
-
-    def pool(self, x: Array, layer: Pool) -> Array:
-        lowest = np.where(np.isnan(x), -np.inf, x) if layer.method == "max" else x
-        return super().pool(lowest, layer)
-
-    def relu(self, x: Array, layer: ReLU) -> Array:
-        return relu(np.where(np.isnan(x), 0, x), layer.leak)
+def alpha_divided(
+    right: Operation, x: Array, size: int, kappa: float, alpha: float, beta: float
+) -> Array:
+    """Divide alpha as others do."""
+    return right(x, size, kappa, alpha / size, beta)
 
 
-class LeakIgnored(Wrong):
-    name = "leak-ignored"
-    sentence = "negative values become 0; expected: they become leak times themselves"
-    operations = ("relu", "forward", "evaluate")
-
-    def relu(self, x: Array, layer: ReLU) -> Array:  # noqa: ARG002
-        return relu(x)
+def window_before(right: Operation, x: Array, *more: Any) -> Array:
+    """Normalise with the odd channel below."""
+    return right(x[:, ::-1], *more)[:, ::-1]
 
 
-class AlphaDivided(Wrong):
-    name = "alpha-divided"
-    sentence = (
-        "alpha is divided by the number of channels, as in Caffe and PyTorch; expected: it is not"
-    )
-    operations = ("normalize", "forward", "evaluate")
+def renormed(power: int, epsilon: float) -> Callable[[Layer], Layer]:
+    """Take a power of the second moment, and an epsilon, for the variance."""
 
-    def normalize(self, x: Array, layer: Normalize) -> Array:
-        divided = Normalize(layer.size, layer.kappa, layer.alpha / layer.size, layer.beta)
-        return super().normalize(x, divided)
+    def read(layer: Layer) -> Layer:
+        if not isinstance(layer, BatchNorm):
+            return layer
+        variance = layer.deviation.astype(np.float64) ** power + epsilon
+        return BatchNorm(layer.gain, layer.bias, layer.mean, np.sqrt(variance))
 
-
-class WindowBefore(Wrong):
-    name = "odd-channel-before"
-    sentence = (
-        "of an even number of channels the odd one lies below the channel; "
-        "expected: it lies above: "
-        "from k - floor((N-1)/2) to k + ceil((N-1)/2)"
-    )
-    operations = ("normalize", "forward", "evaluate")
-
-    def normalize(self, x: Array, layer: Normalize) -> Array:
-        return super().normalize(x[:, ::-1], layer)[:, ::-1]
+    return read
 
 
-class BothNormalizations(WindowBefore, AlphaDivided):  # one after the other
-    name = "pytorch-normalize"
-    sentence = (
+def over_pixels(right: Operation, x: Array) -> Array:
+    """Exchange channels and pixels."""
+    rows = x.reshape(*x.shape[:2], -1, 1).swapaxes(1, 2)
+    return right(rows).swapaxes(1, 2).reshape(x.shape)
+
+
+def shifted(found: Outputs, net: object, inputs: Any, known: object) -> Outputs:  # noqa: ARG001
+    """Return what each layer takes."""
+    return dict(zip(found, [inputs["images"], *found.values()], strict=False))
+
+
+ALL = (
+    Mistake("average-counts-padding",
+        "averages divide by the whole window; expected: they divide by its pixels on the map",
+        ("pool", "forward", "evaluate"), over(pool=partial(padding_seen, "avg"))),
+    Mistake("padding-wins",
+        "the padding's zeros win over negative maxima; expected: windows are clipped to the map",
+        ("pool", "forward", "evaluate"), over(pool=partial(padding_seen, "max"))),
+    Mistake("pool-rounds-up",
+        "a pool has one more row or column where the stride does not divide the map; expected: "
+        "its size is rounded down", ("pool", "forward"), over(pool=rounded_up)),
+    Mistake("nan-lost", "a comparison with NaN loses it; expected: NaN in, NaN out",
+        ("pool", "relu"), over(pool=nan_loses, relu=nan_is_zero)),
+    Mistake("leak-ignored", "negative values become 0; expected: they become leak times themselves",
+        ("relu", "forward", "evaluate"), over(relu=lambda right, x, _: right(x, 0.0))),
+    Mistake("alpha-divided",
+        "alpha is divided by the number of channels, as in Caffe and PyTorch; expected: it is not",
+        ("normalize", "forward", "evaluate"), over(normalize=alpha_divided)),
+    Mistake("odd-channel-before",
+        "of an even number of channels the odd one lies below the channel; expected: it lies "
+        "above: from k - floor((N-1)/2) to k + ceil((N-1)/2)", ("normalize", "forward", "evaluate"),
+        over(normalize=window_before)),
+    Mistake("pytorch-normalize",
         "PyTorch's local_response_norm: alpha is divided by the number of channels, and the odd "
-        "channel of an even number lies below; "
-        "expected: alpha is not divided, and the odd one lies above"
-    )
-
-
-class Renormed(Wrong):
-    """Has another variance than the square of the standard deviation."""
-
-    operations = ("bnorm", *NETWORKS)
-    power, epsilon = 2, 0.0
-    """Of the second moment, and what is added to that; these are right."""
-
-    def read(self, layer: Layer) -> Layer:
-        if isinstance(layer, BatchNorm):
-            variance = layer.deviation**self.power + self.epsilon
-            return BatchNorm(layer.gain, layer.bias, layer.mean, np.sqrt(variance))
-        return layer
-
-
-class DeviationAsVariance(Renormed):
-    name = "deviation-as-variance"
-    sentence = (
-        "the second moment is taken for a variance, and its root divides; expected: it is the root"
-    )
-    power = 1
-
-
-class DeviationAsVarianceEpsilon(Renormed):
-    name = "deviation-as-variance-epsilon"
-    sentence = (
+        "channel of an even number lies below; expected: alpha is not divided, and the odd one "
+        "lies above", ("normalize", "forward", "evaluate"),
+        over(normalize=lambda right, *more: window_before(partial(alpha_divided, right), *more))),
+    Mistake("deviation-as-variance",
+        "the second moment is taken for a variance, and its root divides; expected: it is the root",
+        ("bnorm", *NETWORKS), other(read=renormed(1, 0.0))),
+    Mistake("deviation-as-variance-epsilon",
         "the second moment is taken for a variance, and the root of it and an epsilon of 1e-5 "
-        "divides, as PyTorch's batch_norm does it; "
-        "expected: it is the standard deviation and divides itself"
-    )
-    power, epsilon = 1, 1e-5
-
-
-class EpsilonAdded(Renormed):
-    name = "epsilon-added"
-    sentence = (
-        "an epsilon of 1e-5 is added to the variance once more; "
-        "expected: the standard deviation has it in"
-    )
-    epsilon = 1e-5
-
-
-class SoftmaxOverPixels(Wrong):
-    name = "softmax-over-pixels"
-    sentence = (
-        "probabilities are over the pixels of a channel; "
-        "expected: they are over the channels of a pixel"
-    )
-    operations = ("forward",)
-
-    def softmax(self, x: Array) -> Array:
-        rows = x.reshape(*x.shape[:2], -1, 1).swapaxes(1, 2)
-        return super().softmax(rows).swapaxes(1, 2).reshape(x.shape)
-
-
-class LayersShifted(Wrong):
-    name = "layers-shifted"
-    sentence = "`layer1` is the input; expected: it is what the first layer gives"
-    operations = ("forward",)
-
-    def forward(self, layers: Iterable[Layer], x: Array) -> list[Array]:
-        return [x, *super().forward(layers, x)[:-1]]
-
-
-ALL: tuple[type[Wrong], ...] = (
-    AverageCountsPadding,
-    PaddingWins,
-    PoolRoundsUp,
-    NaNLost,
-    LeakIgnored,
-    AlphaDivided,
-    WindowBefore,
-    BothNormalizations,
-    DeviationAsVariance,
-    DeviationAsVarianceEpsilon,
-    EpsilonAdded,
-    SoftmaxOverPixels,
-    LayersShifted,
-)
+        "divides, as PyTorch's batch_norm does it; expected: it is the standard deviation and "
+        "divides itself", ("bnorm", *NETWORKS), other(read=renormed(1, 1e-5))),
+    Mistake("epsilon-added",
+        "an epsilon of 1e-5 is added to the variance once more; expected: the standard deviation "
+        "has it in", ("bnorm", *NETWORKS), other(read=renormed(2, 1e-5))),
+    Mistake("softmax-over-pixels",
+        "probabilities are over the pixels of a channel; expected: they are over the channels of "
+        "a pixel", ("forward",), over(softmax=over_pixels)),
+    Mistake("layers-shifted", "`layer1` is the input; expected: it is what the first layer gives",
+        ("forward",), other(change=shifted)),
+)  # fmt: skip

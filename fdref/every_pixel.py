@@ -1,12 +1,8 @@
-"""Decoding from below: what a pixel of a map amounts to in the input, found once for all.
+"""What each pixel of a small map amounts to, where those at the borders are unlike the others.
 
-Substitution commutes with shifts, and so does `nearest` unpooling. So what a pixel of channel j
-amounts to, its *atom*, is the same picture wherever the pixel is, moved by the map's jump; and
-filters decode to sums of moved atoms: a substitution again, of atoms for filters, at the jump.
-
-The other unpoolings mirror at the borders, where pixels are unlike their neighbours; but they work
-on rows and columns apart. So do the positions of the taps, and what each pixel of a small map
-amounts to is a product of three: rows, the taps' weights, columns.
+Bilinear and bicubic unpooling mirror at the borders, but they work on rows and columns apart. So do
+the positions of the taps, and what each pixel of a map amounts to is a product of three: rows, the
+taps' weights, columns.
 """
 
 from __future__ import annotations
@@ -15,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fdref.from_above import one_layer_down
-from fdref.layers import BatchNorm, Conv, Pool
+from fdref.down import Decoding
+from fdref.layers import POINTWISE, Conv, Pool
+from fdref.pictures_over_maps import Picture
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -28,35 +25,27 @@ if TYPE_CHECKING:
     from fdref.resize import Method
 
 
-def commutes_with_shifts(pool: Pool, unpool: Method) -> bool:
-    """Tell whether unpooling treats all pixels alike, those at the borders, too.
+def path_down(net: Network, number: int) -> list[int]:
+    """Return the layers on the only way from a map to the input; none if there are more, or others.
 
-    Where the window is smaller than the stride, the border of the enlarged picture is cropped.
+    A way leads through convolutions, pools and what is pointwise.
     """
-    return unpool == "nearest" and all(np.greater_equal(pool.window, pool.stride))
+    path = []
+    while number > 0:
+        if not isinstance(net[number], Conv | Pool | POINTWISE):
+            return []
+        path.append(number)
+        (number,) = net.takes[number]
+    return path if number == 0 else []
 
 
-def atoms_above(net: Network, number: int, atoms: Array, jump: Pair, engine: Engine) -> Array:
-    """Return the atoms (C, C0, H, W) of a layer's output from those of its input, at its jump.
-
-    The layer is one without filters: those of a layer with filters are its decoded filters.
-    """
-    match net[number]:
-        case Pool(window=window, stride=stride):
-            pixel = np.ones((1, 1, 1, 1), atoms.dtype)
-            copies = engine.unpool(pixel, stride, window, "nearest")
-            maps = atoms.reshape(-1, 1, *atoms.shape[2:])
-            pictures = engine.substitute(maps, copies, (1, 1), jump, 1)
-            return pictures.reshape(*atoms.shape[:2], *pictures.shape[2:])
-        case BatchNorm() as norm:
-            return atoms * norm.scale(atoms.dtype)[..., None]
-        case _:
-            return atoms
-
-
-def contract(pictures: Array, atoms: Array, jump: Pair, engine: Engine) -> Array:
-    """Express pictures (K, C, h, w) over a map in the input, given the atoms of its pixels."""
-    return engine.substitute(pictures, atoms, jump, (1, 1), 1)
+def with_pools(net: Network) -> frozenset[int]:
+    """Return the maps whose only way down to the input leads through a pool."""
+    found = {0: False}
+    for number, layer in enumerate(net, 1):
+        if isinstance(layer, Conv | Pool | POINTWISE) and net.takes[number][0] in found:
+            found[number] = isinstance(layer, Pool) or found[net.takes[number][0]]
+    return frozenset(number for number, pooled in found.items() if pooled)
 
 
 def contract_each(pictures: Array, atoms: Array, engine: Engine) -> Array:
@@ -74,7 +63,7 @@ def every_pixel(
     """
     weights = None  # (C, channels below, vertical paths, horizontal paths)
     ends = [np.eye(n, dtype=dtype)[:, None] for n in size]  # of each axis: (pixel, path, place)
-    for filters, step, pool in _blocks(net, number, dtype, engine):
+    for filters, step, pool in _blocks(net, path_down(net, number), dtype, engine):
         taps = (filters.shape[2], filters.shape[3])
         weights = (
             filters if weights is None else engine.substitute(weights, filters, taps, (1, 1), 1)
@@ -96,19 +85,21 @@ def every_pixel(
 
 
 def _blocks(
-    net: Network, number: int, dtype: np.dtype[Any], engine: Engine
+    net: Network, path: list[int], dtype: np.dtype[Any], engine: Engine
 ) -> Iterator[tuple[Array, Pair, Pool | None]]:
     """For all layers between two pools: one bank of filters, its stride, and the pool below."""
-    filters, step = _pixels(net, number, dtype), (1, 1)
-    for below in range(number, 0, -1):
-        match net[below]:
+    filters, step = _pixels(net, path[0], dtype), (1, 1)
+    rules = Decoding(net, path[0], "nearest", engine)
+    for number in path:
+        match net.decoded_as[number]:
             case Pool() as pool:
                 yield filters, step, pool
-                filters, step = _pixels(net, below - 1, dtype), (1, 1)
+                filters, step = _pixels(net, net.takes[number][0], dtype), (1, 1)
                 continue
             case Conv(stride=stride):
                 step = (step[0] * stride[0], step[1] * stride[1])
-        filters = one_layer_down(net, below, filters, "nearest", engine)
+        (below,) = rules.below(number, Picture(filters, (0, 0)))
+        filters = below.values
     yield filters, step, None
 
 

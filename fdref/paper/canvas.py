@@ -1,7 +1,7 @@
 """A page of pictures, texts and lines, laid out by hand in pixels.
 
 There are 96 pixels to the inch, counted from the page's top left corner. Nothing depends on the
-user's matplotlibrc, and what `save` writes is bit for bit the same each time.
+user's matplotlibrc, and what `encoded` returns is bit for bit the same each time.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from __future__ import annotations
 import io
 from contextlib import contextmanager
 from math import ceil, sqrt
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
@@ -22,9 +21,7 @@ from fdref.pictures import shades_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from os import PathLike
 
-    from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
     from fdref.arrays import Array
@@ -37,6 +34,11 @@ MARGIN, HEAD, SEAM = 24, 78, 2
 
 GREY, ACCENT, LINE = "0.35", "#c44e00", 200
 """Of texts beside; of what is pointed out; the shade around pictures, that white ones be seen."""
+
+PALE = f"{LINE / 255}"
+"""That shade as matplotlib has it."""
+
+OWN_CONTRAST = "Each picture has its own contrast; grey is zero."
 
 SIDES = ((10, 56), (100, 42), (10**9, 28))
 """Up to so many filters on a sheet: pixels that the side of a picture may have."""
@@ -52,31 +54,12 @@ def plain_style() -> Iterator[None]:
         yield
 
 
-def save(figure: Figure, path: str | PathLike[str]) -> None:
-    """Write a figure as ``<path>.png`` and ``<path>.svg``, bit for bit the same each time.
-
-    Parameters
-    ----------
-    figure : Figure
-    path : path without a suffix
-
-    Examples
-    --------
-    >>> import fdref, tempfile
-    >>> from pathlib import Path
-    >>> from fdref.paper.figures import figure5
-    >>> from fdref.weights.handmade import handmade
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     save(figure5({"hand-made": fdref.decode_all(handmade())}), f"{folder}/figure5")
-    ...     sorted(path.name for path in Path(folder).iterdir())
-    ['figure5.png', 'figure5.svg']
-    """
-    for kind, data in encoded(figure).items():
-        Path(f"{path}.{kind}").write_bytes(data)
-
-
 def encoded(figure: Figure) -> dict[str, bytes]:
-    """Return a figure as PNG and as SVG, under ``png`` and ``svg``."""
+    """Return a figure as PNG and as SVG, bit for bit the same each time.
+
+    >>> list(encoded(Page("A figure", "with a note").finished(200, 100)))
+    ['png', 'svg']
+    """
     found = {}
     with plain_style():
         for kind, how in (
@@ -89,53 +72,55 @@ def encoded(figure: Figure) -> dict[str, bytes]:
     return found
 
 
-def new_page(title: str, note: str) -> Axes:
-    """Return an empty page, whose size is still to be found."""
-    figure = Figure(dpi=PIXELS_PER_INCH)
-    FigureCanvasAgg(figure)
-    page = figure.add_axes((0, 0, 1, 1), frameon=False, xticks=[], yticks=[], autoscale_on=False)
-    write(page, title, MARGIN, 18, size=18, weight="bold")
-    write(page, note, MARGIN, 45, color=GREY)
-    return page
+class Page:
+    """An empty page with a title and a note, whose size is still to be found."""
 
+    def __init__(self, title: str, note: str) -> None:
+        self.figure = Figure(dpi=PIXELS_PER_INCH)
+        FigureCanvasAgg(self.figure)
+        self.axes = self.figure.add_axes(
+            (0, 0, 1, 1), frameon=False, xticks=[], yticks=[], autoscale_on=False
+        )
+        self.write(title, MARGIN, 18, size=18, weight="bold")
+        self.write(note, MARGIN, 45, color=GREY)
 
-def finished(page: Axes, width: float, bottom: float) -> Figure:
-    """Cut a page to its size."""
-    height = round(bottom) + MARGIN
-    page.set(xlim=(0, width), ylim=(height, 0))
-    figure = cast("Figure", page.figure)
-    figure.set_size_inches(width / PIXELS_PER_INCH, height / PIXELS_PER_INCH)
-    return figure
+    def write(self, text: str, x: float, y: float, size: float = 12, **style: Any) -> None:
+        """Write a text of so many pixels; its upper left corner, where not said otherwise."""
+        points = size * 72 / PIXELS_PER_INCH
+        self.axes.text(
+            x, y, text, **{"va": "top", "fontsize": points, "parse_math": False, **style}
+        )
 
+    def place(self, shades: Shades, left: float, top: float) -> None:
+        """Lay a picture (h, w) or (h, w, 3) on the page, pixel by pixel."""
+        height, width = shades.shape[:2]
+        extent = (left, left + width, top + height, top)
+        self.axes.imshow(
+            shades, "gray", vmin=0, vmax=255, extent=extent, aspect="auto", interpolation="none"
+        )
 
-def write(page: Axes, text: str, x: float, y: float, size: float = 12, **style: Any) -> None:
-    """Write a text of so many pixels; its upper left corner, where not said otherwise."""
-    points = size * 72 / PIXELS_PER_INCH
-    page.text(x, y, text, **{"va": "top", "fontsize": points, "parse_math": False, **style})
+    def frame(
+        self, shades: Shades, left: float, top: float, color: str = PALE, line: float = 1
+    ) -> None:
+        """Draw a line around a picture, so many pixels wide."""
+        height, width = shades.shape[:2]
+        box = (left - line / 2, top - line / 2), width + line, height + line
+        points = line * 72 / PIXELS_PER_INCH
+        self.axes.add_patch(Rectangle(*box, fill=False, color=color, linewidth=points))
 
+    def show(
+        self, shades: Shades, left: float, top: float, color: str = PALE, line: float = 1
+    ) -> None:
+        """Lay a picture on the page, in a frame."""
+        self.place(shades, left, top)
+        self.frame(shades, left, top, color, line)
 
-def place(page: Axes, shades: Shades, left: float, top: float) -> None:
-    """Lay a picture (h, w) or (h, w, 3) on the page, pixel by pixel."""
-    height, width = shades.shape[:2]
-    extent = (left, left + width, top + height, top)
-    page.imshow(
-        shades, "gray", vmin=0, vmax=255, extent=extent, aspect="auto", interpolation="none"
-    )
-
-
-def frame(
-    page: Axes,
-    shades: Shades,
-    left: float,
-    top: float,
-    color: str = f"{LINE / 255}",
-    line: float = 1,
-) -> None:
-    """Draw a line around a picture, so many pixels wide."""
-    height, width = shades.shape[:2]
-    box = (left - line / 2, top - line / 2), width + line, height + line
-    points = line * 72 / PIXELS_PER_INCH
-    page.add_patch(Rectangle(*box, fill=False, color=color, linewidth=points))
+    def finished(self, width: float, bottom: float) -> Figure:
+        """Cut the page to its size."""
+        height = round(bottom) + MARGIN
+        self.axes.set(xlim=(0, width), ylim=(height, 0))
+        self.figure.set_size_inches(width / PIXELS_PER_INCH, height / PIXELS_PER_INCH)
+        return self.figure
 
 
 def coloured(filters: Array) -> Shades:

@@ -1,0 +1,83 @@
+"""Wrong rules of decoding: how a picture goes down through a layer, or begins."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+import numpy as np
+
+from fdref.down import Decoding
+from fdref.layers import Conv, ReLU
+from fdref.pictures_over_maps import Picture
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+
+class BiasAdded(Decoding):
+    """Adds a layer's biases to the pixels that it replaces."""
+
+    def below(self, number: int, picture: Picture) -> list[Picture]:
+        """Go down through a layer."""
+        layer = self.net[number]
+        if isinstance(layer, Conv) and layer.bias is not None:
+            picture = Picture(picture.values + layer.bias[:, None, None], picture.origin)
+        return super().below(number, picture)
+
+
+class PaddingCropped(Decoding):
+    """Crops what a convolution pads."""
+
+    def below(self, number: int, picture: Picture) -> list[Picture]:
+        """Go down through a layer."""
+        (found,) = super().below(number, picture)
+        layer, values = self.net[number], found.values
+        if not isinstance(layer, Conv):
+            return [found]
+        top, bottom, left, right = layer.pad
+        cropped = values[:, :, top : values.shape[2] - bottom, left : values.shape[3] - right]
+        return [Picture(np.ascontiguousarray(cropped), found.origin)]
+
+
+class Rectified(Decoding):
+    """Drops negative values at a ReLU."""
+
+    def below(self, number: int, picture: Picture) -> list[Picture]:
+        """Go down through a layer."""
+        (found,) = super().below(number, picture)
+        if not isinstance(self.net[number], ReLU):
+            return [found]
+        return [Picture(np.maximum(found.values, 0), found.origin)]
+
+
+class OnFirstChannels(Decoding):
+    """Takes every filter for one of the first group."""
+
+    def _start(self, indices: Sequence[int]) -> dict[int, Picture]:
+        ((taken, picture),) = super()._start(indices).items()
+        count, own = cast("Conv", self.net[self.number]).filters.shape[:2]
+        groups = self.net.groups(self.number)
+        moved = [
+            np.roll(values, (self.group(k, groups) - k // (count // groups)) * own, axis=0)
+            for k, values in zip(indices, picture.values, strict=True)
+        ]
+        return {taken: Picture(np.stack(moved), picture.origin)}
+
+    def group(self, k: int, groups: int) -> int:  # noqa: ARG002 - others need both
+        """Return the wrong group of a filter: the first."""
+        return 0
+
+
+class Interleaved(OnFirstChannels):
+    """Takes neighbouring filters for those of different groups."""
+
+    def group(self, k: int, groups: int) -> int:
+        """Return the remainder."""
+        return k % groups
+
+
+def interleaved(filters: int, groups: int) -> NDArray[np.intp]:
+    """Return which filter each of the groups' places would get."""
+    return np.argsort(np.arange(filters) % groups, kind="stable")

@@ -1,0 +1,115 @@
+"""Figure 3: responses to one image, in the network and by correlation with decoded filters."""
+
+from __future__ import annotations
+
+from functools import partial
+from math import isnan
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fdref.evaluation import compare, respond
+from fdref.forward_pass import forward
+from fdref.paper.canvas import (
+    GREY,
+    HEAD,
+    MARGIN,
+    Page,
+    coloured,
+    count_of,
+    fitted,
+    mosaic,
+    plain_style,
+)
+from fdref.paper.exhibit import Exhibit, judged
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from matplotlib.figure import Figure
+
+    from fdref.arrays import Array
+    from fdref.paper.subject import Subject
+    from fdref.paper.survey import Survey
+
+CLASS = 3
+"""Figures 3 and 4 look at this class, as the paper does."""
+
+
+def exhibit(subject: Subject, found: Survey) -> Exhibit:
+    """Show responses to one image, in the network and by correlation."""
+    net = subject.net
+    chosen = np.flatnonzero(subject.labels == CLASS)
+    index = int(chosen[0]) if len(chosen) else 0
+    x = net.prepare(subject.images[index : index + 1])
+    acts = forward(net, x)
+    sides, columns, numbers, seen = {}, {}, {}, []
+    for layer in net.decodable[:3]:
+        predicted = respond(net, layer, found.banks[layer, "bicubic"], x)
+        sides[layer] = acts[layer][0], predicted[0]
+        pixels = acts[layer].shape[2] * acts[layer].shape[3]
+        columns[layer] = 25 if pixels == 1 else 10 if len(predicted[0]) > 25 else 5
+        seen.append(float(compare(acts[layer], predicted)[1, 0]))
+        numbers[f"layer{layer}/network"] = acts[layer][0]
+        numbers[f"layer{layer}/correlation"] = predicted[0]
+    told = [
+        f"layer {n}: " + ("nothing to compare" if isnan(r) else f"correlation coefficient {r:.3f}")
+        for n, r in zip(sides, seen, strict=True)
+    ]
+    return Exhibit(
+        "figure3",
+        "Figure 3: responses in the network and by correlation",
+        f"Image {index}, of class {subject.labels[index]}: the maps of the first convolutions "
+        "in the network, and by correlation with their decoded filters.",
+        (
+            judged(
+                "Correlation with the decoded filters gives responses like the network's.",
+                ", ".join(told),
+                "the smallest correlation coefficient",
+                float(np.min(seen)),
+                ">",
+                0.5,
+            ),
+        ),
+        numbers=numbers,
+        draw=partial(draw, x[0], sides, columns),
+        alt="Activation maps side by side",
+    )
+
+
+@plain_style()
+def draw(
+    image: Array, layers: Mapping[int, tuple[Array, Array]], columns: Mapping[int, int]
+) -> Figure:
+    """Draw what layers respond to one image, in the network and by correlation.
+
+    Parameters
+    ----------
+    image : (C, h, w) array
+    layers : dict
+        ``{layer: (response, predicted)}``, arrays (K, h, w): the network's maps and those of the
+        correlation with the decoded filters, in the same order.
+    columns : dict
+        ``{layer: maps in a row}``.
+    """
+    page = Page(
+        "Figure 3: responses to one image, in the network and by correlation",
+        "Left: the network's maps. Right: correlations with the decoded filters, in the same "
+        "order. Each side of a layer is mapped to the range of its own values.",
+    )
+    page.write("image", MARGIN, HEAD, color=GREY)
+    page.place(picture := fitted(coloured(image), 140), MARGIN, HEAD + 20)
+    page.frame(picture, MARGIN, HEAD + 20)
+    start, top, right = MARGIN + 180, HEAD, 0
+    for layer, sides in layers.items():
+        x = start
+        titles = (f"layer {layer}: {count_of(sides[0], 'map')}", "by correlation")
+        for maps, title in zip(sides, titles, strict=True):
+            page.write(title, x, top, color=GREY)
+            low, high = maps.min(), maps.max()
+            shades = np.rint(255 * (maps - low) / ((high - low) or 1)).astype(np.uint8)
+            sheet = mosaic(shades, columns[layer], 420)
+            page.show(sheet, x, top + 20)
+            x += sheet.shape[1] + 40
+        right, top = max(right, x), top + 20 + sheet.shape[0] + 24
+    return page.finished(right - 40 + MARGIN, top - 24)
