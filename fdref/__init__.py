@@ -51,9 +51,10 @@ from fdref.layers import (
     Sum,
     Upsample,
 )
-from fdref.network import Network, receptive_field
+from fdref.network import Network
 from fdref.operations import correlate, pool, substitute, unpool
 from fdref.to_disk import decode_to
+from fdref.units import receptive_field
 from fdref.weights import Digits, Mnist, load, mnist, save
 
 __version__ = "0.1.0"

@@ -13,11 +13,10 @@ from fdref.atoms import Atoms, Composition, contract
 from fdref.down import Decoding
 from fdref.engine import engine_named, goes_from_above
 from fdref.every_pixel import contract_each, every_pixel
-from fdref.fields import FIRST, Unit
-from fdref.network import receptive_field
 from fdref.pictures_over_maps import Picture, unite
 from fdref.planning import UNASKED, Choice, cheapest, from_above
 from fdref.resize import METHODS
+from fdref.units import FIRST, Unit, receptive_field
 from fdref.ways import Ways
 
 if TYPE_CHECKING:

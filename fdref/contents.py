@@ -13,7 +13,7 @@ import fdref
 from fdref.blocks import Plan
 from fdref.engine import engine_named, name_of
 from fdref.errors import one_line
-from fdref.network import receptive_field
+from fdref.units import receptive_field
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,9 +9,9 @@ import numpy as np
 from fdref.arguments import callback, instance, truth
 from fdref.blocks import Plan
 from fdref.down import Decoding
-from fdref.fields import boxes, unit_at
 from fdref.network import Network
 from fdref.selection import filter_indices
+from fdref.units import boxes, unit_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

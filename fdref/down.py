@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, assert_never, cast
 
 import numpy as np
 
-from fdref.fields import FIRST, Box, Unit, descend
+from fdref.fields import Box, descend
 from fdref.layers import (
     BatchNorm,
     Channels,
@@ -31,6 +31,7 @@ from fdref.layers import (
 )
 from fdref.pictures_over_maps import Picture, unite
 from fdref.shuffles import block_sums, depth_to_space, space_to_depth, spread_channels
+from fdref.units import FIRST, Unit
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

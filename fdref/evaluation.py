@@ -15,8 +15,10 @@ from fdref.decoding import decode
 from fdref.engine import engine_named
 from fdref.errors import ArgumentError
 from fdref.finite import QUIET, check_banks, check_response, finite_forward
-from fdref.network import Network, receptive_field
+from fdref.images import check_images
+from fdref.network import Network
 from fdref.selection import decodable_numbers
+from fdref.units import receptive_field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
@@ -149,7 +151,7 @@ def evaluate(
     check_executor(executor)
     images = read_images(x)
     if isinstance(images, np.ndarray):
-        net.check_images(images)
+        check_images(net, images)
         if not len(images):
             raise ArgumentError("there are no images; expected at least one")
     wanted = decodable_numbers(net, layers)
@@ -255,7 +257,7 @@ def respond(
     number = instance(net, Network, "net").number(layer)
     operations = engine_named(engine)
     filters, images = real_array(bank, "bank"), real_array(x, "images")
-    net.check_images(images)
+    check_images(net, images)
     field = receptive_field(net, number)
     if filters.ndim != 4 or filters.shape[1:] != (images.shape[1], *field.size):
         raise ArgumentError(

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 from fdref.arguments import shown
 from fdref.arrays import real_array
 from fdref.errors import NetworkError
-from fdref.geometry import padded_size, substituted_size, whole_numbers
+from fdref.geometry import whole_numbers
 from fdref.layers import (
     BatchNorm,
     Channels,
@@ -17,7 +16,6 @@ from fdref.layers import (
     Conv,
     ConvTranspose,
     Layer,
-    Pool,
     PReLU,
     Scale,
     Shuffle,
@@ -31,7 +29,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from fdref.arrays import Array
-    from fdref.geometry import Pair
 
 
 def read_layers(layers: object) -> tuple[Layer, ...]:
@@ -112,26 +109,3 @@ def precision_of(layer: Layer) -> np.dtype[Any] | None:
             return weights.dtype
         case _:
             return None
-
-
-def room_for(layer: Layer, channels: int, size: Pair) -> int:
-    """Count the numbers that a layer's padded map holds, or its map before it is cropped."""
-    match layer:
-        case Conv(pad=pad) | Pool(pad=pad):
-            return channels * prod(padded_size(size, pad))
-        case ConvTranspose(filters=filters, upsample=upsample, groups=groups):
-            taps = (filters.shape[2], filters.shape[3])
-            return int(filters.shape[1]) * groups * prod(substituted_size(size, upsample, taps))
-        case _:
-            return 0
-
-
-def does_not_fit(layer: Layer, size: Pair) -> str:
-    """Say why nothing comes out of a layer for a map of a size."""
-    map_size = f"map of {size[0]}x{size[1]}"
-    if isinstance(layer, Conv | Pool):
-        window = f"{layer.window[0]}x{layer.window[1]}"
-        return (
-            f"has a {window} window, which does not fit into its {map_size} (pad {list(layer.pad)})"
-        )
-    return f"leaves nothing of its {map_size}"

@@ -12,6 +12,7 @@ from fdref.arrays import in_precision, real_array
 from fdref.engine import engine_named
 from fdref.errors import ArgumentError
 from fdref.fields import ancestors
+from fdref.images import check_images
 from fdref.layers import (
     BatchNorm,
     Channels,
@@ -96,7 +97,7 @@ def input_maps(net: Network, x: ArrayLike | Sequence[ArrayLike], engine: Engine)
     if several is None or len(several) != net.inputs:
         raise ArgumentError(f"x is {shown(x)}; expected {net.inputs} arrays, one for each input")
     maps = [real_array(values, "images") for values in several]
-    net.check_images(*maps)
+    check_images(net, *maps)
     dtype = engine.precision(net.dtype)
     return [np.array(in_precision(values, dtype, "images")) for values in maps]
 

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 from functools import cached_property
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fdref.arguments import instance, shown, text, texts, whole
-from fdref.arrays import in_precision, real_array
+from fdref.arguments import shown, text, texts, whole
+from fdref.arrays import in_precision
 from fdref.errors import ArgumentError, FdrefError, NetworkError, one_line
-from fdref.fields import field_of, fields_from_below
+from fdref.fields import fields_from_below
 from fdref.fitting import (
-    does_not_fit,
     input_channels_of,
     precision_of,
     read_average,
     read_layers,
-    room_for,
 )
 from fdref.geometry import pair
+from fdref.images import subtract_average
 from fdref.layers import Conv, ConvTranspose, Layer, Pool
 from fdref.layers.ranges import check_range
+from fdref.sizes import sizes_from
 from fdref.values import Value
 from fdref.wiring import connect
 
@@ -37,12 +36,6 @@ if TYPE_CHECKING:
 
 KINDS_SHOWN = 20
 """Layers that `repr` names."""
-
-
-ALWAYS = 2**27
-"""Numbers that the maps of one image may have, however small it is."""
-EXPANSION = 1024
-"""Numbers that they may have for each of a larger image's; beyond that a padding is damaged."""
 
 
 class Network(Value):
@@ -359,41 +352,15 @@ class Network(Value):
         >>> fdref.load().map_sizes(28)
         ((28, 28), (24, 24), (12, 12), (8, 8), (4, 4), (1, 1), (1, 1), (1, 1), (1, 1))
         """
-        sizes = self.sizes_from([pair(input_size, "input_size")] * self.inputs)
+        sizes = sizes_from(self, [pair(input_size, "input_size")] * self.inputs)
         return tuple(sizes[n] for n in range(len(self) + 1))
-
-    def sizes_from(self, input_sizes: Sequence[Pair]) -> dict[int, Pair]:
-        """Return height and width of every map, given those of every input: 0, -1, ..."""
-        sizes = {-n: size for n, size in enumerate(input_sizes)}
-        held = sum(self.channels_of(n) * prod(size) for n, size in sizes.items())
-        most = max(ALWAYS, EXPANSION * held)
-        for number, layer in enumerate(self._layers, 1):
-            below = [sizes[n] for n in self._takes[number]]
-            try:
-                sizes[number] = layer.size_after(*below)
-            except NetworkError as error:
-                raise NetworkError(f"{self.describe(number)}: {error}") from None
-            held += self._channels[number] * prod(sizes[number])
-            needed = held + room_for(layer, self.channels_of(self._takes[number][0]), below[0])
-            if needed > most:
-                raise NetworkError(
-                    f"{self.describe(number)} brings the maps of one image of {_by(sizes[0])} to "
-                    f"{needed} numbers; expected at most {most}: its padding is damaged, or the "
-                    "image too small for the network"
-                )
-            if 0 in sizes[number]:
-                raise NetworkError(
-                    f"{self.describe(number)} {does_not_fit(layer, below[0])} for images of "
-                    f"{_by(sizes[0])}; expected larger images"
-                )
-        return sizes
 
     @cached_property
     def sizes(self) -> dict[int, Pair]:
         """Height and width of every map, of a network of known input size."""
         if self._input_size is None:
             raise ArgumentError("the size of the images is not known; give the network input_size")
-        return self.sizes_from([self._input_size] * self.inputs)
+        return sizes_from(self, [self._input_size] * self.inputs)
 
     @cached_property
     def fields(self) -> dict[int, ReceptiveField | None]:
@@ -457,91 +424,4 @@ class Network(Value):
         >>> net.prepare(fdref.mnist().test.images[:2]).shape
         (2, 1, 28, 28)
         """
-        pixels = real_array(images, "images")
-        if pixels.ndim == 3:
-            pixels = pixels[:, None]
-        self.check_images(pixels)
-        if not self._average_fits():
-            average = () if self._average is None else self._average.shape[1:]
-            raise ArgumentError(
-                f"the network's average image is {_by(average)}, its input "
-                f"{_by(self._input_size or ())}; expected the same size: cut the right part out of "
-                "`net.average`, and subtract it or give it to a new fdref.Network"
-            )
-        prepared: Array = np.array(in_precision(pixels, self.dtype, "images"))
-        if self._average is not None:
-            prepared -= self._average.astype(self.dtype)
-        return prepared
-
-    def _average_fits(self) -> bool:
-        """Tell whether the average, if any, is a colour or of the input's size."""
-        own = (1, 1) if self._average is None else self._average.shape[1:]
-        return own in ((1, 1), self._input_size)
-
-    def check_images(self, images: Array, *further: Array) -> None:
-        """Raise ArgumentError unless images (N, C, H, W) can be this network's input.
-
-        `further` are the maps of a network of several inputs.
-        """
-        for maps, count in zip((images, *further), self._input_channels, strict=False):
-            if maps.ndim != 4 or maps.shape[1] != count:
-                either = f"(N, H, W) or (N, {count}, H, W)" if count == 1 else f"(N, {count}, H, W)"
-                raise ArgumentError(f"images have shape {maps.shape}; expected {either}")
-            if 0 in maps.shape[2:]:
-                raise ArgumentError(
-                    f"images are {_by(maps.shape[2:])}; expected at least one pixel"
-                )
-            if len(maps) != len(images):
-                raise ArgumentError(
-                    f"the inputs are of {len(images)} and {len(maps)} images; expected as many"
-                )
-        size = images.shape[2:]
-        average = (1, 1) if self._average is None else self._average.shape[1:]
-        if average not in ((1, 1), size) and self._average_fits():
-            raise ArgumentError(
-                f"images are {_by(size)}; expected {_by(average)}, the size of the network's "
-                "average image"
-            )
-        sizes = [(maps.shape[2], maps.shape[3]) for maps in (images, *further)]
-        try:
-            self.sizes_from(sizes + [sizes[0]] * (self.inputs - len(sizes)))
-        except FdrefError as error:
-            raise ArgumentError(str(error)) from None
-
-
-def receptive_field(
-    net: Network,
-    layer: int | str,
-    phase: Sequence[int] | None = None,
-    position: Sequence[int] | None = None,
-) -> ReceptiveField:
-    """Return what a layer's pixels see of the image: size, stride (the jump) and offset.
-
-    Parameters
-    ----------
-    net : Network
-    layer : int or str
-        Number from 1, or name.
-    phase : (vertical, horizontal), optional
-        Above layers that enlarge maps: which of the filters that repeat; `offset` is that of the
-        pixel at this position.
-    position : (vertical, horizontal), optional
-        One unit of a network of known input size: what it sees of the image itself.
-
-    Raises
-    ------
-    ArgumentError
-        If there is no such layer, phase or position; if neighbours do not see the same, moved.
-
-    Examples
-    --------
-    >>> import fdref
-    >>> fdref.receptive_field(fdref.load(), layer=3)
-    ReceptiveField(size=(14, 14), stride=(2, 2), offset=(0, 0))
-    """
-    number = instance(net, Network, "net").number(layer)
-    return field_of(net, number, phase, position)
-
-
-def _by(size: Sequence[int]) -> str:
-    return "x".join(map(str, size))
+        return subtract_average(self, images)

@@ -10,8 +10,9 @@ from weakref import WeakKeyDictionary
 
 from fdref.blas import threads
 from fdref.errors import ArgumentError
-from fdref.fields import FIRST, Unit, check_has_filters, jumps
+from fdref.fields import check_has_filters, jumps
 from fdref.imports import imported
+from fdref.units import FIRST, Unit
 from fdref.ways import Ways
 
 if TYPE_CHECKING:

@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from fdref import products
 from fdref.costs import ONCE, Cost, Way, substitution
 from fdref.every_pixel import path_down, with_pools
-from fdref.fields import FIRST, Box, Unit, around, boxes, seen
+from fdref.fields import Box, around, seen
 from fdref.lattice import lattices
 from fdref.layers import Concat, Conv, ConvTranspose, Pool, Sum
 from fdref.parts import substitution_scratch
 from fdref.paths import BAND, paths_of, pixels_of
+from fdref.units import FIRST, Unit, boxes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

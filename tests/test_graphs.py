@@ -20,11 +20,12 @@ from fdref.atoms import Composition, contract
 from fdref.blocks import Plan
 from fdref.down import Decoding
 from fdref.engine import engine_named
-from fdref.fields import Unit, ancestors, boxes, jumps, periods
+from fdref.fields import ancestors, jumps, periods
 from fdref.forward_pass import run
 from fdref.gradient import Gradient
 from fdref.layers.base import Pointwise
 from fdref.pictures_over_maps import unite
+from fdref.units import Unit, boxes
 from fdref.ways import Ways
 
 ENGINES = st.sampled_from(["compiled", "reference"])

@@ -12,7 +12,8 @@ from torch.nn import functional
 
 import fdref
 from fdref import layers as kinds
-from fdref.fields import boxes, jumps
+from fdref.fields import jumps
+from fdref.units import boxes
 
 
 def tensor(values):

@@ -15,8 +15,9 @@ from fdref.errors import ArgumentError, NetworkError
 from fdref.evaluation import Evaluation, compare
 from fdref.forward_pass import output
 from fdref.layers import Conv, Pool
-from fdref.network import Network, receptive_field
+from fdref.network import Network
 from fdref.selection import decodable_number
+from fdref.units import receptive_field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -21,10 +21,10 @@ from fdref.errors import NetworkError
 from fdref.evaluation import Evaluation, compare, gathered, padded, respond
 from fdref.finite import QUIET, check_response, finite_forward, prepare
 from fdref.forward_pass import forward
-from fdref.network import receptive_field
 from fdref.paper.ridge import STRENGTHS, fit, moments, predictions
 from fdref.parallel import each
 from fdref.selection import decodable_numbers
+from fdref.units import receptive_field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -11,8 +11,8 @@ from fdref.conformance.mistakes.mistake import Mistake, other
 from fdref.evaluation import Evaluation, compare
 from fdref.geometry import ReceptiveField
 from fdref.layers import Conv, Pool, ReLU
-from fdref.network import receptive_field
 from fdref.pointwise import relu
+from fdref.units import receptive_field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
