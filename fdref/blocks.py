@@ -234,9 +234,11 @@ class _Known:
     def of(self, number: int) -> Atoms | None:
         """Return the atoms of a map, from those of the maps under it down to the banks."""
         if number not in self.atoms:
-            taken = [self.of(below) for below in self.net.takes[number]]
-            made = self.rules.above(number, taken) if number > 0 else self.rules.of_input(number)
-            self.atoms[number] = made
+            if number > 0:
+                taken = [self.of(below) for below in self.net.takes[number]]
+                self.atoms[number] = self.rules.above(number, taken)
+            else:
+                self.atoms[number] = self.rules.of_input(number)
         return self.atoms[number]
 
     def contracted(self, met: Mapping[int, Picture]) -> Array:

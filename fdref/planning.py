@@ -223,8 +223,8 @@ def _taken(
             return inf
         return way.seconds + sum(banks[bank][1] for bank in way.banks if bank not in free)
 
-    below = [layer for layer in net.decodable if layer < max(wanted) and layer not in free]
-    for layer in below if shared is not None else ():
+    below = [] if shared is None else _possible_banks(ways, max(wanted))
+    for layer in (layer for layer in below if layer not in free):
         best = ways.shortest(layer, net.channels[layer], price)
         if best is not None:
             banks[layer] = best, 0.0 if shared else price(best)
@@ -238,6 +238,16 @@ def _taken(
             waiting += [banks[bank][0] for bank in extra]
             free.update(extra)
     return taken
+
+
+def _possible_banks(ways: Ways, top: int) -> list[int]:
+    """Return the layers below another whose pixels all have the same filters in the image.
+
+    At the border of a map none have.
+    """
+    if ways.unit.clip:
+        return []
+    return [n for n in ways.net.decodable if n < top and ways.lattices.get(n) is not None]
 
 
 def _fits(choice: Choice) -> bool:

@@ -148,13 +148,15 @@ def graphs(draw, *, linear=True, integers=False, most=12):
 def blocks(draw, *, integers=False):
     """Two branches of convolutions and pools over one convolution, that meet again under another.
 
-    Each has its own strides; some meet at the same jump, and some of those through other pools.
+    Each has its own strides; some meet at the same jump, and some of those through other pools. All
+    but the first may lead down to a second input.
     """
     random = np.random.default_rng(draw(seeds))
     layers, wiring = [kinds.Conv(whole(random, integers, 3, 2, 3, 3), pad=1)], {}
-    ends = []
+    ends, inputs = [], 1
     for _ in range(draw(st.integers(2, 3))):
-        below = 1
+        below = draw(st.sampled_from([1, 1, -1])) if ends else 1
+        inputs = max(inputs, 1 - below)
         for step in draw(st.permutations([1, 2])):
             if draw(st.booleans()):
                 made = kinds.Pool(draw(st.sampled_from([step, 2 * step])), step, method="avg")
@@ -171,7 +173,7 @@ def blocks(draw, *, integers=False):
     wiring[len(layers)] = ends
     channels = 3 * len(ends) if join == "concat" else 3
     layers.append(kinds.Conv(whole(random, integers, 4, channels, 3, 3)))
-    return fdref.Network(layers, wiring=wiring)
+    return fdref.Network(layers, wiring=wiring, input_channels=(2, 3)[:inputs])
 
 
 def has_single_filter(net, number):

@@ -226,6 +226,29 @@ def enlarging() -> fdref.Network:
     )
 
 
+@pytest.mark.parametrize("unpool", get_args(fdref.resize.Method))
+@pytest.mark.parametrize("position", [None, (0, 2)], ids=["inside", "corner"])
+@pytest.mark.parametrize("join", [kinds.Sum, kinds.Concat])
+def test_a_branch_of_a_second_input_counts_as_nothing(join, position, unpool, engine):
+    """Its layers have no filter in the image, and decoding does not stand on their banks."""
+    random = np.random.default_rng(0)
+    layers = [kinds.Conv(random.standard_normal((3, 3, 3, 3))) for _ in range(4)]
+    top = random.standard_normal((4, 6 if join is kinds.Concat else 3, 2, 2))
+    last = random.standard_normal((2, 4, 2, 2))
+    layers += [join(), kinds.Pool(3, 2), kinds.Conv(top), kinds.Conv(last)]
+    wiring = {1: 0, 2: 1, 3: -1, 4: 3, 5: [2, 4]}
+    net = fdref.Network(layers, wiring=wiring, input_size=20)
+    layers[2] = kinds.Conv(np.zeros((3, 3, 3, 3)))
+    silent = fdref.Network(layers, wiring=wiring | {3: 0}, input_size=20)
+    for number in (5, 7, 8):
+        found = fdref.decode(net, number, unpool=unpool, position=position, engine=engine)
+        expected = fdref.decode(silent, number, unpool=unpool, position=position, engine=engine)
+        close(found, expected)
+    for number in (3, 4):
+        with pytest.raises(fdref.ArgumentError, match="only further inputs"):
+            fdref.decode(net, number, engine=engine)
+
+
 def test_units_above_enlarged_maps_repeat_and_each_phase_has_its_filter(engine):
     net = enlarging()
     x = np.random.default_rng(1).standard_normal((1, 1, 6, 6))
