@@ -147,6 +147,21 @@ def test_substitution_is_its_slow_twin(data, channels, size, engine):
     close(found, naive.substitute(maps, layer.filters, *options), np.float64, scale=10)
 
 
+@pytest.mark.parametrize("tap", [np.nan, np.inf, -np.inf])
+def test_substituting_what_is_not_finite_for_few_pixels(tap):
+    """Maps that are nearly zeros are not multiplied, though 0 times infinity is NaN."""
+    maps = np.zeros((2, 4, 64, 64))  # of 16,384 numbers, zeros are counted
+    maps[:, ::3, 5::20, 7::20] = 2
+    filters = np.random.default_rng(0).standard_normal((4, 3, 3, 3))
+    filters[1, 2, 0, 1] = tap
+    with np.errstate(invalid="ignore"):
+        expected = fdref.substitute(maps, filters, engine="reference")
+        found = fdref.substitute(maps, filters)
+    assert np.isnan(expected[:, 2]).any()
+    assert np.isfinite(expected[:, :2]).all()
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-12)
+
+
 @given(st.data(), pools(), pairs(3, 9), ENGINES)
 def test_pooling_is_its_slow_twin(data, layer, size, engine):
     x = np.random.default_rng(data.draw(seeds)).standard_normal((2, 2, *size)) - 3

@@ -107,6 +107,21 @@ def test_integers_are_small_enough_for_every_order_of_adding():
                 assert np.nan_to_num(np.abs(values)).max() < limit
 
 
+@pytest.mark.parametrize(
+    "operation",  # respond's sums are right to the last bit in the compiled engine
+    sorted({case.operation for case in ANSWERED if case.tolerance.atol} - {"respond"}),
+)
+def test_a_tolerance_is_not_much_more_than_an_engine_in_float32_needs(operation):
+    used = []
+    for case in ANSWERED:
+        if case.operation == operation and case.tolerance.atol and case.dtype == np.float32:
+            for name, found in compute(case, "compiled").items():
+                bound = case.tolerance.of(name).atol
+                off = abs(found.astype(np.float64) - case.expected[name])
+                used.append(off.max() / bound if bound else 0.0)
+    assert 0.01 < max(used) <= 1
+
+
 @named([case for case in ANSWERED if case.operation == "evaluate"])
 def test_the_tolerance_of_eq_3_holds_what_roundings_do_and_not_much_more(case):
     """The responses are moved as far as they may be, each to where it makes most of the error."""

@@ -14,6 +14,7 @@ import fdref
 from fdref import Conv, Network, Pool, ReLU, planning
 from fdref import ways as every_way
 from fdref.blocks import Plan
+from fdref.costs import Cost
 from fdref.ways import Ways
 from fdref.weights.handmade import handmade
 
@@ -371,3 +372,13 @@ def test_a_plan_is_gone_as_often_as_one_likes():
     for (*_, pictures), (*_, again) in zip(first, second, strict=True):
         assert (pictures == again).all()
         assert not np.shares_memory(pictures, again)
+
+
+def test_numbers_of_double_the_size_take_double_the_time():
+    """All but the calls, which take as long for either."""
+    work = Cost(10**6, 10**5, 10**4, 100)
+    calls = Cost(0, calls=100)
+    single, double = (work.seconds(size) - calls.seconds(size) for size in (4, 8))
+    assert double == pytest.approx(2 * single, rel=1e-12)
+    assert single > 0
+    assert calls.seconds(8) == calls.seconds(4) > 0

@@ -13,7 +13,7 @@ from fdref.paper.reproduction import reproduce
 from fdref.paper.ridge import STRENGTHS, fit, moments, predictions
 from fdref.paper.subject import Subject
 from fdref.paper.survey import EQ3, PER_FILTER, RAW_PIXELS, survey
-from fdref.resize import METHODS
+from fdref.resize import PAPERS
 
 pytestmark = [pytest.mark.large, pytest.mark.slow]
 
@@ -51,7 +51,7 @@ def test_table_1_is_what_evaluate_finds(found):
         assert row.correlation == pytest.approx(expected.correlation, rel=1e-5)
         assert row.compared == 200
     cells = {(row.layer, row.unpool) for row in found.table}
-    assert cells == {(1, "bicubic"), *((n, m) for n in (3, 5, 7) for m in METHODS)}
+    assert cells == {(1, "bicubic"), *((n, m) for n in (3, 5, 7) for m in PAPERS)}
 
 
 def test_the_lenet_supports_the_papers_claims(found):

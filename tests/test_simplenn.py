@@ -103,6 +103,16 @@ def test_fields_at_the_top_and_older_names(tmp_path):
     assert net.classes == ("cat", "dog")
 
 
+@pytest.mark.parametrize("older", [True, False])
+def test_the_size_of_images_stands_in_one_of_two_places(tmp_path, older):
+    """Without an average image, nothing else tells it."""
+    size = [9.0, 8.0, 3.0]
+    meta = {"normalization": {"imageSize": size}} if older else {"inputSize": size}
+    layers = [conv(random(1, 3, 2, 2), [0.0])]
+    net = fdref.load(write(tmp_path / "n.mat", net={"layers": layers, "meta": meta}))
+    assert net.input_size == (9, 8)
+
+
 @pytest.mark.parametrize("shape", [(1, 1, 3), (3, 1), (1, 3)])
 def test_an_average_colour(tmp_path, shape):
     colour = np.array([1.0, 2.0, 3.0]).reshape(shape)

@@ -46,8 +46,13 @@ def test_prints(number):
 
 
 @pytest.mark.slow
-def test_random_examples_come_with_a_seed_that_gives_them_again(tmp_path):
-    """Nobody asked for random ones gets the same each time."""
+@pytest.mark.parametrize("ci", [True, False], ids=["ci", "elsewhere"])
+def test_random_examples_come_with_a_seed_that_gives_them_again(tmp_path, monkeypatch, ci):
+    """Nobody asked for random ones gets the same each time, wherever."""
+    if ci:
+        monkeypatch.setenv("CI", "true")
+    else:
+        monkeypatch.delenv("CI", raising=False)
     (tmp_path / "test_examples.py").write_text(EXAMPLES)
     file = (str(tmp_path / "test_examples.py"), "-s", "-c", "pyproject.toml", "-p", "conftest")
 
