@@ -146,7 +146,8 @@ def evaluate(
     >>> (again[7].errors == found[7].errors).all()
     np.True_
     """
-    instance(net, Network, "net")
+    if instance(net, Network, "net").inputs > 1:
+        raise ArgumentError(f"the network has {net.inputs} inputs; expected one to be evaluated on")
     callback(progress, "progress")
     check_executor(executor)
     images = read_images(x)

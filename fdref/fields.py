@@ -115,6 +115,18 @@ def ancestors(net: Network, number: int) -> list[int]:
     return sorted(found, reverse=True)
 
 
+def filters_in_the_image(net: Network) -> list[int]:
+    """Return the layers that see the image, and all below which is linear or taken for linear."""
+    reached, beyond = {0}, set[int]()
+    for number, layer in enumerate(net, 1):
+        taken = net.takes[number]
+        if isinstance(layer, Product | Maximum) or not beyond.isdisjoint(taken):
+            beyond.add(number)
+        elif not reached.isdisjoint(taken):
+            reached.add(number)
+    return sorted(reached - {0})
+
+
 def check_has_filters(net: Network, number: int) -> None:
     """Raise ArgumentError where a layer has no filter in the image."""
     below = ancestors(net, number)

@@ -10,7 +10,7 @@ import numpy as np
 from fdref.arguments import shown, text, texts, whole
 from fdref.arrays import in_precision
 from fdref.errors import ArgumentError, FdrefError, NetworkError, one_line
-from fdref.fields import fields_from_below
+from fdref.fields import fields_from_below, filters_in_the_image
 from fdref.fitting import (
     input_channels_of,
     precision_of,
@@ -97,7 +97,6 @@ class Network(Value):
     """
 
     _layers: tuple[Layer, ...]
-    _decodable: tuple[int, ...]
     _average: Array | None
     _takes: tuple[tuple[int, ...], ...]
     _channels: tuple[int, ...]
@@ -118,12 +117,7 @@ class Network(Value):
         provenance: str = "",
     ) -> None:
         self.__dict__["_layers"] = read_layers(layers)
-        self.__dict__["_decodable"] = tuple(
-            number
-            for number, layer in enumerate(self._layers, 1)
-            if isinstance(layer, Conv | ConvTranspose)
-        )
-        if not self._decodable:
+        if not any(isinstance(layer, Conv | ConvTranspose) for layer in self._layers):
             raise NetworkError("the network has no convolutional layer; there is nothing to decode")
         self.__dict__["_takes"] = ((), *connect(self._layers, wiring or {}))
         mean = None if average is None else read_average(average)
@@ -332,10 +326,14 @@ class Network(Value):
         """Return the channels of a map, which may be that of a further input (-1, ...)."""
         return self._channels[number] if number >= 0 else self._input_channels[-number]
 
-    @property
+    @cached_property
     def decodable(self) -> tuple[int, ...]:
-        """Numbers of the layers with filters, which are decoded when nobody says otherwise."""
-        return self._decodable
+        """Numbers of the layers with filters, which are decoded when nobody says otherwise.
+
+        Without those that have none in the image: see `fdref.decode`.
+        """
+        numbers = filters_in_the_image(self)
+        return tuple(n for n in numbers if isinstance(self._layers[n - 1], Conv | ConvTranspose))
 
     def map_sizes(self, input_size: int | Sequence[int]) -> tuple[Pair, ...]:
         """Return height and width of the input (at 0) and of each layer's output.

@@ -12,6 +12,7 @@ import numpy as np
 
 from fdref.arguments import elements, shown, whole
 from fdref.errors import ArgumentError
+from fdref.fields import check_has_filters
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,9 +29,10 @@ def decodable_number(net: Network, layer: int | str) -> int:
     """Return the number of a layer that has filters."""
     number = net.number(layer)
     if number not in net.decodable:
+        check_has_filters(net, number)
         raise ArgumentError(
             f"{net.describe(number)} has no filters; layers that can be decoded are "
-            f"{', '.join(map(str, net.decodable))}"
+            f"{', '.join(map(str, net.decodable)) or 'none'}"
         )
     return number
 

@@ -247,6 +247,23 @@ def test_a_branch_of_a_second_input_counts_as_nothing(join, position, unpool, en
     for number in (3, 4):
         with pytest.raises(fdref.ArgumentError, match="only further inputs"):
             fdref.decode(net, number, engine=engine)
+    assert list(fdref.decode_all(net, unpool=unpool, engine=engine)) == [1, 2, 7, 8]
+
+
+def test_all_that_has_filters_in_the_image_is_decoded_by_default(tmp_path):
+    """Not what sees only other inputs, or stands on a product."""
+    one = [kinds.Conv(np.ones((1, 1, 1, 1)), name=name) for name in ("own", "other", "gated", "up")]
+    layers = [*one[:2], kinds.Product(name="gate"), *one[2:]]
+    wiring = {"own": 0, "other": -1, "gate": ["own", "other"], "up": "own"}
+    net = fdref.Network(layers, wiring=wiring)
+    assert net.decodable == (1, 5)
+    assert fdref.decode_all(net).keys() == {1, 5}
+    fdref.decode_to(tmp_path / "decoded.h5", net)
+    for refused, why in (("gated", "is not linear"), ("other", "only further inputs")):
+        with pytest.raises(fdref.ArgumentError, match=why):
+            fdref.decode_to(tmp_path / "decoded.h5", net, [refused])
+    with pytest.raises(fdref.ArgumentError, match="2 inputs; expected one"):
+        fdref.evaluate(net, np.zeros((1, 1, 3, 3)))
 
 
 def test_units_above_enlarged_maps_repeat_and_each_phase_has_its_filter(engine):
