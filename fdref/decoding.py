@@ -139,9 +139,10 @@ def decode_all(
     progress: Callable[[int], object] | None = None,
     max_memory: int | None = None,
 ) -> dict[int, Array]:
-    """Decode every filter of every convolutional layer.
+    """Decode every filter of every layer that has filters in the image.
 
-    Parameters and errors are those of `decode`.
+    Parameters and errors are those of `decode`. Left out are convolutions that see only further
+    inputs, and those above products and maxima.
 
     Returns
     -------
