@@ -73,6 +73,7 @@ def measured(net, unpool, engine, limits):
 
 
 @pytest.mark.slow
+@pytest.mark.large
 @pytest.mark.parametrize("engine", ["compiled", "reference"])
 @pytest.mark.parametrize("unpool", ["nearest", "bicubic"])
 @pytest.mark.parametrize("net", ["lenet", "wide", "deep", "overlapping", "large", "long"])
