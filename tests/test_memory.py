@@ -84,6 +84,7 @@ def test_a_limit_is_kept_or_refused(net, unpool, engine):
     assert found[-1][1] != "refused"
 
 
+@pytest.mark.large
 def test_a_limit_of_a_few_megabytes_is_kept():
     found = measured("lenet", "bicubic", "compiled", [2 * 10**6, 5 * 10**6])
     for limit, taken in found:
