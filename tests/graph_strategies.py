@@ -10,7 +10,7 @@ from strategies import pairs, seeds
 import fdref
 from fdref import layers as kinds
 from fdref.errors import FdrefError
-from fdref.fields import check_has_filters, jumps
+from fdref.network.fields import check_has_filters, jumps
 
 LINEAR = (
     "conv",

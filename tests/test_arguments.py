@@ -10,7 +10,7 @@ import pytest
 
 import fdref
 from fdref import BatchNorm, Conv, Dropout, FdrefError, Network, Normalize, Pool, ReLU, Softmax
-from fdref.paper.ceiling import best_filters, ceiling
+from fdref.measure.ceiling import best_filters, ceiling
 from fdref.paper.composition_graph import graph_of, parts_of
 from fdref.testing import assert_conforms
 

@@ -15,7 +15,7 @@ from command_line import ROOT, everything_in, refusal, run
 import fdref
 from fdref.commands.decode import memory
 from fdref.commands.messages import compiling_told, printable
-from fdref.first_use import tell_of_compiling
+from fdref.engines.first_use import tell_of_compiling
 
 
 def test_printable_replaces_and_shortens():

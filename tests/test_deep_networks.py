@@ -10,7 +10,7 @@ from command_line import bank, run
 import fdref
 from fdref.commands.info import rows
 from fdref.geometry import stack_windows
-from fdref.text_table import table
+from fdref.show.text_table import table
 from fdref.weights import matlab
 from fdref.weights.bounded import Budget
 

@@ -15,9 +15,9 @@ import fdref
 import fdref.conformance
 from fdref.conformance.case import EXACT, OPERATIONS
 from fdref.conformance.compute import Library, compute, rounded
-from fdref.down import Decoding
-from fdref.engine import patched
-from fdref.evaluation import compare
+from fdref.engines import patched
+from fdref.measure.evaluation import compare
+from fdref.walk.down import Decoding
 
 
 @named([case for case in SMALL if case.id != "pool-max-nan"])

@@ -37,7 +37,7 @@ net, unpool, engine = NETS[sys.argv[1]](), sys.argv[2], sys.argv[3]
 limits = json.loads(sys.argv[4])
 # What is compiled and imported is no array: so small a network keeps threads' memory small, too.
 small = chain(2, (2, 2), Pool(2, 2), (3, 3), Pool(3, 2), (2, 2), (5, 5))
-for method in fdref.resize.METHODS:
+for method in fdref.engines.resize.METHODS:
     fdref.decode_all(small, method, engine, max_memory=10**9)
 tracemalloc.start()
 found = []

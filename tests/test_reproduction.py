@@ -7,13 +7,13 @@ import pytest
 
 import fdref
 from fdref import ArgumentError, Conv, Network, ReLU
-from fdref.evaluation import compare
-from fdref.paper.ceiling import best_filters, ceiling
+from fdref.engines.resize import PAPERS
+from fdref.measure.ceiling import best_filters, ceiling
+from fdref.measure.evaluation import compare
+from fdref.measure.ridge import STRENGTHS, fit, moments, predictions
+from fdref.measure.survey import EQ3, PER_FILTER, RAW_PIXELS, survey
 from fdref.paper.reproduction import reproduce
-from fdref.paper.ridge import STRENGTHS, fit, moments, predictions
 from fdref.paper.subject import Subject
-from fdref.paper.survey import EQ3, PER_FILTER, RAW_PIXELS, survey
-from fdref.resize import PAPERS
 
 pytestmark = [pytest.mark.large, pytest.mark.slow]
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import fdref
 from fdref import Conv, Network, Pool
-from fdref.paper.ceiling import best_filters, ceiling
+from fdref.measure.ceiling import best_filters, ceiling
 from fdref.selection import decodable_numbers, filter_indices
 
 RANDOM = np.random.default_rng(0)

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 
 from fdref.arguments import instance, path_of
 from fdref.errors import ArgumentError, FileError, NetworkError
-from fdref.network import Network
+from fdref.files.whole import replace_file
+from fdref.network.graph import Network
 from fdref.weights.bounded import Budget
 from fdref.weights.matlab import read, variables
 from fdref.weights.matlab_write import encoded
 from fdref.weights.mnist import Digits, Mnist, mnist
 from fdref.weights.simplenn import check_same, network_from, variables_of
-from fdref.whole_files import replace_file
 
 if TYPE_CHECKING:
     from os import PathLike

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fdref.errors import ArgumentError
+from fdref.files.whole import replace_file
 from fdref.weights.bounded import MOST_VALUES
 from fdref.weights.hdf5 import import_h5py
 from fdref.weights.matlab import DEEPEST, DTYPES
-from fdref.whole_files import replace_file
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

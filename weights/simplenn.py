@@ -14,7 +14,7 @@ import numpy as np
 from fdref.arguments import shown
 from fdref.errors import ArgumentError, FileError, NetworkError, one_line
 from fdref.layers import BatchNorm, Conv, Dropout, Normalize, Pool, ReLU, Softmax
-from fdref.network import Network
+from fdref.network.graph import Network
 from fdref.weights.bounded import Budget
 from fdref.weights.matlab import Unsupported
 

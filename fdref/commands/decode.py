@@ -25,22 +25,22 @@ from fdref.commands.messages import (
 )
 from fdref.commands.places import add_json, check_places, named, write_json
 from fdref.commands.progress import progress_bar
-from fdref.contents import Contents
+from fdref.decoding.contents import Contents
+from fdref.decoding.to_disk import decoded_file
+from fdref.engines.resize import METHODS
 from fdref.errors import ArgumentError, FdrefError, FileError
-from fdref.open_folder import refusal, refuse_special
-from fdref.resize import METHODS
-from fdref.to_disk import decoded_file
+from fdref.files.folder import refusal, refuse_special
+from fdref.files.whole import folder_for
 from fdref.weights import SHIPPED
 from fdref.weights.bounded import opened
-from fdref.whole_files import folder_for
 
 if TYPE_CHECKING:
-    from fdref.blocks import Plan
     from fdref.commands.decode_report import Decoded
     from fdref.commands.progress import Advance
-    from fdref.contents import Job
-    from fdref.decoded_file import DecodedFile
-    from fdref.open_folder import Folder
+    from fdref.decoding.blocks import Plan
+    from fdref.decoding.contents import Job
+    from fdref.decoding.decoded_file import DecodedFile
+    from fdref.files.folder import Folder
 
 NAME = "decoded.h5"
 
@@ -92,7 +92,7 @@ def run(options: argparse.Namespace) -> None:
     results = [out / NAME, *(out / f"layer{number}.png" for number in net.decodable)]
     check_places({"--json": options.json}, results, out)
     if not options.no_pictures:
-        drawing("fdref.pictures", "mend it, or use --no-pictures")
+        drawing("fdref.show.sheets", "mend it, or use --no-pictures")
     with telling_what_is_kept(), folder_for(out) as folder:
         decoded = write(contents, plan, options, folder)
     path, pictures = str(out / NAME), "" if options.no_pictures else " and the pictures"
@@ -171,7 +171,7 @@ def memory(text: str) -> int:
 
 def draw_all(file: DecodedFile, pictures: dict[str, str], options: argparse.Namespace) -> None:
     """Draw every layer's decoded filters."""
-    from fdref.pictures import work  # noqa: PLC0415 - matplotlib takes its time
+    from fdref.show.sheets import work  # noqa: PLC0415 - matplotlib takes its time
 
     amount = sum(work(bank.shape) for bank in file.asked)
     with progress_bar("drawing", amount, quiet=options.quiet) as advance:
@@ -181,7 +181,7 @@ def draw_all(file: DecodedFile, pictures: dict[str, str], options: argparse.Name
 
 def draw(file: DecodedFile, job: Job, name: str, progress: Advance) -> None:
     """Draw one layer's decoded filters."""
-    from fdref.pictures import save_filters  # noqa: PLC0415 - matplotlib takes its time
+    from fdref.show.sheets import save_filters  # noqa: PLC0415 - matplotlib takes its time
 
     try:
         bank = file.pictures(job)

@@ -12,7 +12,7 @@ from fdref.commands.messages import LONGEST_NAME, add_quiet, printable, tell
 from fdref.commands.places import add_json, check_places, write_json
 from fdref.errors import ArgumentError
 from fdref.layers import BatchNorm, Channels, Conv, ConvTranspose, Dropout, Normalize, Pool, ReLU
-from fdref.text_table import table
+from fdref.show.text_table import table
 from fdref.weights import SHIPPED
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from fdref.geometry import Margins, Pair, ReceptiveField
     from fdref.layers import Layer
-    from fdref.network import Network
+    from fdref.network.graph import Network
 
 COLUMNS = (
     *("layer", "name", "type", "takes", "filters", "details"),

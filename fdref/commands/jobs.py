@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from fdref.contents import Job
+from fdref.decoding.contents import Job
 from fdref.errors import ArgumentError
 from fdref.layers import Conv
 from fdref.selection import decodable_number, filter_indices
 
 if TYPE_CHECKING:
-    from fdref.network import Network
+    from fdref.network.graph import Network
 
 NUMBER = re.compile("[0-9]{1,9}")
 NUMBERS = re.compile(r"\s*([0-9]{1,9})\s*(?:-\s*([0-9]{1,9})\s*)?")

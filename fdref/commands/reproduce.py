@@ -17,18 +17,18 @@ from fdref.commands.messages import add_quiet, printable
 from fdref.commands.places import named
 from fdref.commands.progress import progress_bar
 from fdref.errors import ArgumentError, FileError
+from fdref.files.whole import check_folder, write_folder
 from fdref.layers import Softmax
-from fdref.text_table import table
+from fdref.show.text_table import table
 from fdref.weights import SHIPPED
 from fdref.weights.bounded import Budget, contents, opened
 from fdref.weights.npz import arrays_of
-from fdref.whole_files import check_folder, write_folder
 
 if TYPE_CHECKING:
     import argparse
 
     from fdref.arrays import Array
-    from fdref.network import Network
+    from fdref.network.graph import Network
     from fdref.paper.exhibit import Claim
     from fdref.paper.reproduction import Reproduction
 

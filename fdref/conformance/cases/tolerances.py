@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from fdref.conformance.case import Case
+    from fdref.engines.resize import Method
     from fdref.layers import Layer
-    from fdref.network import Network
-    from fdref.resize import Method
+    from fdref.network.graph import Network
 
 UNPOOLING = {"nearest": 0, "bilinear": 12, "bicubic": 24}
 """Roundings of an enlarged pixel: along each axis the products, the sums, and the weights' own."""

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fdref.arrays import Array
+    from fdref.engines.resize import Method
     from fdref.geometry import Pair
-    from fdref.resize import Method
 
     Operation = Callable[..., Array]
     Taps = NDArray[np.intp]
