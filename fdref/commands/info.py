@@ -98,10 +98,9 @@ def as_json(model: str, net: Network) -> dict[str, Any]:
 
 def layers(net: Network) -> Iterator[tuple[int, Layer, int, Pair | None, ReceptiveField | None]]:
     """Yield each layer's number, itself, its channels, size of output and field, where known."""
-    sizes = None if net.input_size is None else net.map_sizes(net.input_size)
+    sizes = {} if net.input_size is None else net.sizes
     for number, layer in enumerate(net, 1):
-        size = None if sizes is None else sizes[number]
-        yield number, layer, net.channels[number], size, field_of(net, number)
+        yield number, layer, net.channels[number], sizes.get(number), field_of(net, number)
 
 
 def field_of(net: Network, number: int) -> ReceptiveField | None:

@@ -32,6 +32,7 @@ from fdref.layers import (
     Shuffle,
     Softmax,
     Sum,
+    Unknown,
     Upsample,
 )
 from fdref.network.fields import around
@@ -71,7 +72,7 @@ def commutes_with_shifts(layer: Layer, unpool: Method) -> bool:
             return unpool == "window" or separate
         case ConvTranspose(upsample=factor) | Upsample(factor=factor):
             return factor == (1, 1) and isinstance(layer, Upsample)
-        case Shuffle(reverse=False) | Product() | Maximum():
+        case Shuffle(reverse=False) | Product() | Maximum() | Unknown():
             return False
         case _:
             return True
@@ -134,7 +135,7 @@ class Composition:
                 return atoms
             case Upsample():  # by 1
                 return atoms
-            case ConvTranspose() | Product() | Maximum():
+            case ConvTranspose() | Product() | Maximum() | Unknown():
                 raise AssertionError(layer)  # nobody composes through them
             case _:
                 assert_never(layer)

@@ -26,6 +26,7 @@ from fdref.layers import (
     Shuffle,
     Softmax,
     Sum,
+    Unknown,
     Upsample,
 )
 from fdref.network.fields import Box, descend
@@ -159,7 +160,7 @@ class Decoding:
                 return [self._scaled(picture, own.astype(values.dtype))]
             case ReLU() | PReLU() | Elementwise() | Dropout() | Softmax() | Normalize():
                 return [picture]  # as the paper: what is not linear passes
-            case Product() | Maximum():
+            case Product() | Maximum() | Unknown():
                 raise AssertionError(layer)  # refused before anything is decoded
             case _:
                 assert_never(layer)

@@ -10,7 +10,7 @@ import numpy as np
 from fdref.arguments import elements, instance, shown
 from fdref.arrays import in_precision, real_array
 from fdref.engines import engine_named
-from fdref.errors import ArgumentError
+from fdref.errors import ArgumentError, NetworkError
 from fdref.layers import (
     BatchNorm,
     Channels,
@@ -30,6 +30,7 @@ from fdref.layers import (
     Shuffle,
     Softmax,
     Sum,
+    Unknown,
     Upsample,
 )
 from fdref.network.fields import ancestors
@@ -49,7 +50,10 @@ if TYPE_CHECKING:
 
 
 def forward(
-    net: Network, x: ArrayLike | Sequence[ArrayLike], engine: Engine | str = "compiled"
+    net: Network,
+    x: ArrayLike | Sequence[ArrayLike],
+    engine: Engine | str = "compiled",
+    last: int | str | None = None,
 ) -> list[Array]:
     """Run a network on prepared images.
 
@@ -62,6 +66,8 @@ def forward(
     engine : "compiled", "reference" or Engine
         Numba in the weights' own precision, plain NumPy in float64, or an object with the
         operations of `fdref.Engine`.
+    last : int or str, optional
+        The layer, by number or name, to stop after; the network's last by default.
 
     Returns
     -------
@@ -72,7 +78,10 @@ def forward(
     Raises
     ------
     ArgumentError
-        If the images have other channels than the network, or are too small for it.
+        If the images have other channels than the network, or are too small for it, or there is
+        no such layer.
+    NetworkError
+        If a layer up to the last is of unknown type.
 
     Examples
     --------
@@ -87,8 +96,9 @@ def forward(
     """
     chosen = engine_named(engine)
     inputs = input_maps(instance(net, Network, "net"), x, chosen)
-    found = run(net, inputs, chosen, range(len(net) + 1))
-    return [found[number] for number in range(len(net) + 1)]
+    end = len(net) if last is None else net.number(last)
+    found = run(net, inputs, chosen, range(end + 1))
+    return [found[number] for number in range(end + 1)]
 
 
 def input_maps(net: Network, x: ArrayLike | Sequence[ArrayLike], engine: Engine) -> list[Array]:
@@ -109,6 +119,7 @@ def run(
     maps = {-number: values for number, values in enumerate(inputs)}
     last = max(wanted)
     needed = set().union(*(ancestors(net, number) for number in wanted))
+    check_known(net, needed)
     last_use = {below: n for n in sorted(needed) if n > 0 for below in net.takes[n]}
     for number in range(1, last + 1):
         if number in needed:
@@ -119,6 +130,16 @@ def run(
                 if last_use[below] == number and below not in wanted:
                     del maps[below]
     return {number: maps[number] for number in wanted}
+
+
+def check_known(net: Network, needed: Collection[int]) -> None:
+    """Raise NetworkError where a layer that is needed is of unknown type."""
+    for number in sorted(needed):
+        if number > 0 and isinstance(net[number], Unknown):
+            raise NetworkError(
+                f"{net.describe(number)} cannot be computed, nor can what takes its map: fdref "
+                f"does not know its type; layers up to {number - 1} can: say which is the last"
+            )
 
 
 def output(  # noqa: C901, PLR0912 - a table: a row for each kind of layer
@@ -171,6 +192,8 @@ def output(  # noqa: C901, PLR0912 - a table: a row for each kind of layer
             return depth_to_space(x, layer.sources(x.shape[1] // block**2))
         case Pad(pad=pad):
             return framed(x, pad)
+        case Unknown():
+            raise AssertionError(layer)  # refused before anything is computed
         case _:
             assert_never(layer)
 

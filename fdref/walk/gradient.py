@@ -29,6 +29,7 @@ from fdref.layers import (
     Shuffle,
     Softmax,
     Sum,
+    Unknown,
     Upsample,
 )
 from fdref.network.fields import descend
@@ -123,6 +124,8 @@ class Gradient:
                 return _to_the_largest(taken, delta)
             case Dropout():
                 return [delta]
+            case Unknown():
+                raise AssertionError(layer)  # the forward pass was refused
             case _:
                 assert_never(layer)
 
