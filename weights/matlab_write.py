@@ -13,7 +13,7 @@ from fdref.errors import ArgumentError
 from fdref.files.whole import replace_file
 from fdref.weights.bounded import MOST_VALUES
 from fdref.weights.hdf5 import import_h5py
-from fdref.weights.matlab import DEEPEST, DTYPES
+from fdref.weights.matlab_classes import DEEPEST, DTYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fdref.weights.hdf5 import Place
-    from fdref.weights.matlab import Value
+    from fdref.weights.matlab_classes import Value
 
 MOST_FIELDS = 4000  # HDF5 has 64 KiB for the list of their names
 CLASSES = {np.dtype(code): kind for kind, code in DTYPES.items()}
