@@ -67,7 +67,8 @@ def forward(
         Numba in the weights' own precision, plain NumPy in float64, or an object with the
         operations of `fdref.Engine`.
     last : int or str, optional
-        The layer, by number or name, to stop after; the network's last by default.
+        The layer, by number or name, to stop after; by default the network's last, but for layers
+        of unknown type at its end, such as losses.
 
     Returns
     -------
@@ -96,9 +97,14 @@ def forward(
     """
     chosen = engine_named(engine)
     inputs = input_maps(instance(net, Network, "net"), x, chosen)
-    end = len(net) if last is None else net.number(last)
+    end = _end(net) if last is None else net.number(last)
     found = run(net, inputs, chosen, range(end + 1))
     return [found[number] for number in range(end + 1)]
+
+
+def _end(net: Network) -> int:
+    """Return the last layer that is not one of those of unknown type at the end."""
+    return max((n for n, layer in enumerate(net, 1) if not isinstance(layer, Unknown)), default=0)
 
 
 def input_maps(net: Network, x: ArrayLike | Sequence[ArrayLike], engine: Engine) -> list[Array]:
