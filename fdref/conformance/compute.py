@@ -16,7 +16,6 @@ from fdref.layers import Conv, Pool
 from fdref.measure.evaluation import Evaluation, compare
 from fdref.network.graph import Network
 from fdref.network.units import receptive_field
-from fdref.selection import decodable_number
 from fdref.walk.forward import output
 
 if TYPE_CHECKING:
@@ -208,7 +207,6 @@ class Library:
     def _stages(
         self, net: Network, number: int, filters: Sequence[int], unpool: Method
     ) -> list[Array]:
-        decodable_number(net, number)  # the kit knows no other layers' units
         if self.rules is None:
             return fdref.stages(net, number, filters, unpool, self.engine)
         return self.rules(net, number, unpool, engine_named(self.engine)).stages(filters)
