@@ -25,7 +25,7 @@ SHIPPED = Path(__file__).with_name("lenet.mat")
 
 
 def load(path: str | PathLike[str] | None = None) -> Network:
-    """Read a MatConvNet SimpleNN network from a MATLAB v7.3 file.
+    """Read a MatConvNet SimpleNN network from a MATLAB file of version 5 to 7.3.
 
     Parameters
     ----------
@@ -40,13 +40,13 @@ def load(path: str | PathLike[str] | None = None) -> Network:
     Raises
     ------
     FileError
-        If the file cannot be read, is no v7.3 file, or is damaged, or would take more than 4 GiB,
+        If the file cannot be read, is no such file, or is damaged, or would take more than 4 GiB,
         or more than 100 times its own size (256 MiB at least).
     NetworkError
         If it holds no network, a layer of a type that fdref does not know, numbers out of range, or
         layers that do not fit each other. Every message names the file.
     DependencyError
-        If h5py cannot be imported.
+        If the file is of version 7.3 and h5py cannot be imported.
 
     Examples
     --------
