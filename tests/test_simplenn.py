@@ -365,7 +365,7 @@ def test_a_file_that_matlab_wrote(shared, engine):
     [
         ("dncnn-gray-dagnn-v73.mat", "DagNN; expected a SimpleNN"),
         ("fdncnn-color-simplenn-v73.mat", r"layer 1 \(concat 'layer1'\): fdref does not know"),
-        ("plate-simplenn-v5.mat", "MATLAB v5 file"),
+        ("lapsrn-x2-dagnn-v5.mat", "DagNN; expected a SimpleNN"),
     ],
 )
 def test_files_that_matlab_wrote_and_we_refuse(shared, name, message):

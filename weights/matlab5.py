@@ -143,10 +143,12 @@ class _Row:
 
     def next(self) -> Element:
         """Cut off the next element; one of up to four bytes may stand in the space of its size."""
-        start, left = self.position + LEAST, self.left - LEAST
+        position, content = self.position, self.content
+        start = position + LEAST
+        left = len(content) - start
         if left < 0:
-            _damaged(self.place, f"has {left + LEAST} bytes where an element should be")
-        kind, size = PAIRS[self.order].unpack_from(self.content, self.position)
+            _damaged(self.place, f"has {self.left} bytes where an element should be")
+        kind, size = PAIRS[self.order].unpack_from(content, position)
         self.position = start
         if kind >> 16:
             kind, size, start, left = kind & 0xFFFF, kind >> 16, start - 4, 4
@@ -154,7 +156,7 @@ class _Row:
             self.position += size + (0 if kind == PACKED else -size % 8)
         if size > left:
             _damaged(self.place, f"has an element of {size} bytes in {left}")
-        return kind, self.content[start : start + size]
+        return kind, content[start : start + size]
 
     def integers(self) -> tuple[int, ...]:
         """Cut off an element of integers."""

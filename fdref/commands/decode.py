@@ -56,7 +56,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "interrupted or killed, the same command goes on where it stopped.",
     )
     add = parser.add_argument
-    add("model", metavar="MODEL", nargs="?", help="a SimpleNN .mat file, v7.3 (the shipped LeNet)")
+    add("model", metavar="MODEL", nargs="?", help="a SimpleNN .mat file (the shipped LeNet)")
     add("--layers", metavar="1,3-7", help="numbers, ranges or names of layers (all with filters)")
     add("--filters", metavar="0-9,12", help="numbers of filters, from 0 (all)")
     add("--unpool", choices=METHODS, default="bicubic", help="how pooling is undone (bicubic)")

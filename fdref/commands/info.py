@@ -44,7 +44,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "pixels of the input, and the size of the decoded filters.",
     )
     parser.add_argument(
-        "model", metavar="MODEL", nargs="?", help="a SimpleNN .mat file, v7.3 (the shipped LeNet)"
+        "model", metavar="MODEL", nargs="?", help="a SimpleNN .mat file (the shipped LeNet)"
     )
     add_json(parser)
     add_quiet(parser)

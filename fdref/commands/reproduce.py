@@ -66,7 +66,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "the numbers behind them as HDF5.",
     )
     parser.add_argument(
-        "model", metavar="MODEL", nargs="?", help="a SimpleNN .mat file, v7.3 (the shipped LeNet)"
+        "model", metavar="MODEL", nargs="?", help="a SimpleNN .mat file (the shipped LeNet)"
     )
     which = parser.add_mutually_exclusive_group()
     add = which.add_argument
