@@ -128,7 +128,7 @@ class Assembly:
         if stored.shares and len(row) == 1:
             row = [_sharing(row[0], self.sharing.setdefault(stored.shares, row[0]))]
         for layer in row:
-            taken = [self._put(layer, taken)]
+            taken = [self._put(layer, taken[: layer.takes[1]])]  # a crop looks at a second map
         self.maps[stored.gives] = taken[0]
 
     def _put(self, layer: Layer, taken: Sequence[Map]) -> Map:

@@ -64,14 +64,15 @@ def stored_layers(net: Struct, hooked: Collection[str]) -> tuple[list[Stored], l
     ]
     made, taken = {x.gives for x in layers}, {name for x in layers for name in x.takes}
     layers = [x for x in layers if x.gives in taken or not _only_compares(x)]
-    known = [x for x in layers if x.kind in SIMPLE or x.kind in JOINING or x.kind in hooked]
-    used = {name for layer in known for name in layer.takes} - made
+    kinds = {*SIMPLE, *JOINING, *hooked}
+    known = [x for x in layers if x.kind in kinds]
+    used = {name for x in known for name in x.takes[: 1 if x.kind == "Loss" else None]} - made
     order = [*_variables(net), *sorted(used)]
     # What only layers of people's own take is mostly what a loss compares with: no input.
     inputs = list(dict.fromkeys(name for name in order if name in used)) or [IMAGE]
     layers = [_without(x, taken - made - set(inputs)) for x in layers]
-    ends = [x for x in layers if x.gives not in taken and x not in known]
-    inner = in_order([x for x in layers if x not in ends], inputs)
+    ends = [x for x in layers if x.gives not in taken and x.kind not in kinds]
+    inner = in_order([x for x in layers if x.gives in taken or x.kind in kinds], inputs)
     return [*inner, *in_order(ends, [*inputs, *(x.gives for x in inner)])], inputs
 
 

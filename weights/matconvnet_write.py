@@ -84,7 +84,14 @@ def _check(net: Network, number: int, layer: Layer) -> None:
     other = isinstance(layer, Elementwise) and layer.function != "sigmoid"
     signed = isinstance(layer, Sum) and set(layer.factors or ()) - {1.0}
     cropped = isinstance(layer, ConvTranspose) and min(layer.crop) < 0
-    if (type(layer) not in TYPES and type(layer) not in JOINING) or other or signed or cropped:
+    many = isinstance(layer, Product) and len(net.takes[number]) != 2
+    if (
+        (type(layer) not in TYPES and type(layer) not in JOINING)
+        or other
+        or signed
+        or cropped
+        or many
+    ):
         raise NetworkError(
             f"{net.describe(number)} cannot be written, MatConvNet has no such layer; expected "
             "convolutions, also transposed, pools, ReLUs, sigmoids, normalisations, scales, "

@@ -21,7 +21,7 @@ Drop: TypeAlias = "Sequence[int | str] | int | str"
 """one or several layers, by number or name"""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stored:
     """One of a file's layers, as it stands there."""
 
