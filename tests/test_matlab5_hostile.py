@@ -139,7 +139,11 @@ HOSTILE = {
     "characters of no type": (el.chars("x", (1, 1), el.DOUBLE, bytes(8)), "characters of type 9"),
     "fewer characters than the shape": (
         el.chars("x", (2, 2), el.UINT16, b"a\0"),
-        "1 characters in a shape of 4",
+        "2 bytes for 4 characters of 2",
+    ),
+    "half a character": (
+        el.chars("x", (1, 1), el.UINT16, b"abc"),
+        "3 bytes for 1 characters of 2",
     ),
     "rows of too few characters": (
         el.chars("x", (2, 5), el.UTF8, "é€a".encode()),

@@ -209,8 +209,9 @@ class Hdf5:
 
     def address(self, node: h5py.HLObject) -> int:
         """Tell objects apart: where one lies in the file."""
-        with of_the_file():
-            return int(self.h5py.h5o.get_info(node.id).addr)
+        with of_the_file():  # `h5o.get_info` looks into the index of chunks, too, and may crash
+            low, high = self.h5py.h5g.get_objinfo(node.id, b".").objno
+            return int(low) | int(high) << 32
 
     def kind(self, node: h5py.HLObject) -> str:
         """Tell a group, references, (complex) numbers and the rest, which is named by its type."""

@@ -296,10 +296,10 @@ class _Reader:
             return _from_utf8(bytes(content), shape, place)
         if kind not in CODES:
             _damaged(place, f"has characters of type {kind}")
-        codes = np.frombuffer(content, np.dtype(CODES[kind]).newbyteorder(self.order))
-        if codes.size != count:
-            _damaged(place, f"has {codes.size} characters in a shape of {count}")
-        return characters(codes.reshape(shape))
+        stored = np.dtype(CODES[kind]).newbyteorder(self.order)
+        if len(content) != count * stored.itemsize:
+            _damaged(place, f"has {len(content)} bytes for {count} characters of {stored.itemsize}")
+        return characters(np.frombuffer(content, stored).reshape(shape))
 
     def numbers(self, variable: _Variable, place: Place) -> Value:
         """Read an array: as it is stored, if that is its class, and else a copy of that class."""
