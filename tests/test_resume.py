@@ -352,7 +352,7 @@ def test_going_on_takes_no_more_memory_than_beginning(tmp_path):
     fdref.save(wide, tmp_path / "net.mat")
     script = (
         "import resource, sys\n"
-        "from fdref import decoded_file, to_disk\n"
+        "from fdref.decoding import decoded_file, to_disk\n"
         "from fdref.commands import main\n"
         "import h5py, numba, psutil, tqdm, fdref.kernels\n"
         "decoded_file.EVERY = 0\n"
