@@ -93,7 +93,9 @@ class Contents:
                 "layer_name": one_line(name, None),
                 "filters": compact(job.filters),
                 "receptive_field_size": list(field.size),
-                "receptive_field_stride": list(field.stride),
+                "receptive_field_stride": [
+                    n if isinstance(n, int) else float(n) for n in field.stride
+                ],
                 "receptive_field_offset": list(field.offset),
             }
             size = receptive_field(self.net, job.number).size
@@ -103,9 +105,11 @@ class Contents:
 
 
 def digest(net: Network) -> str:
-    """Return the hash of all that makes a network what it is."""
+    """Return the hash of all that makes a network's filters what they are."""
     found = hashlib.sha256(f"{net.channels[0]}".encode())
-    for layer in net:
+    if not net.is_chain:
+        found.update(f"{net.takes} {net.input_channels}".encode())
+    for layer in net.decoded_as.values():  # a pool of one position depends on the images' size
         found.update(layer.kind.encode())
         for field in fields(layer):
             value = getattr(layer, field.name)
