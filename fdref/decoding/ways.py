@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from math import inf, prod
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -68,6 +69,9 @@ class Ways:
         self._raised: dict[int, tuple[Cost, int, int]] = {}
         self._fields: dict[int, Pair] = {}
         self._paths: dict[int, Paths] = {}
+        self._walks: dict[
+            tuple[int, int], tuple[list[tuple[float, list[Way]]], Iterator[tuple[float, list[Way]]]]
+        ] = {}
 
     def all_to(self, layer: int, count: int) -> Iterator[Way]:
         """Return every way to `count` filters of a layer."""
@@ -88,14 +92,31 @@ class Ways:
             From a way to seconds, no less than it takes by itself.
         """
         best, least = None, inf
+        for so_far, several in self._remembered(layer, count):
+            if so_far > least:
+                break  # the rest is further down still
+            for way in several:
+                own = price(way)
+                if own < least or (way.kind == "from above" and own == least < inf):
+                    best, least = way, own
+        return best
+
+    def _remembered(self, layer: int, count: int) -> Iterator[tuple[float, list[Way]]]:
+        """Walk down as often as is asked, but count each step once: prices change, steps do not."""
+        known, rest = self._walks.setdefault((layer, count), ([], self._walk(layer, count)))
+        for position in itertools.count():
+            if position == len(known):
+                known.extend(itertools.islice(rest, 1))
+            if position == len(known):
+                return
+            yield known[position]
+
+    def _walk(self, layer: int, count: int) -> Iterator[tuple[float, list[Way]]]:
+        """Yield, for each stage, the seconds down to it, and the ways that meet something there."""
         for stage in self.stages(layer, count):
-            if stage.cost.times(count).seconds(self.itemsize) > least:
-                return best  # the rest is further down still
-            for way in self._meeting(layer, count, stage):
-                if price(way) < least:
-                    best, least = way, price(way)
-        way = self._from_above(layer, count, stage)
-        return way if price(way) <= least and price(way) < inf else best
+            so_far = stage.cost.times(count).seconds(self.itemsize)
+            yield so_far, list(self._meeting(layer, count, stage))
+        yield so_far, [self._from_above(layer, count, stage)]
 
     def from_above(self, layer: int, count: int) -> Way:
         """Return the paper's way."""
