@@ -41,7 +41,10 @@ DEFLATE_RATIO = 1032  # zlib cannot do better
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 HEAP = re.compile(rb"GCOL\x01\x00\x00\x00(?=(.{8}))", re.DOTALL)
 PACKED_HEAP = re.compile(rb"FRHP\x00.\x00(?!\x00\x00)", re.DOTALL)
-ATTRIBUTE = re.compile(rb"(?:MATLAB_(?:class|empty|fields)|parameters)\0")
+ATTRIBUTE = re.compile(
+    rb"(?:MATLAB_(?:class|empty|fields)|parameters|model_config|keras_version|backend"
+    rb"|(?:layer|weight)_names\d*)\0"
+)
 """The attributes that are read; lists in them are looked at beforehand."""
 FAULTS = (OSError, RuntimeError, LookupError, ValueError, TypeError, ArithmeticError, struct.error)
 """What h5py raises over damaged files; of other errors they are not the reason."""
@@ -185,6 +188,21 @@ class Hdf5:
         with of_the_file():
             return group[name]
 
+    def find(self, group: h5py.Group, path: str, place: Place) -> h5py.HLObject | None:
+        """Go down a path, one link after the other; None where there is no more."""
+        node = group
+        for name in path.split("/"):
+            self.budget.take(place, values=1)
+            with of_the_file():
+                inside = name not in ("", ".") and isinstance(node, self.h5py.Group)
+                link = node.get(name, getlink=True) if inside else None
+            if link is None:
+                return None
+            if not isinstance(link, self.h5py.HardLink):
+                raise refusal((*place, path), "is a link to elsewhere, expected data: not safe")
+            node = self.member(node, name)
+        return node
+
     def _names(self, group: h5py.Group, place: Place) -> list[str]:
         """List names one by one: many links may share one that is very long."""
         names: list[str] = []
@@ -247,6 +265,18 @@ class Hdf5:
         found = self._attribute(node, name, count)
         with of_the_file():
             return [] if found is None else [_text(one) for one in np.atleast_1d(found)]
+
+    def row(self, node: h5py.HLObject, name: str, place: Place) -> list[str] | None:
+        """Return an attribute of any number of texts in a row, each of which costs a visit."""
+        with of_the_file():
+            if name not in node.attrs:
+                return None
+            (count,) = node.attrs.get_id(name).shape
+        self.budget.take(place, values=count)
+        self.budget.spare(place, count * self.heap)  # the worst that they can take
+        found = self._attribute(node, name, count) if count else []
+        with of_the_file():
+            return [_text(one) for one in np.atleast_1d(found)]
 
     def flag(self, node: h5py.HLObject, name: str) -> bool:
         """Return an attribute of one number, or whether there is a text."""
