@@ -117,9 +117,10 @@ def _spec(position: int, found: object, budget: Budget) -> Spec:
     budget.take(("a layer",), values=1)
     if not isinstance(found, dict) or not isinstance(found.get("class_name"), str):
         raise NetworkError(f"Keras layer {position + 1} is {shown(found)}; expected `class_name`")
-    written, config = found["class_name"], found.get("config")
+    written: str = found["class_name"]
+    config = found.get("config")
     names = [found.get("name"), config.get("name") if isinstance(config, dict) else None]
-    name: str = next((one for one in names if isinstance(one, str)), "")
+    name = next((one for one in names if isinstance(one, str)), "")
     module = found.get("module")
     is_layer = not (isinstance(module, str) and module.startswith(OPERATIONS))
     try:

@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from fdref.weights.keras.arrays import Arrays
     from fdref.weights.keras.call import Origin
     from fdref.weights.keras.graph import Call, Model, Spec
-    from fdref.wiring import Wiring
 
 
 def network_of(
@@ -56,11 +55,10 @@ def network_of(
     ]
     translation = _Translation(Drawing(budget), arrays, origin)
     translation.outputs(model, images, ())
-    wiring: Wiring = {number: taken for number, taken in translation.drawing.wiring.items()}
     sizes = {image.size for image in images}
     return Network(
         translation.drawing.layers,
-        wiring=wiring,
+        wiring=translation.drawing.wiring,
         input_size=sizes.pop() if len(sizes) == 1 else None,
         input_channels=[image.channels for image in images],
         provenance=f"Keras {one_line(origin.version or '1')}, model {one_line(model.name)!r}",

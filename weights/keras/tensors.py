@@ -12,12 +12,15 @@ from fdref.errors import NetworkError
 from fdref.layers import Shuffle
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
 
     from fdref.geometry import Pair
     from fdref.layers import Layer
     from fdref.layers.rearrangements import Order
     from fdref.weights.bounded import Budget
+    from fdref.wiring import Source
 
 LAYOUTS = {"channels_last": "HWC", "channels_first": "CHW"}
 
@@ -74,7 +77,7 @@ class Drawing:
 
     budget: Budget
     layers: list[Layer] = field(default_factory=list)
-    wiring: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    wiring: dict[Source, Source | Sequence[Source]] = field(default_factory=dict)
 
     def add(self, layer: Layer, *taken: Tensor) -> Tensor:
         """Put a layer on some tensors; what it makes is read as the first of them."""
