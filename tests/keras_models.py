@@ -12,6 +12,7 @@ from pathlib import Path
 import keras
 import numpy as np
 from keras import layers as kinds
+from keras_units import UNITS
 
 THREE = keras.__version__.startswith("3.")
 
@@ -333,8 +334,6 @@ def linear():
 
 MODELS = [lenet, vgg, resnet, unet, mobilenet, convolutions, transposed, pools, activations]
 MODELS += [normalisations, shapes, rows_of_pixels, vectors, joins, arithmetic, nested, linear]
-UNITS = {"block": (1, 2, 0), "up": (1, 4, 3), "last": (0, 2, 2), "top": (2, 0, 0)}
-"""Of the linear model: channels, rows and columns."""
 
 
 def main(folder):
@@ -356,7 +355,9 @@ def main(folder):
         model.save(folder / f"{name}.keras")
         np.savez(folder / f"{name}.npz", **run(model, random))
     if torch_below():
-        np.savez(folder / "gradients.npz", **gradients(keras.saving.load_model(folder / "linear.keras")))
+        np.savez(
+            folder / "gradients.npz", **gradients(keras.saving.load_model(folder / "linear.keras"))
+        )
 
 
 def run(model, random):

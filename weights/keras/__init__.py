@@ -69,19 +69,28 @@ def network_from_keras(
 
     Examples
     --------
-    >>> network_from_keras("cnn_model.h5")  # doctest: +SKIP
-    <Network of 23 layers: conv, relu, bnorm, conv, relu, bnorm, pool, ...>
+    >>> import io, json, h5py, numpy as np
+    >>> edges = {"name": "edges", "filters": 8, "kernel_size": 3, "activation": "relu"}
+    >>> layers = [{"class_name": "Conv2D", "config": edges | {"batch_input_shape": [None, 9, 9, 1]}}]
+    >>> graph = {"class_name": "Sequential", "config": {"name": "net", "layers": layers}}
+    >>> data = io.BytesIO()
+    >>> with h5py.File(data, "w") as file:
+    ...     file.attrs["keras_version"], file.attrs["model_config"] = "2.9.0", json.dumps(graph)
+    ...     group = file.create_group("model_weights/edges")
+    ...     group.attrs["weight_names"] = ["kernel", "bias"]
+    ...     group["kernel"], group["bias"] = np.ones((3, 3, 1, 8)), np.zeros(8)
+    >>> network_from_keras(data.getvalue())
+    <Network of 2 layers: conv, relu>
     """
     size = None if input_size is None else pair(input_size, "input_size")
     budget = Budget() if budget is None else budget
-    if isinstance(data, bytes):
-        return _read(data, "the file", budget, size)
-    source = path_of(data, "data")
-    found = contents(source, EXPECTED, budget.largest)
+    source = "the file" if isinstance(data, bytes) else f"{path_of(data, 'data')}"
+    found = data if isinstance(data, bytes) else contents(source, EXPECTED, budget.largest)
     try:
-        return _read(found, f"{source}", budget, size)
+        return _read(found, source, budget, size)
     except (NetworkError, ArgumentError) as error:
-        raise NetworkError(f"{source}: {error}") from None
+        prefix = "" if isinstance(data, bytes) else f"{source}: "
+        raise NetworkError(f"{prefix}{error}") from None
 
 
 def is_keras(data: bytes) -> bool:

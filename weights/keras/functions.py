@@ -70,7 +70,8 @@ def function(call: LayerCall, x: Tensor, found: object, prefix: str) -> Tensor:
         kind, config = found.get("class_name"), found.get("config")
         if kind in LAYERS:
             return by_layer(call, x, kind, fields_of(config), f"{prefix}{kind}")
-        found = config if kind == "function" else kind
+        named = config if kind == "function" else kind
+        found = found if named is None else named
     if found is None or found == "linear":
         return x
     if not isinstance(found, str) or found not in (*FUNCTIONS, *OTHERS):
