@@ -24,7 +24,7 @@ MODELS += ["activations", "normalisations", "shapes", "rows_of_pixels", "vectors
 MODELS += ["arithmetic", "nested", "linear", "channels_first"]
 NO_LAYERS = ("flatten", "reshape", "permute", "gaussian_noise")
 """What becomes another reading of the same map."""
-CLASSES = "airplane automobile bird cat deer dog frog horse ship truck".split()
+CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]
 
 
 @pytest.fixture(scope="session")
@@ -162,7 +162,8 @@ def test_keras_computes_the_same_of_it(cifar_model, tmp_path):
     images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 3)).astype("f4")
     np.save(tmp_path / "images.npy", images)
     code = (
-        "import sys, keras, numpy as np; model = keras.models.load_model(sys.argv[1], compile=False);"
+        "import sys, keras, numpy as np;"
+        "model = keras.models.load_model(sys.argv[1], compile=False);"
         "x = np.load(sys.argv[2] + '/images.npy');"
         "np.save(sys.argv[2] + '/found.npy', model.predict(x, verbose=0))"
     )

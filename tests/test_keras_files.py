@@ -1,4 +1,4 @@
-"""Keras's files of all ages without Keras: what is read, what is refused, and what is said of it."""
+"""Keras's files of all ages without Keras: what is read, what is refused and how."""
 
 from __future__ import annotations
 
@@ -143,7 +143,9 @@ def test_arrays_are_named_after_classes_and_counted():
     twos = [("Conv2D", name, CONV | {"use_bias": False, "filters": 3}) for name in "cab"]
     arrays = RANDOM.standard_normal((3, 3, 3, 3, 3)).astype("f4")
     paths = ["layers/conv2d", "layers/conv2d_1", "layers/conv2d_2"]
-    net = network_from_keras(keras3(chain(*twos), {p: [a] for p, a in zip(paths, arrays)}))
+    net = network_from_keras(
+        keras3(chain(*twos), {p: [a] for p, a in zip(paths, arrays, strict=True)})
+    )
     for name, array in zip("cab", arrays, strict=True):
         assert (net[name].filters == array.transpose(3, 2, 0, 1)).all()
 

@@ -9,7 +9,8 @@ import numpy as np
 
 from fdref.weights.bounded import VALUE, Budget, contents
 from fdref.weights.files import refusal
-from fdref.weights.hdf5 import Damaged, is_hdf5, opened
+from fdref.weights.hdf5 import is_hdf5, opened
+from fdref.weights.hdf5_hazards import Damaged
 
 if TYPE_CHECKING:
     from os import PathLike

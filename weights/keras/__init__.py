@@ -12,6 +12,7 @@ from fdref.weights import hdf5, zipped
 from fdref.weights.bounded import Budget, contents
 from fdref.weights.bounded_json import parsed
 from fdref.weights.files import refusal
+from fdref.weights.hdf5_hazards import Damaged
 from fdref.weights.keras.arrays import NamedArrays, counted, listed
 from fdref.weights.keras.call import Origin
 from fdref.weights.keras.graph import model_of
@@ -71,7 +72,8 @@ def network_from_keras(
     --------
     >>> import io, json, h5py, numpy as np
     >>> edges = {"name": "edges", "filters": 8, "kernel_size": 3, "activation": "relu"}
-    >>> layers = [{"class_name": "Conv2D", "config": edges | {"batch_input_shape": [None, 9, 9, 1]}}]
+    >>> edges["batch_input_shape"] = [None, 9, 9, 1]
+    >>> layers = [{"class_name": "Conv2D", "config": edges}]
     >>> graph = {"class_name": "Sequential", "config": {"name": "net", "layers": layers}}
     >>> data = io.BytesIO()
     >>> with h5py.File(data, "w") as file:
@@ -130,7 +132,7 @@ def _opened(data: bytes, name: str, budget: Budget) -> Iterator[hdf5.Hdf5]:
     try:
         with hdf5.opened(data, budget) as file:
             yield file
-    except hdf5.Damaged as error:
+    except Damaged as error:
         raise refusal(name, f"is damaged or cut off, fetch it again ({error})") from error
 
 
