@@ -214,6 +214,8 @@ class Hdf5:
         self.budget.take(place, values=count)
         self.budget.spare(place, count * self.heap)  # the worst that they can take
         found = self._attribute(node, name, count) if count else []
+        if found is None:
+            raise Damaged(f"the attribute {name} is no list of texts")
         with of_the_file():
             return [_text(one) for one in np.atleast_1d(found)]
 

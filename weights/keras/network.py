@@ -9,9 +9,9 @@ from fdref.errors import ArgumentError, FileError, NetworkError, one_line
 from fdref.network import Network
 from fdref.weights.keras.call import LayerCall
 from fdref.weights.keras.config import input_shape
-from fdref.weights.keras.graph import Ref
 from fdref.weights.keras.table import KINDS, check_known
 from fdref.weights.keras.tensors import LAYOUTS, Drawing, Tensor
+from fdref.weights.keras.wires import Ref
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from fdref.weights.bounded import Budget
     from fdref.weights.keras.arrays import Arrays
     from fdref.weights.keras.call import Origin
-    from fdref.weights.keras.graph import Call, Model, Spec
+    from fdref.weights.keras.graph import Model, Spec
+    from fdref.weights.keras.wires import Call
 
 
 def network_of(
