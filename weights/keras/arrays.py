@@ -74,22 +74,28 @@ class NamedArrays:
 
     file: Hdf5
     group: h5py.Group
-    slots: dict[Spec, dict[Spec, list[int]]] = field(default_factory=dict)
-    """by model, which of its arrays are whose"""
+    known: dict[Spec, tuple[h5py.Group, dict[Spec, list[str]]]] = field(default_factory=dict)
+    """by outer layer, its group, and the names of the arrays of what is in it"""
 
     def of(self, place: Sequence[Spec], most: int) -> list[NDArray[Any]]:
         """Return a layer's arrays in their order, not more than so many."""
         outer, spec = place[0], place[-1]
+        if outer not in self.known:
+            self.known[outer] = self._look_up(outer)
+        group, names = self.known[outer]
+        return [self._read(group, name, spec) for name in names[spec][: most + 1]]
+
+    def _look_up(self, outer: Spec) -> tuple[h5py.Group, dict[Spec, list[str]]]:
+        """Find the group of a layer of the outermost model, and the names in it."""
         found = self.file.find(self.group, outer.name, (outer.label,))
         if found is None:
             raise NetworkError(f"the file has no group {one_line(outer.name)!r} with its arrays")
         names = texts(self.file, found, "weight_names", (outer.label,))
-        if outer.model is not None:
-            if outer not in self.slots:
-                self.slots[outer] = _slots(outer)
-            chosen = self.slots[outer].get(spec, [])
-            names = [names[n] for n in chosen if n < len(names)]
-        return [self._read(found, name, spec) for name in names[: most + 1]]
+        if outer.model is None:
+            return found, {outer: names}
+        return found, {
+            spec: [names[n] for n in own if n < len(names)] for spec, own in _slots(outer).items()
+        }
 
     def _read(self, group: h5py.Group, name: str, spec: Spec) -> NDArray[Any]:
         dataset = self.file.find(group, name, (spec.label,))
