@@ -140,6 +140,7 @@ def cifar_model():
     return Path(spec.submodule_search_locations[0], "trained_models", "cnn_model.h5")
 
 
+@pytest.mark.large
 def test_a_model_that_somebody_trained(cifar_model):
     net = network_from_keras(cifar_model)
     assert [layer.filters.shape for layer in net if layer.kind == "conv"][:6] == [
@@ -156,6 +157,7 @@ def test_a_model_that_somebody_trained(cifar_model):
     assert bank.shape == (2, 3, 5, 5)
 
 
+@pytest.mark.large
 def test_keras_computes_the_same_of_it(cifar_model, tmp_path):
     if not find_spec("keras") or not find_spec("torch"):
         absent("peers", "Keras or PyTorch is not installed")
