@@ -22,10 +22,10 @@ from planner_report import COLOURS
 from ways import MEMORY, Pace, decoder, in_turn, seconds
 
 import fdref
-from fdref import parallel
-from fdref.blocks import PICTURES
-from fdref.planning import cheapest
-from fdref.ways import Ways
+from fdref.decoding.blocks import PICTURES
+from fdref.decoding.planning import cheapest
+from fdref.decoding.ways import Ways
+from fdref.engines import parallel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
     from fdref import Network
-    from fdref.costs import Way
+    from fdref.decoding.costs import Way
 
 UNPOOL, ITEMSIZE = "nearest", 4
 CHOICE = "the planner's choice"

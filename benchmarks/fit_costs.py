@@ -1,8 +1,8 @@
 """Which constants would make the planner's estimates fit what planner.py measured?
 
-`python benchmarks/fit_costs.py planner.json` prints them beside those of `fdref.costs`, where they
-are to be written by hand. What is minimised are differences of logarithms, robustly: a way of a
-millisecond counts as much as one of a minute, and a few odd ones do not decide.
+`python benchmarks/fit_costs.py planner.json` prints them beside those of `fdref.decoding.costs`,
+where they are to be written by hand. What is minimised are differences of logarithms, robustly: a
+way of a millisecond counts as much as one of a minute, and a few odd ones do not decide.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import machine  # noqa: F401 - before NumPy
 import numpy as np
 from scipy.optimize import least_squares
 
-from fdref.costs import Cost
+from fdref.decoding.costs import Cost
 
 COUNTED = [field.name for field in fields(Cost)]
 

@@ -23,16 +23,16 @@ from planner_report import concerns, draw, table
 from ways import MEMORY, Pace, Stopwatch, Timed, decoder, in_turn, seconds
 
 import fdref
-from fdref.planning import cheapest, threads
-from fdref.resize import METHODS
-from fdref.ways import Ways
+from fdref.decoding.planning import cheapest, threads
+from fdref.decoding.ways import Ways
+from fdref.engines.resize import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from fdref import Network
-    from fdref.costs import Way
-    from fdref.resize import Method
+    from fdref.decoding.costs import Way
+    from fdref.engines.resize import Method
 
 HERE = Path(__file__).parent
 LONG = 20.0

@@ -17,8 +17,8 @@ from products import in_blocks
 from sides import OURS, describe
 
 import fdref
-from fdref.blocks import Plan
-from fdref.ways import Ways
+from fdref.decoding.blocks import Plan
+from fdref.decoding.ways import Ways
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -21,7 +21,7 @@ import ways
 from matplotlib.image import imread
 
 import fdref
-from fdref.ways import Ways
+from fdref.decoding.ways import Ways
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,7 +46,7 @@ def planned(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.large
 def test_every_way_is_gone_and_every_plan_compared(planned: Path) -> None:
     found, net = json.loads(planned.read_text()), fdref.load()
-    for unpool in fdref.resize.METHODS:
+    for unpool in fdref.engines.resize.METHODS:
         counts = [(3, 1), (3, 6), (5, 1), (5, 62), (7, 1), (7, 2)]
         counts += [(layer, net.channels[layer]) for layer in net.decodable]
         expected = {
@@ -59,7 +59,7 @@ def test_every_way_is_gone_and_every_plan_compared(planned: Path) -> None:
         assert {tuple(way[name] for name in names) for way in rows} == expected
         assert all(way["measured"] > 0 for way in rows)
         assert sum(way["chosen"] for way in rows) >= len(net.decodable)
-    assert len(found["cases"]) == 10 * len(fdref.resize.METHODS)
+    assert len(found["cases"]) == 10 * len(fdref.engines.resize.METHODS)
     assert all(case["regret"] >= 1 for case in found["cases"])
 
 

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 import fdref
-from fdref.blocks import Plan
-from fdref.ways import Ways
+from fdref.decoding.blocks import Plan
+from fdref.decoding.ways import Ways
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from fdref import Network
     from fdref.arrays import Array
-    from fdref.blocks import Block, Found, Wanted
-    from fdref.costs import Way
-    from fdref.resize import Method
+    from fdref.decoding.blocks import Block, Found, Wanted
+    from fdref.decoding.costs import Way
+    from fdref.engines.resize import Method
 
 Key = TypeVar("Key")
 

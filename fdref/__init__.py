@@ -23,11 +23,10 @@ if not (_Path(__file__).parent / "kernels").exists():
 
     _sys.meta_path.append(_checkout)
 
-from fdref.decoding import decode, decode_all
-from fdref.engine import Engine
+from fdref.decoding.decode import decode, decode_all, stages
+from fdref.decoding.to_disk import decode_to
+from fdref.engines import Engine
 from fdref.errors import ArgumentError, DependencyError, FdrefError, FileError, NetworkError
-from fdref.evaluation import Evaluation, evaluate, respond
-from fdref.forward_pass import forward
 from fdref.geometry import ReceptiveField
 from fdref.layers import (
     BatchNorm,
@@ -49,12 +48,14 @@ from fdref.layers import (
     Shuffle,
     Softmax,
     Sum,
+    Unknown,
     Upsample,
 )
-from fdref.network import Network
+from fdref.measure.evaluation import Evaluation, evaluate, respond
+from fdref.network.graph import Network
+from fdref.network.units import receptive_field
 from fdref.operations import correlate, pool, substitute, unpool
-from fdref.to_disk import decode_to
-from fdref.units import receptive_field
+from fdref.walk.forward import forward
 from fdref.weights import Digits, Mnist, load, mnist, save
 
 __version__ = "0.1.0"
@@ -90,6 +91,7 @@ __all__ = [
     "Shuffle",
     "Softmax",
     "Sum",
+    "Unknown",
     "Upsample",
     "correlate",
     "decode",
@@ -103,6 +105,7 @@ __all__ = [
     "receptive_field",
     "respond",
     "save",
+    "stages",
     "substitute",
     "unpool",
 ]

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 from fdref.arguments import one_of, whole_number
 from fdref.arrays import common_precision, in_precision, real_array
-from fdref.engine import engine_named
+from fdref.engines import engine_named
+from fdref.engines.resize import METHODS
 from fdref.errors import ArgumentError
 from fdref.geometry import LARGEST_NUMBER, extent, margins, output_size, pair
 from fdref.layers import Pool
-from fdref.resize import METHODS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from fdref.arrays import Array
-    from fdref.engine import Engine
+    from fdref.engines import Engine
+    from fdref.engines.resize import Method
     from fdref.geometry import Margins, Pair
-    from fdref.resize import Method
 
 
 def correlate(

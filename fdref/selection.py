@@ -12,14 +12,14 @@ import numpy as np
 
 from fdref.arguments import elements, shown, whole
 from fdref.errors import ArgumentError
-from fdref.fields import check_has_filters
+from fdref.network.fields import check_has_filters
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
-    from fdref.network import Network
+    from fdref.network.graph import Network
 
     Layers = int | str | np.integer[Any] | Sequence[int | str] | NDArray[Any] | None
     """one or several layers"""

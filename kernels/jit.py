@@ -18,8 +18,8 @@ from numba.core import event
 from numba.core.compiler_lock import global_compiler_lock
 from numba.extending import is_jitted
 
-from fdref import forking
-from fdref.first_use import tell_of_compiling
+from fdref.engines import forking
+from fdref.engines.first_use import tell_of_compiling
 from fdref.kernels.cache import SealedCache
 
 if TYPE_CHECKING:

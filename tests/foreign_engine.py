@@ -8,7 +8,7 @@ import naive
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
-from fdref.resize import matrix
+from fdref.engines.resize import matrix
 
 
 class NumpyEngine:

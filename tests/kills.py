@@ -9,8 +9,8 @@ import sys
 import warnings
 from typing import TYPE_CHECKING
 
-import fdref.decoded_file
-import fdref.open_folder
+import fdref.decoding.decoded_file
+import fdref.files.folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -55,7 +55,7 @@ def count_steps(last: int) -> None:
         step()
         real(held)
 
-    def write(file, data, real=fdref.open_folder.write_all) -> None:
+    def write(file, data, real=fdref.files.folder.write_all) -> None:
         step()
         whole = memoryview(data)
         real(file, whole[: len(whole) // 2])
@@ -63,7 +63,7 @@ def count_steps(last: int) -> None:
         real(file, whole[len(whole) // 2 :])
 
     os.fsync = sync
-    fdref.open_folder.write_all = fdref.decoded_file.write_all = write
+    fdref.files.folder.write_all = fdref.decoding.decoded_file.write_all = write
     sys.addaudithook(hook)
 
 

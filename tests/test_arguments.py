@@ -10,7 +10,7 @@ import pytest
 
 import fdref
 from fdref import BatchNorm, Conv, Dropout, FdrefError, Network, Normalize, Pool, ReLU, Softmax
-from fdref.paper.ceiling import best_filters, ceiling
+from fdref.measure.ceiling import best_filters, ceiling
 from fdref.paper.composition_graph import graph_of, parts_of
 from fdref.testing import assert_conforms
 
@@ -153,7 +153,12 @@ PARAMETERS = {
         lambda v: fdref.decode(NET, 3, max_memory=v),
         (0, "2G", True, 1e9, np.nan, "1", [5], b"5", -1),
     ),
-    "decode steps": (lambda v: fdref.decode(NET, 3, steps=v), NO_TRUTH),
+    "decode_to force": (lambda v: fdref.decode_to("nowhere", NET, force=v), NO_TRUTH),
+    "stages net": (lambda v: fdref.stages(v, 1), NO_NET),
+    "stages layer": (lambda v: fdref.stages(NET, v), NO_LAYER),
+    "stages filters": (lambda v: fdref.stages(NET, 3, v), NO_FILTERS),
+    "stages unpool": (lambda v: fdref.stages(NET, 3, unpool=v), NO_WORD),
+    "stages engine": (lambda v: fdref.stages(NET, 3, engine=v), NO_WORD),
     "decode_all net": (fdref.decode_all, NO_NET),
     "decode_all unpool": (lambda v: fdref.decode_all(NET, v), NO_WORD),
     "decode_all engine": (lambda v: fdref.decode_all(NET, engine=v), NO_WORD),
@@ -249,8 +254,8 @@ def test_sizes_and_margins_of_every_kind_are_the_same(many):
     assert Network([Conv(ONE)], classes=many(["a", "b"])).classes == ("a", "b")
 
 
-def test_truth_values_and_words_may_be_numpys():
-    assert len(fdref.decode(NET, 3, steps=np.True_)) == 3
+def test_truth_values_and_words_may_be_numpys(tmp_path):
+    fdref.decode_to(tmp_path / "decoded.h5", NET, force=np.True_)
     assert fdref.decode(NET, 3, unpool=np.str_("nearest"), engine=np.str_("compiled")).size
     assert type(Softmax(np.str_("p")).name) is str
 

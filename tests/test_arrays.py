@@ -12,7 +12,7 @@ from absence import absent
 
 import fdref
 from fdref import ArgumentError, BatchNorm, Conv, Network, NetworkError, Normalize, Pool, ReLU
-from fdref.engine import engine_named
+from fdref.engines import engine_named
 
 if TYPE_CHECKING:
     from fdref.layers import Layer

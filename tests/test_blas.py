@@ -11,7 +11,7 @@ from absence import absent
 from command_line import python
 from threadpoolctl import ThreadpoolController, threadpool_limits
 
-from fdref import blas, parallel
+from fdref.engines import blas, parallel
 
 LIBRARIES = """
 import sys
@@ -25,7 +25,7 @@ if sys.argv[1] == "before":
     import scipy.linalg
 if sys.argv[1] == "first":
     numpys = set(eval(sys.argv[2]))
-from fdref import parallel
+from fdref.engines import parallel
 """
 
 LIMITED = f"""

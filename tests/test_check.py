@@ -18,7 +18,7 @@ from fdref.conformance.examination import Report
 from fdref.conformance.kit import write_kit
 from fdref.conformance.mistakes import MISTAKES
 from fdref.conformance.report import text
-from fdref.engine import patched
+from fdref.engines import patched
 
 if TYPE_CHECKING:
     from pathlib import Path

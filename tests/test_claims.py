@@ -9,12 +9,12 @@ import pytest
 
 import fdref
 from fdref import Conv, Network
-from fdref.evaluation import Evaluation
+from fdref.engines.resize import PAPERS
+from fdref.measure.evaluation import Evaluation
+from fdref.measure.survey import EQ3, PAPER, Survey, survey, wins
 from fdref.paper import figure1, figure3, figure4, table1
 from fdref.paper.exhibit import judged
 from fdref.paper.subject import Subject
-from fdref.paper.survey import EQ3, PAPER, Survey, survey, wins
-from fdref.resize import PAPERS
 
 CLASSES = 10
 

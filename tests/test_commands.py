@@ -15,7 +15,7 @@ from command_line import ROOT, everything_in, refusal, run
 import fdref
 from fdref.commands.decode import memory
 from fdref.commands.messages import compiling_told, printable
-from fdref.first_use import tell_of_compiling
+from fdref.engines.first_use import tell_of_compiling
 
 
 def test_printable_replaces_and_shortens():
@@ -94,8 +94,8 @@ def test_bad_usage_is_said_in_one_line_and_leaves_nothing(command, capsys, tmp_p
 
 
 def test_an_empty_name_is_not_the_shipped_net(capsys):
-    assert "expected a MATLAB v7.3 file" in refusal(capsys, "info", "")
-    assert "expected a MATLAB v7.3 file" in refusal(capsys, "decode", "")
+    assert "expected a MATLAB file of version 5 to 7.3" in refusal(capsys, "info", "")
+    assert "expected a MATLAB file of version 5 to 7.3" in refusal(capsys, "decode", "")
     assert "'' cannot be read" in refusal(capsys, "decode", "--layers", "")
     assert "'' cannot be read" in refusal(capsys, "decode", "--filters", "")
 

@@ -16,11 +16,11 @@ import pytest
 from command_line import bank, everything_in, python, refusal, run, small_model
 
 import fdref
-from fdref.blocks import Plan
 from fdref.commands import main
 from fdref.commands.jobs import layer_numbers, ranges
-from fdref.contents import compact, digest
-from fdref.decoded_file import BLOCK
+from fdref.decoding.blocks import Plan
+from fdref.decoding.contents import compact, digest
+from fdref.decoding.decoded_file import BLOCK
 from fdref.errors import ArgumentError, FileError
 from fdref.selection import decodable_numbers
 

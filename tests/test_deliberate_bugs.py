@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from judging import report_on, some
 
-from fdref import engine as engines
+from fdref import engines
 from fdref.conformance.case import OPERATIONS
 from fdref.conformance.comparison import Outcome
-from fdref.engine import patched
+from fdref.engines import patched
 
 
 def flip(filters: np.ndarray) -> np.ndarray:

@@ -19,13 +19,12 @@ from kit_cases import ANSWERED, beyond, named
 from strategies import seeds
 
 import fdref
-from fdref import compiled, reference
 from fdref.arguments import shown
-from fdref.backward_pass import backward
-from fdref.blocks import Plan
 from fdref.conformance.compute import compute
-from fdref.engine import OPERATIONS, Engine, engine_named, name_of, patched
-from fdref.gradient import Gradient
+from fdref.decoding.blocks import Plan
+from fdref.engines import OPERATIONS, Engine, compiled, engine_named, name_of, patched, reference
+from fdref.training.loss import backward
+from fdref.walk.gradient import Gradient
 
 FOREIGN = NumpyEngine()
 LENET = fdref.load()
@@ -79,7 +78,7 @@ class TestForeign:
         found = fdref.decode_all(net, unpool, FOREIGN)
         for number, right in expected.items():
             close(found[number], right)
-            stages = fdref.decode(net, number, [1, 3], unpool, FOREIGN, steps=True)
+            stages = fdref.stages(net, number, [1, 3], unpool, FOREIGN)
             close(stages[-1], right[[1, 3]])
 
     def test_it_is_evaluated(self):
@@ -148,7 +147,7 @@ class TestNames:
     def test_numba_is_imported_no_sooner_than_needed(self):
         code = (
             "import sys, fdref; fdref.forward(fdref.load(), [[[[0.0] * 28] * 28]], 'reference');"
-            "assert not {'numba', 'fdref.compiled'} & set(sys.modules)"
+            "assert not {'numba', 'fdref.engines.compiled'} & set(sys.modules)"
         )
         subprocess.run([sys.executable, "-c", code], check=True)
 
@@ -272,4 +271,4 @@ def test_an_engine_is_handed_what_is_promised(net, seed, unpool):
             right = fdref.decode(net, number, unpool=unpool)
             found = fdref.decode(net, number, unpool=unpool, engine=STRICT)
             np.testing.assert_array_equal(found, right)
-            fdref.decode(net, number, [0], unpool, STRICT, steps=True)
+            fdref.stages(net, number, [0], unpool, STRICT)

@@ -11,7 +11,7 @@ from strategies import images_for, networks
 
 import fdref
 from fdref import ArgumentError, BatchNorm, Conv, Network, NetworkError, Normalize, Pool, ReLU
-from fdref.evaluation import compare
+from fdref.measure.evaluation import compare
 
 
 def slow_error(response, predicted):
@@ -91,7 +91,7 @@ def test_neither_chunks_nor_company_change_an_image_s_error(monkeypatch):
     net = fdref.load()
     x = net.prepare(fdref.mnist().test.images[:7])
     whole = fdref.evaluate(net, x, layers=[3, "conv4"])
-    monkeypatch.setattr("fdref.chunks.SIZE", 2)
+    monkeypatch.setattr("fdref.measure.chunks.SIZE", 2)
     parts = fdref.evaluate(net, x, layers=[3, 7])
     for number in (3, 7):
         np.testing.assert_allclose(parts[number].errors, whole[number].errors, rtol=1e-4)
@@ -192,7 +192,7 @@ def test_what_cannot_be_compared_has_no_score(response, predicted):
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_an_image_that_is_not_finite_is_refused_by_its_number(value, engine, monkeypatch):
-    monkeypatch.setattr("fdref.chunks.SIZE", 2)
+    monkeypatch.setattr("fdref.measure.chunks.SIZE", 2)
     net = fdref.load()
     x = net.prepare(fdref.mnist().test.images[:6])
     x[3, 0, 5, 6] = value

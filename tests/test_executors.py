@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from workers import Dies, Total
 
 import fdref
-from fdref import ArgumentError, Conv, FdrefError, Network, NetworkError, Pool, ReLU, sending
-from fdref.chunks import Chunk, cut, over_chunks
-from fdref.paper.ceiling import Best, Measuring, ceiling
+from fdref import ArgumentError, Conv, FdrefError, Network, NetworkError, Pool, ReLU
+from fdref.measure import sending
+from fdref.measure.ceiling import Best, Measuring, ceiling
+from fdref.measure.chunks import Chunk, cut, over_chunks
+from fdref.measure.survey import survey
 from fdref.paper.reproduction import reproduce
 from fdref.paper.subject import Subject
-from fdref.paper.survey import survey
 
 RANDOM = np.random.default_rng(0)
 COUNT = 230
@@ -108,7 +109,7 @@ def test_chunks_are_the_same_however_images_come(lengths, size):
     images = np.arange(sum(lengths) * 6).reshape(-1, 2, 3)
     ends = np.cumsum(lengths)[:-1] if lengths else []
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("fdref.chunks.SIZE", size)
+        patch.setattr("fdref.measure.chunks.SIZE", size)
         whole, pieces = list(cut(images)), list(cut(iter(np.split(images, ends))))
     assert [len(images) for _, images in whole[:-1]] == [size] * len(whole[:-1])
     assert [first for first, _ in whole] == list(range(0, len(images), size))
@@ -130,7 +131,7 @@ def test_what_is_iterated_over_may_be_overwritten_by_the_next():
 def test_no_more_than_some_chunks_are_in_memory(kind, monkeypatch):
     """Two windows of a chunk for each CPU, and what the next is made of."""
     monkeypatch.setattr("os.cpu_count", lambda: 3)
-    monkeypatch.setattr("fdref.chunks.SIZE", 10)
+    monkeypatch.setattr("fdref.measure.chunks.SIZE", 10)
     taken, done, most = [], [], []
 
     def arriving():
@@ -178,7 +179,7 @@ def test_all_is_the_same_in_processes(how):
 
 @pytest.mark.parametrize("kind", [None, OnlyMap, Elsewhere, ThreadPoolExecutor])
 def test_survey_and_ceiling_are_the_same_to_the_bit(kind, monkeypatch):
-    monkeypatch.setattr("fdref.chunks.SIZE", 40)
+    monkeypatch.setattr("fdref.measure.chunks.SIZE", 40)
     images, others = IMAGES[:150], IMAGES[150:]
     wanted = survey(NET, IMAGES, LABELS)
     for shown in (IMAGES, one_by_one(IMAGES, 7)):
@@ -192,7 +193,7 @@ def test_survey_and_ceiling_are_the_same_to_the_bit(kind, monkeypatch):
 def test_a_function_crosses_once_to_each_worker(count, monkeypatch):
     """Once more where a window of chunks, or one again, happens to meet who knows it already."""
     monkeypatch.setattr("os.cpu_count", lambda: 2)
-    monkeypatch.setattr("fdref.chunks.SIZE", 5)
+    monkeypatch.setattr("fdref.measure.chunks.SIZE", 5)
     large, workers = Total(bytes(100_000)), Elsewhere(count)
     wanted = list(over_chunks(large, IMAGES))
     for most in (2 * count, 2):
@@ -204,7 +205,7 @@ def test_a_function_crosses_once_to_each_worker(count, monkeypatch):
 
 def test_a_worker_that_forgets_is_sent_the_function_again(monkeypatch):
     """It keeps a few functions: here others come between all the time."""
-    monkeypatch.setattr("fdref.chunks.SIZE", 10)
+    monkeypatch.setattr("fdref.measure.chunks.SIZE", 10)
     workers, wanted = Elsewhere(), [list(over_chunks(Total(bytes(n)), IMAGES)) for n in range(4)]
     at_once = [over_chunks(Total(bytes(n)), IMAGES, None, workers) for n in range(4)]
     assert [list(rows) for rows in zip(*zip(*at_once, strict=True), strict=True)] == wanted
@@ -225,7 +226,7 @@ class Future:
 )
 def test_a_map_that_returns_something_else_is_refused(spoil, told, monkeypatch):
     monkeypatch.setattr("os.cpu_count", lambda: 2)
-    monkeypatch.setattr("fdref.chunks.SIZE", 40)
+    monkeypatch.setattr("fdref.measure.chunks.SIZE", 40)
 
     class Spoilt(OnlyMap):
         def map(self, function, chunks):

@@ -14,12 +14,12 @@ import pytest
 from matplotlib.colors import to_rgba
 
 import fdref
+from fdref.measure.survey import Strip
 from fdref.paper import figure1, figure2, figure3, figure4, figure5, figure6, figure7
 from fdref.paper.canvas import ACCENT, encoded
 from fdref.paper.composition_graph import graph_of
 from fdref.paper.figure4 import DECODED_FRAME, NET_FRAME
-from fdref.paper.survey import Strip
-from fdref.pictures import shades_of
+from fdref.show.sheets import shades_of
 from fdref.weights.handmade import NAMES, handmade
 
 NET = handmade()
@@ -39,7 +39,7 @@ def draw(banks):
     lenet, digits = fdref.load(), fdref.mnist().test
     x = lenet.prepare(digits.images[:40])
     classes, matrix = list(lenet.classes), 1000 * np.eye(10) - np.arange(100).reshape(10, 10)
-    stages = fdref.decode(lenet, 5, 0, steps=True, engine="reference")
+    stages = fdref.stages(lenet, 5, 0, engine="reference")
     titles = ["filter 0 of layer 5", "unpooled", "substituted", "unpooled", "substituted"]
     maps = fdref.forward(lenet, x[:1])
     sides = {n: (maps[n][0], -maps[n][0]) for n in (1, 3, 5)}

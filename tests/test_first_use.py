@@ -45,7 +45,7 @@ def test_ctrl_c_while_modules_are_imported(module, tmp_path):
 
 WHILE_COMPILING = """
 import os, signal, sys
-from fdref import first_use
+from fdref.engines import first_use
 from fdref.commands import program
 def interrupt():
     first_use.told_of_compiling.remove(interrupt)
@@ -104,7 +104,7 @@ def test_a_signal_that_comes_within_a_finalizer_is_raised_again(name, status):
 FORKED = """
 import os, signal, sys, threading, time, warnings
 import numpy as np, fdref
-from fdref import first_use
+from fdref.engines import first_use
 warnings.simplefilter("ignore", DeprecationWarning)
 begun = threading.Event()
 class AtImport:

@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import pairs, pools, seeds
 
-from fdref.backward_pass import backward, cross_entropy
-from fdref.engine import engine_named
+from fdref.engines import engine_named
 from fdref.errors import ArgumentError
-from fdref.forward_pass import forward
 from fdref.geometry import output_size
 from fdref.layers import BatchNorm, Conv, Dropout, Pool, ReLU, Softmax
-from fdref.network import Network
+from fdref.network.graph import Network
+from fdref.training.loss import backward, cross_entropy
+from fdref.walk.forward import forward
 
 random = np.random.default_rng(0)
 

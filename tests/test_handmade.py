@@ -7,8 +7,8 @@ import pytest
 
 import fdref
 from fdref import ArgumentError, BatchNorm, Conv, Network, Pool, ReLU
+from fdref.engines.resize import METHODS
 from fdref.paper.composition_graph import graph_of, named_and_strongest, parts_of
-from fdref.resize import METHODS
 from fdref.weights.handmade import (
     CHARACTERS,
     NAMES,

@@ -223,5 +223,5 @@ def test_decoding_again_gives_the_same_bits(monkeypatch):
     net = fdref.load()
     first = fdref.decode(net, 5, filters=range(40))
     assert (fdref.decode(net, 5, filters=range(40)) == first).all()
-    monkeypatch.setattr("fdref.blocks.PICTURES", 1)  # one filter at a time
+    monkeypatch.setattr("fdref.decoding.blocks.PICTURES", 1)  # one filter at a time
     close(fdref.decode(net, 5, filters=range(40)), first, np.float32)

@@ -107,10 +107,16 @@ def test_both_kinds_of_files_hold_the_same_network(written, name):
     assert one == other
 
 
-@pytest.mark.parametrize("file", ["nested.h5", "arithmetic.h5", "pools.keras"])
-def test_files_of_keras_2_and_tensorflow(file, engine):
-    """Written by Keras 2.15 over TensorFlow 2.15, with `keras_models.py`."""
-    path = HERE / "keras2" / file
+@pytest.mark.parametrize(
+    "file",
+    [
+        *("keras2/nested.h5", "keras2/arithmetic.h5", "keras2/pools.keras"),
+        *("keras3/nested.keras", "keras3/mobilenet.h5"),
+    ],
+)
+def test_files_that_are_kept(file, engine):
+    """Written by Keras 2.15 over TensorFlow 2.15, and 3.15 over PyTorch: see `keras_models.py`."""
+    path = HERE / file
     check(path.parent, path.stem, path.suffix, engine)
 
 

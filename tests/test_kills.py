@@ -46,9 +46,9 @@ class TestDecode:
     def every_filter_a_block_with_a_record(self, model, monkeypatch):
         net = fdref.load(model)
         monkeypatch.setattr("fdref.load", lambda source: net)
-        monkeypatch.setattr("fdref.decoded_file.BLOCK", 1)
-        monkeypatch.setattr("fdref.decoded_file.EVERY", 0)
-        monkeypatch.setattr("fdref.pictures.save_filters", draw_nothing)
+        monkeypatch.setattr("fdref.decoding.decoded_file.BLOCK", 1)
+        monkeypatch.setattr("fdref.decoding.decoded_file.EVERY", 0)
+        monkeypatch.setattr("fdref.show.sheets.save_filters", draw_nothing)
 
     @pytest.mark.slow
     @pytest.mark.parametrize("prepare", [nothing, notes])

@@ -210,7 +210,7 @@ def test_a_full_disk_leaves_nothing_behind(exists, tmp_path, monkeypatch):
         if len(written) > 9:
             raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("fdref.whole_files._write", full)
+    monkeypatch.setattr("fdref.files.whole._write", full)
     with pytest.raises(FileError, match="No space left"):
         write_kit(folder)
     assert len(written) >= 10

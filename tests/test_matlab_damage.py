@@ -29,13 +29,13 @@ if TYPE_CHECKING:
         ("", "folder or a device"),
         ("a\0b", "cannot be read.*: embedded null byte"),
         ("pipe", "folder or a device"),
-        ("empty.mat", "is empty, expected a MATLAB v7.3 file"),
-        ("text.mat", "is not HDF5, or cut off, expected a MATLAB v7.3 file"),
-        ("header.mat", "is not HDF5, or cut off, expected a MATLAB v7.3 file"),
+        ("empty.mat", "is empty, expected a MATLAB file of version 5 to 7.3"),
+        ("text.mat", "is no MATLAB file, or cut off, expected .* 5 to 7.3: `save -v7`"),
+        ("header.mat", "is a MATLAB file that is cut off, expected .* 5 to 7.3"),
         ("line\nbreak.mat", "is empty"),
     ],
 )
-def test_what_is_no_v73_file_is_named(tmp_path: Path, name: str, match: str) -> None:
+def test_what_is_no_matlab_file_is_named(tmp_path: Path, name: str, match: str) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "empty.mat").touch()
     (tmp_path / "line\nbreak.mat").touch()
@@ -48,7 +48,9 @@ def test_a_file_cut_anywhere_is_refused(net_file: Path) -> None:
     data = net_file.read_bytes()
     for length in range(0, len(data), 61):
         net_file.write_bytes(data[:length])
-        refused(net_file, match="net.mat is (empty|not HDF5, or cut off|damaged or cut off)")
+        refused(
+            net_file, match="net.mat is (empty|(a|no) MATLAB file.* cut off|damaged or cut off)"
+        )
 
 
 @pytest.mark.slow

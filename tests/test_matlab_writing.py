@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 from matlab_values import BIASES, FILTERS, NET, plain
 
 from fdref.errors import ArgumentError, FileError
+from fdref.files.whole import replace_file
 from fdref.weights.matlab import Unsupported, read
 from fdref.weights.matlab_write import write
-from fdref.whole_files import replace_file
 
 if TYPE_CHECKING:
     import io
@@ -262,7 +262,7 @@ def test_an_interruption_leaves_nothing_behind(
         file.write(data[:100])
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("fdref.open_folder.write_all", interrupted)
+    monkeypatch.setattr("fdref.files.folder.write_all", interrupted)
     with pytest.raises(KeyboardInterrupt):
         replace_file(tmp_path / "a.mat", bytes(200))
     assert list(tmp_path.iterdir()) == []

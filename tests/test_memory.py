@@ -5,8 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tracemalloc
 
+import numpy as np
 import pytest
+
+import fdref
+from fdref import Conv, Network, Pool, Scale
+from fdref.decoding.blocks import Plan
+from fdref.decoding.ways import Ways
 
 MEASURE = """
 import json, sys, tracemalloc
@@ -37,7 +44,7 @@ net, unpool, engine = NETS[sys.argv[1]](), sys.argv[2], sys.argv[3]
 limits = json.loads(sys.argv[4])
 # What is compiled and imported is no array: so small a network keeps threads' memory small, too.
 small = chain(2, (2, 2), Pool(2, 2), (3, 3), Pool(3, 2), (2, 2), (5, 5))
-for method in fdref.resize.METHODS:
+for method in fdref.engines.resize.METHODS:
     fdref.decode_all(small, method, engine, max_memory=10**9)
 tracemalloc.start()
 found = []
@@ -90,3 +97,50 @@ def test_a_limit_of_a_few_megabytes_is_kept():
     for limit, taken in found:
         assert taken != "refused"
         assert taken <= limit + OBJECTS
+
+
+ROUND = Network(
+    [
+        Scale(np.full(4, 2, np.float32)),
+        Pool(2, 2),
+        Scale(np.full(4, 3, np.float32)),
+        Conv(np.random.default_rng(0).standard_normal((12, 4, 120, 110)).astype(np.float32)),
+    ]
+)
+"""Its pictures are large beside what threads keep for themselves."""
+
+
+def taken_by(decode) -> int:
+    """How many bytes are allocated at most beside the result."""
+    decode()  # what is imported and compiled, and what threads keep, is there already
+    tracemalloc.start()
+    try:
+        result = decode()
+        return tracemalloc.get_traced_memory()[1] - result.nbytes
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.large
+@pytest.mark.parametrize("given", [False, True], ids=["ways chosen", "ways given"])
+@pytest.mark.parametrize("unpool", ["nearest", "bicubic"])
+def test_filters_go_down_together_as_the_limit_allows(unpool, given, engine):
+    itemsize = 8 if engine == "reference" else 4
+    way = Ways(ROUND, unpool, itemsize).from_above(4, 12)
+
+    def decode(limit):
+        if not given:
+            return fdref.decode(ROUND, 4, None, unpool, engine, max_memory=limit)
+        plan = Plan(ROUND, {4: range(12)}, unpool, engine, limit, ways=(way,))
+        bank = np.empty((12, 4, 240, 220), plan.dtype)
+        for block in plan:
+            bank[block.first : block.first + len(block.pictures)] = block.pictures
+        return bank
+
+    with pytest.raises(fdref.ArgumentError, match="expected at least") as refusal:
+        fdref.decode(ROUND, 4, None, unpool, engine, max_memory=1)
+    least = int(str(refusal.value).split()[-1])
+    picture = way.largest * itemsize
+    for together in (1, 3):
+        taken = taken_by(lambda together=together: decode(together * least))
+        assert 3 * together * picture < taken <= together * least + 50_000

@@ -16,9 +16,9 @@ from taken import taken
 import fdref
 from fdref.errors import FileError
 from fdref.weights.bounded import ALWAYS, VALUE, Budget
+from fdref.weights.matconvnet import network_from
 from fdref.weights.matlab import read
 from fdref.weights.matlab_write import write
-from fdref.weights.simplenn import network_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -252,10 +252,10 @@ class TestForward:
         """Input and output are held together with the padded input."""
         net = fdref.Network([fdref.Conv(np.ones((2, 1, 3, 3)), pad=[20, 0, 0, 10])])
         numbers = 6 * 7 + 2 * 24 * 15 + 26 * 17
-        monkeypatch.setattr("fdref.sizes.EXPANSION", 1)
-        monkeypatch.setattr("fdref.sizes.ALWAYS", numbers)
+        monkeypatch.setattr("fdref.network.sizes.EXPANSION", 1)
+        monkeypatch.setattr("fdref.network.sizes.ALWAYS", numbers)
         assert fdref.forward(net, np.ones((1, 1, 6, 7)))[1].shape == (1, 2, 24, 15)
-        monkeypatch.setattr("fdref.sizes.ALWAYS", numbers - 1)
+        monkeypatch.setattr("fdref.network.sizes.ALWAYS", numbers - 1)
         with pytest.raises(fdref.ArgumentError, match=f"to {numbers} numbers"):
             fdref.forward(net, np.ones((1, 1, 6, 7)))
 

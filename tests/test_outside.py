@@ -23,7 +23,8 @@ from fdref.conformance.kit import read_kit, write_kit
 from fdref.conformance.results import read_results
 from fdref.errors import DependencyError, FdrefError, FileError, one_line
 from fdref.testing import assert_conforms
-from fdref.weights import bounded, matlab, npz, training
+from fdref.training import sgd
+from fdref.weights import bounded, matlab, matlab73, npz
 from fdref.weights.bounded import Budget, contents
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ ENTRANCES: dict[str, tuple[str, Callable[[Path], object]]] = {
     "MNIST": ("train-images-idx3-ubyte", lambda path: fdref.mnist(path.parent)),
     "MNIST, packed": ("train-images-idx3-ubyte.gz", lambda path: fdref.mnist(path.parent)),
     "images": ("images.npz", lambda path: archive(fdref.load(), path)),
-    "checkpoint": ("lenet.mat.checkpoint", training.read_checkpoint),
+    "checkpoint": ("lenet.mat.checkpoint", sgd.read_checkpoint),
 }
 
 
@@ -164,7 +165,7 @@ class TestWhoseFaultItIs:
         def fail(*arguments: object, **keywords: object) -> None:
             raise fault("ours")
 
-        monkeypatch.setattr(matlab, "_decode", fail)
+        monkeypatch.setattr(matlab73, "_decode", fail)
         with pytest.raises(fault, match="ours") as caught:
             fdref.load(net_file)
         assert not isinstance(caught.value, FdrefError)

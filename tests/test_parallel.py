@@ -18,7 +18,7 @@ from strategies import convs, pairs, seeds
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import fdref
-from fdref import blas, compiled, parallel, parts, reference
+from fdref.engines import blas, compiled, cuts, parallel, reference
 from fdref.geometry import extent
 
 
@@ -220,7 +220,7 @@ def test_however_operations_are_cut_they_are_the_references(data, block, channel
     down = layer.stride, layer.dilate, channels // layer.filters.shape[1]
     with pytest.MonkeyPatch.context() as patch:
         for name in ("BLOCK", "LARGEST_BLOCK", "MAPS", "STAMPS", "PIXELS"):
-            patch.setattr(parts, name, block)
+            patch.setattr(cuts, name, block)
         found = (
             compiled.correlate(images, layer.filters, None, *steps),
             compiled.substitute(maps, layer.filters, *down),

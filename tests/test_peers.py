@@ -7,7 +7,7 @@ import pytest
 from absence import absent
 from peers import PRECISIONS, TASKS, Task, arrays
 
-from fdref.engine import engine_named
+from fdref.engines import engine_named
 
 CASES = [
     pytest.param(

@@ -8,8 +8,8 @@ import pytest
 from matplotlib.image import imread
 from PIL import Image
 
-from fdref import pictures
-from fdref.pictures import averages, save_filters, shades_of, tile, work
+from fdref.show import sheets
+from fdref.show.sheets import averages, save_filters, shades_of, tile, work
 
 
 def bank(*shape: int) -> np.ndarray:
@@ -25,10 +25,10 @@ def draw(path, filters: np.ndarray, title: str = "a title") -> np.ndarray:
 
 def corners(page: np.ndarray) -> list[tuple[int, int]]:
     """Find the top left pixels of the frames from the first row's top and first column's left."""
-    frame = (page == pictures.FRAME).all(axis=2)
+    frame = (page == sheets.FRAME).all(axis=2)
     lefts, tops = (
         [int(i) for i in np.flatnonzero(line) if not line[i - 1] and line[i : i + 3].all()]
-        for line in (frame[pictures.TITLE - 1], frame[:, pictures.MARGIN - 1])
+        for line in (frame[sheets.TITLE - 1], frame[:, sheets.MARGIN - 1])
     )
     return [(top, left) for top in tops for left in lefts if frame[top, left]]
 
@@ -63,7 +63,7 @@ def test_every_filter_is_on_the_page_whole_and_evenly_magnified(shape, tmp_path)
     page = draw(tmp_path / "page.png", filters)
     found = corners(page)
     assert len(found) == shape[0]
-    side = next(side for most, side in pictures.CELLS if len(filters) <= most)
+    side = next(side for most, side in sheets.CELLS if len(filters) <= most)
     factor = max(1, round(side / np.sqrt(shape[2] * shape[3])))
     height, width = shape[2] * factor, shape[3] * factor
     for one, (top, left) in zip(filters, found, strict=True):
@@ -82,7 +82,7 @@ def test_every_filter_is_on_the_page_whole_and_evenly_magnified(shape, tmp_path)
 @pytest.mark.parametrize("title", ["a", "W" * 150])
 def test_nothing_is_cut_off(shape, title, tmp_path):
     page = draw(tmp_path / "page.png", bank(*shape), title)
-    edge = pictures.MARGIN - 3
+    edge = sheets.MARGIN - 3
     assert (page[:, :edge] == 255).all()
     assert (page[:, -edge:] == 255).all()
     assert (page[:5] == 255).all()
@@ -94,8 +94,8 @@ def test_labels_of_narrow_filters_do_not_touch(tmp_path):
     page = draw(tmp_path / "page.png", bank(150, 1, 100, 1))
     found = corners(page)
     first_row = [left for top, left in found if top == found[0][0]]
-    bottom = next(top for top, left in found if top > found[0][0]) - pictures.GAP
-    strip = (page[bottom - pictures.LABEL + 3 : bottom] < 200).any(axis=(0, 2))
+    bottom = next(top for top, left in found if top > found[0][0]) - sheets.GAP
+    strip = (page[bottom - sheets.LABEL + 3 : bottom] < 200).any(axis=(0, 2))
     inked = np.flatnonzero(strip)
     assert 1 + (np.diff(inked) > 4).sum() == len(first_row)
 
@@ -103,15 +103,15 @@ def test_labels_of_narrow_filters_do_not_touch(tmp_path):
 def test_channels_lie_side_by_side_with_white_in_between():
     filters = bank(5, 4, 3)
     sheet = tile(filters, 2, 1)
-    assert sheet.shape == (8, 5 * 6 + 4 * pictures.SEAM)
-    step = 6 + pictures.SEAM
+    assert sheet.shape == (8, 5 * 6 + 4 * sheets.SEAM)
+    step = 6 + sheets.SEAM
     for c, shades in enumerate(shades_of(filters)):
         assert np.array_equal(sheet[::2, c * step : c * step + 6 : 2], shades)
         assert (sheet[:, c * step + 6 : (c + 1) * step] == 255).all()
 
 
 def test_many_channels_lie_in_a_square():
-    assert tile(bank(64, 3, 3), 1, 1).shape == (8 * 3 + 7 * pictures.SEAM,) * 2
+    assert tile(bank(64, 3, 3), 1, 1).shape == (8 * 3 + 7 * sheets.SEAM,) * 2
 
 
 @pytest.mark.parametrize("size", [(1, 1), (3, 4), (7, 10), (2, 9)])
@@ -129,8 +129,8 @@ def test_shrinking_averages(size, step):
 
 
 def test_a_page_is_never_too_large(tmp_path, monkeypatch):
-    monkeypatch.setattr("fdref.pictures.MOST_FILTERS", 6)
-    monkeypatch.setattr("fdref.pictures.MOST_PIXELS", 60_000)
+    monkeypatch.setattr("fdref.show.sheets.MOST_FILTERS", 6)
+    monkeypatch.setattr("fdref.show.sheets.MOST_PIXELS", 60_000)
     page = draw(tmp_path / "page.png", bank(12, 1, 300, 200))
     assert len(corners(page)) == 6
     assert page.size / 3 < 4 * 60_000
@@ -162,7 +162,7 @@ def test_a_page_has_no_more_colours_than_its_filters(channels, mode, tmp_path):
 
 @pytest.mark.parametrize("count", [3, 6, 9])
 def test_all_of_the_work_is_told_and_none_at_once(count, tmp_path, monkeypatch):
-    monkeypatch.setattr("fdref.pictures.MOST_FILTERS", 6)
+    monkeypatch.setattr("fdref.show.sheets.MOST_FILTERS", 6)
     filters, steps = bank(count, 2, 3, 4), []
     save_filters(tmp_path / "page.png", filters, "", list("abcdefghi")[:count], steps.append)
     assert sum(steps) == work(filters.shape)

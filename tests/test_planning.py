@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from strategies import methods, networks, seeds
 
 import fdref
-from fdref import Conv, Network, Pool, ReLU, planning
-from fdref import ways as every_way
-from fdref.blocks import Plan
-from fdref.costs import Cost
-from fdref.ways import Ways
+from fdref import Conv, Network, Pool, ReLU
+from fdref.decoding import planning
+from fdref.decoding import ways as every_way
+from fdref.decoding.blocks import Plan
+from fdref.decoding.costs import Cost
+from fdref.decoding.ways import Ways
 from fdref.weights.handmade import handmade
 
 EVERY = {"lenet": fdref.load(), "handmade": handmade()}
@@ -166,7 +167,6 @@ def test_a_limit_is_a_whole_number_of_bytes(limit, engine):
     net = EVERY["handmade"]
     for decode in (
         lambda: fdref.decode(net, 4, engine=engine, max_memory=limit),
-        lambda: fdref.decode(net, 4, engine=engine, max_memory=limit, steps=True),
         lambda: fdref.decode(net, 4, [], engine=engine, max_memory=limit),
         lambda: fdref.decode_all(net, engine=engine, max_memory=limit),
     ):

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 
 import fdref
-from fdref.backward_pass import weight_gradients
-from fdref.engine import engine_named
+from fdref.engines import engine_named
+from fdref.engines.pointwise import normalize, softmax
+from fdref.engines.products import LONG, sum_precision
 from fdref.layers import Conv
-from fdref.pointwise import normalize, softmax
-from fdref.products import LONG, sum_precision
+from fdref.training.loss import weight_gradients
 
 COMPILED = engine_named("compiled")
 PLAIN = (1, 1), (0, 0, 0, 0)

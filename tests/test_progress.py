@@ -13,11 +13,11 @@ from command_line import bank, run, small_model
 from progress_bars import Bars
 
 import fdref
-from fdref.blocks import Plan
 from fdref.commands.progress import progress_bar
 from fdref.conformance.cases import cases
 from fdref.conformance.mistakes import MISTAKES
-from fdref.pictures import work
+from fdref.decoding.blocks import Plan
+from fdref.show.sheets import work
 
 
 @pytest.fixture
@@ -88,7 +88,7 @@ def test_what_was_done_before_and_sums_that_are_not_exact(bars):
 
 class TestDecoding:
     def test_of_decoding_and_drawing(self, bars, tmp_path, monkeypatch):
-        monkeypatch.setattr("fdref.blocks.PICTURES", 1)
+        monkeypatch.setattr("fdref.decoding.blocks.PICTURES", 1)
         model = small_model(tmp_path)
         net = fdref.load(model)
         assert run("decode", model, "-o", tmp_path / "out") == 0
@@ -142,12 +142,12 @@ def test_a_quiet_command_shows_none(bars, tmp_path):
 
 def test_of_training(bars, monkeypatch):
     from fdref.commands.train import train_epoch
-    from fdref.weights import training
+    from fdref.training import sgd
 
     digits = SimpleNamespace(labels=range(300))
     batches = ((100, 2.0, 0.5), (100, 1.0, 0.25), (100, 0.0, 0.0))
     monkeypatch.setattr(
-        training,
+        sgd,
         "train_epoch",
         lambda state, digits, progress: [progress(*batch) for batch in batches],
     )

@@ -284,7 +284,7 @@ def test_interrupted_or_out_of_space_it_leaves_nothing(
         raise failure
 
     file = images_file(tmp_path)
-    monkeypatch.setattr("fdref.whole_files._write", fail)
+    monkeypatch.setattr("fdref.files.whole._write", fail)
     assert reproduce(model, "--images", file, "-o", tmp_path / "out") == status
     output = capsys.readouterr()
     assert said in output.err

@@ -7,15 +7,15 @@ import pytest
 
 import fdref
 from fdref import ArgumentError, Conv, Network, ReLU
-from fdref.evaluation import compare
-from fdref.paper.ceiling import best_filters, ceiling
+from fdref.engines.resize import PAPERS
+from fdref.measure.ceiling import best_filters, ceiling
+from fdref.measure.evaluation import compare
+from fdref.measure.ridge import STRENGTHS, fit, moments, predictions
+from fdref.measure.survey import EQ3, PER_FILTER, RAW_PIXELS, survey
 from fdref.paper.reproduction import reproduce
-from fdref.paper.ridge import STRENGTHS, fit, moments, predictions
 from fdref.paper.subject import Subject
-from fdref.paper.survey import EQ3, PER_FILTER, RAW_PIXELS, survey
-from fdref.resize import PAPERS
 
-pytestmark = [pytest.mark.large, pytest.mark.slow]
+pytestmark = pytest.mark.large
 
 
 def subject(net, count=200, step=5):
@@ -40,6 +40,7 @@ def verdicts(found, stem):
     return [claim.holds for claim in named(found)[stem].claims]
 
 
+@pytest.mark.slow
 def test_table_1_is_what_evaluate_finds(found):
     net, shown = fdref.load(), subject(fdref.load())
     x = net.prepare(shown.images)
@@ -54,6 +55,7 @@ def test_table_1_is_what_evaluate_finds(found):
     assert cells == {(1, "bicubic"), *((n, m) for n in (3, 5, 7) for m in PAPERS)}
 
 
+@pytest.mark.slow
 def test_the_lenet_supports_the_papers_claims(found):
     assert verdicts(found, "table1") == [True, True, True]
     assert all(verdicts(found, "figure1"))
@@ -61,6 +63,7 @@ def test_the_lenet_supports_the_papers_claims(found):
     assert verdicts(found, "figure7") == [True]
 
 
+@pytest.mark.slow
 def test_a_network_that_learnt_nothing_does_not():
     """The same code on noise must say that claims do not hold."""
     random = np.random.default_rng(0)
@@ -78,6 +81,7 @@ def test_a_network_that_learnt_nothing_does_not():
     assert False in verdicts(noise, "figure1")
 
 
+@pytest.mark.slow
 def test_a_claim_is_judged_by_the_numbers_beside_it(found):
     """Every verdict follows from what is measured, the relation and the threshold."""
     relations = {">": np.greater, ">=": np.greater_equal, "<=": np.less_equal, "==": np.equal}
@@ -88,6 +92,7 @@ def test_a_claim_is_judged_by_the_numbers_beside_it(found):
         assert claim.holds == bool(relations[claim.relation](claim.measured, claim.threshold))
 
 
+@pytest.mark.slow
 def test_claims_that_make_no_sense_for_a_network_say_so():
     random = np.random.default_rng(0)
     net = Network(
@@ -104,6 +109,7 @@ def test_claims_that_make_no_sense_for_a_network_say_so():
     assert all(named(other)[f"figure{n}"].draw is not None for n in (2, 3, 4, 5))
 
 
+@pytest.mark.slow
 def test_every_exhibit_is_there_with_its_numbers_and_its_drawing(found):
     figures = [f"figure{n}" for n in range(1, 8)]
     assert [exhibit.stem for exhibit in found.exhibits] == ["table1", *figures]
@@ -216,6 +222,7 @@ def test_the_ceiling_finds_a_linear_filter():
         assert top.affine.mean < 1e-15
 
 
+@pytest.mark.slow
 def test_the_ceiling_bounds_the_decoded_filters(found):
     """With 100 images for 784 weights, too: least squares alone is far above them.
 
@@ -231,6 +238,7 @@ def test_the_ceiling_bounds_the_decoded_filters(found):
             assert row.affine_ceiling < row.ceiling
 
 
+@pytest.mark.slow
 def test_a_ceiling_is_what_its_filters_predict_of_images_they_have_not_seen():
     net, images = fdref.load(), fdref.mnist().test.images
     fitted = best_filters(net, images[:60], [7])[7]
@@ -245,6 +253,7 @@ def test_a_ceiling_is_what_its_filters_predict_of_images_they_have_not_seen():
         np.testing.assert_allclose(kind.errors, expected[0], rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2, 3])
 def test_a_ceiling_of_very_few_images(count):
     """With a single image nothing judges, and the smallest exact filters are taken."""

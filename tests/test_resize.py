@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 import fdref
-from fdref.resize import METHODS, PAPERS, band, matrix
+from fdref.engines.resize import METHODS, PAPERS, band, matrix
 
 SQUARE = np.array([[[[1.0, 2.0], [3.0, 4.0]]]])
 TABLES = {

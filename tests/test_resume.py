@@ -21,18 +21,18 @@ import pytest
 from command_line import ROOT, bank, everything_in, python, run
 
 import fdref
-from fdref import decoded_file
-from fdref.blocks import Plan
 from fdref.commands import decode
-from fdref.decoded_file import RECORD, DecodedFile, line_of
+from fdref.decoding import decoded_file
+from fdref.decoding.blocks import Plan
+from fdref.decoding.decoded_file import RECORD, DecodedFile, line_of
+from fdref.decoding.planning import UNASKED
+from fdref.decoding.ways import Ways
 from fdref.errors import FileError
-from fdref.planning import UNASKED
-from fdref.ways import Ways
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from fdref.costs import Way
+    from fdref.decoding.costs import Way
 
 NET = fdref.Network(
     [
@@ -47,7 +47,7 @@ FILTERS = 4 + 5 + 6
 
 SLOWLY = """
 import sys, time
-from fdref import decoded_file
+from fdref.decoding import decoded_file
 from fdref.commands import main
 
 def write(self, block, write=decoded_file.DecodedFile.write):
@@ -129,7 +129,7 @@ def test_by_every_way_and_wherever_it_was_killed_the_file_is_the_same(
     kinds = set()
     for number, way in enumerate(Ways(NET, unpool, 4).all_to(5, 6)):
         monkeypatch.setattr(
-            "fdref.contents.Plan",
+            "fdref.decoding.contents.Plan",
             lambda net, wanted, unpool, engine, *_, by=way: Plan(
                 net, wanted, unpool, engine, ways=ways_with(by, wanted, unpool)
             ),
@@ -329,7 +329,8 @@ def test_no_error_deletes_what_is_kept(failure, status, model, tmp_path, capsys,
         assert f"{filters} of {FILTERS} filters are kept in {kept(out)}; the same command" in said
     with monkeypatch.context() as patch:
         patch.setattr(
-            "fdref.unfinished.bank_of", lambda *about: next(iter(()), None) or fail(failure)
+            "fdref.decoding.unfinished.bank_of",
+            lambda *about: next(iter(()), None) or fail(failure),
         )
         assert run(*command(model, out)) == status
     assert kept(out)
@@ -351,7 +352,7 @@ def test_going_on_takes_no_more_memory_than_beginning(tmp_path):
     fdref.save(wide, tmp_path / "net.mat")
     script = (
         "import resource, sys\n"
-        "from fdref import decoded_file, to_disk\n"
+        "from fdref.decoding import decoded_file, to_disk\n"
         "from fdref.commands import main\n"
         "import h5py, numba, psutil, tqdm, fdref.kernels\n"
         "decoded_file.EVERY = 0\n"
@@ -486,8 +487,8 @@ class TestMemory:
     @pytest.fixture
     def killed(self, model, tmp_path, monkeypatch):
         """Killed in the middle, with a plan for 12345678 bytes."""
-        monkeypatch.setattr("fdref.planning.UNASKED", 12345678)
-        monkeypatch.setattr("fdref.planning._PLANS", WeakKeyDictionary())  # made for more
+        monkeypatch.setattr("fdref.decoding.planning.UNASKED", 12345678)
+        monkeypatch.setattr("fdref.decoding.planning._PLANS", WeakKeyDictionary())  # made for more
         folder = states(tmp_path, model)[1][6]
         assert records(kept(folder))[0]["memory"] == 12345678
         monkeypatch.undo()

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 import fdref
 from fdref import Conv, Network, Pool
-from fdref.paper.ceiling import best_filters, ceiling
+from fdref.measure.ceiling import best_filters, ceiling
 from fdref.selection import decodable_numbers, filter_indices
 
 RANDOM = np.random.default_rng(0)
@@ -50,13 +50,12 @@ BANK = fdref.decode(NET, 1, unpool="nearest")
         (np.array([], int), []),
     ],
 )
-@pytest.mark.parametrize("steps", [False, True])
-def test_filters(asked, meant, steps, engine):
+def test_filters(asked, meant, engine):
     assert list(filter_indices(NET, 1, asked)) == meant
-    found = fdref.decode(NET, 1, asked, "nearest", engine, steps=steps)
-    found = found[-1] if steps else found
-    assert found.shape == (len(meant), 1, 2, 2)
-    assert (found == BANK[meant]).all()
+    alone = fdref.decode(NET, 1, asked, "nearest", engine)
+    for found in (alone, fdref.stages(NET, 1, asked, "nearest", engine)[-1]):
+        assert found.shape == (len(meant), 1, 2, 2)
+        assert (found == BANK[meant]).all()
 
 
 @pytest.mark.parametrize("length", [0, 1, 4, 6])

@@ -288,15 +288,12 @@ def test_the_input_size_tells_the_groups_of_a_first_convolution(tmp_path):
 @pytest.mark.parametrize(
     ("variables", "message"),
     [
-        ({"x": 1.0}, r"no network among the file's variables \(x\)"),
+        ({"x": 1.0}, r"no network among the file's variables \(x: 1\)"),
         ({"net": 1.0}, "no network among the file's variables"),
-        ({"net": {"layers": [], "params": 1.0, "vars": 1.0}}, "is a DagNN; expected a SimpleNN"),
+        ({"net": {"layers": [], "params": 1.0, "vars": 1.0}}, "parameter 1 has no name"),
         ({"net": {"layers": []}}, "no convolutional layer"),
         ({"net": {"layers": [good(), {"name": "x"}]}}, "layer 2 has no type"),
-        (
-            {"net": {"layers": [{"type": "concat"}]}},
-            r"layer 1 \(concat\): fdref does not know this",
-        ),
+        ({"net": {"layers": [{"type": "concat"}]}}, "no convolutional layer"),
         ({"net": {"layers": [{"type": "conv"}]}}, "there are no weights"),
         ({"net": {"layers": [{**good(), "stride": 1.5}]}}, r"`stride` is \[1.5\]; expected whole"),
         ({"net": {"layers": [{**good(), "stride": np.nan}]}}, r"`stride` is \[nan\]"),
@@ -358,19 +355,6 @@ def test_a_file_that_matlab_wrote(shared, engine):
     noise = 25 / 255 * np.random.default_rng(0).standard_normal(smooth.shape)
     residual = fdref.forward(net, smooth + noise, engine=engine)[-1]
     assert np.corrcoef(residual.ravel(), noise.ravel())[0, 1] > 0.9
-
-
-@pytest.mark.parametrize(
-    ("name", "message"),
-    [
-        ("dncnn-gray-dagnn-v73.mat", "DagNN; expected a SimpleNN"),
-        ("fdncnn-color-simplenn-v73.mat", r"layer 1 \(concat 'layer1'\): fdref does not know"),
-        ("plate-simplenn-v5.mat", "MATLAB v5 file"),
-    ],
-)
-def test_files_that_matlab_wrote_and_we_refuse(shared, name, message):
-    with pytest.raises(fdref.FdrefError, match=message):
-        fdref.load(shared / "models" / name)
 
 
 def test_the_shipped_lenet_is_the_one_of_the_specification():

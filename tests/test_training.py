@@ -18,7 +18,7 @@ from progress_bars import Bars
 import fdref
 from fdref.commands import main
 from fdref.errors import ArgumentError, FileError
-from fdref.weights import training
+from fdref.training import sgd
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,12 +30,12 @@ def digits() -> fdref.Digits:
     return fdref.Digits(sample.images[:200], sample.labels[:200])
 
 
-def same(one: training.Training, other: training.Training) -> bool:
+def same(one: sgd.Training, other: sgd.Training) -> bool:
     """Tell whether two training runs are the same, bit for bit."""
     pairs = [
         (mine, theirs)
         for group in ("weights", "velocity")
-        for number in training.FILTERS
+        for number in sgd.FILTERS
         for mine, theirs in zip(
             getattr(one, group)[number], getattr(other, group)[number], strict=True
         )
@@ -46,16 +46,16 @@ def same(one: training.Training, other: training.Training) -> bool:
 
 
 def test_training_starts_as_matconvnet_does():
-    run = training.start(3)
-    for number, shape in training.FILTERS.items():
+    run = sgd.start(3)
+    for number, shape in sgd.FILTERS.items():
         filters, biases = run.weights[number]
         assert (filters.shape, filters.dtype, biases.shape) == (shape, np.float32, shape[:1])
         assert not biases.any()
         assert not any(part.any() for part in run.velocity[number])
     assert np.std(run.weights[5][0]) == pytest.approx(0.01, rel=0.01)
     assert np.mean(run.weights[5][0]) == pytest.approx(0, abs=1e-4)
-    assert same(run, training.start(3))
-    assert not same(run, training.start(4))
+    assert same(run, sgd.start(3))
+    assert not same(run, sgd.start(4))
 
 
 def test_one_step_is_momentum_and_weight_decay():
@@ -63,7 +63,7 @@ def test_one_step_is_momentum_and_weight_decay():
     weights = {1: (np.array([2.0]), np.array([3.0]))}
     velocity = {1: (np.array([0.5]), np.array([0.0]))}
     gradients = {1: (np.array([10.0]), np.array([-20.0]))}
-    moved, faster = training._step(weights, velocity, gradients)  # noqa: SLF001
+    moved, faster = sgd._step(weights, velocity, gradients)  # noqa: SLF001
     assert faster[1][0] == pytest.approx(0.9 * 0.5 - 0.001 * (10 + 0.0005 * 2))
     assert faster[1][1] == pytest.approx(-0.001 * (-20 + 0.0005 * 3))
     assert moved[1][0] == pytest.approx(2 + faster[1][0])
@@ -74,9 +74,9 @@ def test_one_step_is_momentum_and_weight_decay():
 def test_the_same_seed_gives_the_same_bits_and_the_loss_falls(digits):
     runs = []
     for seed in (0, 0, 1):
-        run = dataclasses.replace(training.start(0), seed=seed)
+        run = dataclasses.replace(sgd.start(0), seed=seed)
         for _ in range(2):
-            run = training.train_epoch(run, digits)
+            run = sgd.train_epoch(run, digits)
         runs.append(run)
     assert same(runs[0], runs[1])
     assert runs[2].losses != runs[0].losses  # the seed shuffles, too
@@ -89,7 +89,7 @@ def test_the_same_seed_gives_the_same_bits_and_the_loss_falls(digits):
 def test_progress_is_told_batch_by_batch(digits):
     told = []
     uneven = fdref.Digits(digits.images[:130], digits.labels[:130])
-    run = training.train_epoch(training.start(0), uneven, lambda *values: told.append(values))
+    run = sgd.train_epoch(sgd.start(0), uneven, lambda *values: told.append(values))
     assert [count for count, *_ in told] == [100, 30]
     assert run.losses == (pytest.approx(np.mean([loss for _, loss, _ in told])),)
     assert run.errors == (pytest.approx(sum(n * error for n, _, error in told) / 130),)
@@ -97,13 +97,13 @@ def test_progress_is_told_batch_by_batch(digits):
 
 @pytest.mark.large
 def test_a_checkpoint_goes_on_as_if_nothing_had_happened(digits, tmp_path):
-    run = training.train_epoch(training.start(5), digits)
-    training.save_checkpoint(run, tmp_path / "a")
-    read = training.read_checkpoint(tmp_path / "a")
+    run = sgd.train_epoch(sgd.start(5), digits)
+    sgd.save_checkpoint(run, tmp_path / "a")
+    read = sgd.read_checkpoint(tmp_path / "a")
     assert same(read, run)
-    assert same(training.train_epoch(read, digits), training.train_epoch(run, digits))
-    training.save_checkpoint(read, tmp_path / "b")
-    assert training.read_checkpoint(tmp_path / "b").epoch == 1
+    assert same(sgd.train_epoch(read, digits), sgd.train_epoch(run, digits))
+    sgd.save_checkpoint(read, tmp_path / "b")
+    assert sgd.read_checkpoint(tmp_path / "b").epoch == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
 
 
@@ -139,47 +139,47 @@ def npy(array: np.ndarray) -> bytes:
 
 
 def test_damaged_checkpoints_are_refused(tmp_path):  # which NumPy leaves open
-    training.save_checkpoint(training.start(0), tmp_path / "good")
+    sgd.save_checkpoint(sgd.start(0), tmp_path / "good")
     for name, content in damaged_checkpoints((tmp_path / "good").read_bytes()).items():
         (tmp_path / "bad").write_bytes(content)
         with pytest.raises(FileError) as refusal:
-            training.read_checkpoint(tmp_path / "bad")
+            sgd.read_checkpoint(tmp_path / "bad")
         assert "is no checkpoint of a training run" in str(refusal.value), name
         assert "\n" not in str(refusal.value), name
     with pytest.raises(FileError, match="is a folder or a device, expected a checkpoint"):
-        training.read_checkpoint(tmp_path)
+        sgd.read_checkpoint(tmp_path)
     with pytest.raises(FileError, match=r"no .*missing to resume from; start without --resume"):
-        training.read_checkpoint(tmp_path / "missing")
+        sgd.read_checkpoint(tmp_path / "missing")
 
 
 def test_training_that_diverges_in_the_last_batch_ends_with_a_message(digits):
     """Its weights are looked at by no further batch, and would become a checkpoint."""
     few = digits._replace(images=digits.images[:100], labels=digits.labels[:100])
-    run = training.start(0)
+    run = sgd.start(0)
     huge = {n: (run.weights[n][0] * np.float32(1e36), run.weights[n][1]) for n in (5, 7)}
     with pytest.raises(ArgumentError, match="diverged in epoch 1: the loss is nan"):
-        training.train_epoch(dataclasses.replace(run, weights={**run.weights, **huge}), few)
+        sgd.train_epoch(dataclasses.replace(run, weights={**run.weights, **huge}), few)
     last = run.weights[7][0], np.full(10, 3e38, np.float32)  # the same for every class
     fast = dataclasses.replace(
         run, weights={**run.weights, 7: last}, velocity={**run.velocity, 7: last}
     )
     with pytest.raises(ArgumentError, match=r"diverged in epoch 1: .*inf"):
-        training.train_epoch(fast, few)
+        sgd.train_epoch(fast, few)
 
 
 def test_an_output_that_is_not_a_number_names_no_digit(digits):
     """Of NaN the first is the largest, which would name every image 0."""
-    run = training.start(0)
+    run = sgd.start(0)
     huge = {n: (run.weights[n][0] * np.float32(1e36), run.weights[n][1]) for n in (5, 7)}
-    net = training.lenet({**run.weights, **huge}, training.average_image(digits))
-    assert training.error_rate(net, digits) == 1
+    net = sgd.lenet({**run.weights, **huge}, sgd.average_image(digits))
+    assert sgd.error_rate(net, digits) == 1
 
 
 def test_weights_that_diverge_end_training_with_a_message(digits):
-    run = training.start(0)
+    run = sgd.start(0)
     weights = {**run.weights, 3: (np.full_like(run.weights[3][0], np.nan), run.weights[3][1])}
     with pytest.raises(ArgumentError, match=r"diverged in epoch 1: .*nan"):
-        training.train_epoch(dataclasses.replace(run, weights=weights), digits)
+        sgd.train_epoch(dataclasses.replace(run, weights=weights), digits)
 
 
 @pytest.fixture
@@ -225,7 +225,7 @@ class TestCommand:
         assert "left" not in lines[2]
         assert lines[3].startswith(f"wrote {one}: ")
 
-        train_epoch, calls = training.train_epoch, []
+        train_epoch, calls = sgd.train_epoch, []
 
         def interrupted(*arguments):
             calls.append(None)
@@ -234,7 +234,7 @@ class TestCommand:
             return train_epoch(*arguments)
 
         with monkeypatch.context() as patched:
-            patched.setattr(training, "train_epoch", interrupted)
+            patched.setattr(sgd, "train_epoch", interrupted)
             assert train(tiny, two, "--epochs", 3, "--seed", 7) == 130
         said = capsys.readouterr().err
         assert said == "fdref: interrupted; the same command goes on after the last epoch\n"
@@ -247,7 +247,7 @@ class TestCommand:
 
         net = fdref.load(one)
         assert "--epochs 3 --seed 7" in net.provenance
-        expected = training.average_image(fdref.mnist(tiny).train)
+        expected = sgd.average_image(fdref.mnist(tiny).train)
         assert np.array_equal(net.average, expected)
         assert expected[0, 14, 14] == np.float32(fdref.mnist(tiny).train.images[:, 14, 14].mean())
 
@@ -255,7 +255,7 @@ class TestCommand:
         path = tmp_path / "lenet.mat"
         assert train(tiny, path, "--resume") == 2
         assert "start without --resume" in capsys.readouterr().err
-        training.save_checkpoint(training.start(1), tmp_path / "lenet.mat.checkpoint")
+        sgd.save_checkpoint(sgd.start(1), tmp_path / "lenet.mat.checkpoint")
         for option in ([], ["--resume"]):
             assert train(tiny, path, *option) == 2
             said = capsys.readouterr().err
@@ -277,8 +277,8 @@ class TestCommand:
         def refuse(file, data):
             raise OSError(errno.ENOSPC, "No space left on device")
 
-        monkeypatch.setattr("fdref.open_folder.write_all", refuse)
-        monkeypatch.setattr(training, "train_epoch", lambda *arguments: pytest.fail("too late"))
+        monkeypatch.setattr("fdref.files.folder.write_all", refuse)
+        monkeypatch.setattr(sgd, "train_epoch", lambda *arguments: pytest.fail("too late"))
         assert train(tiny, tmp_path / "lenet.mat") == 2
         output = capsys.readouterr()
         assert output.out == ""
@@ -287,7 +287,7 @@ class TestCommand:
 
     def test_whatever_ends_it_early_says_that_it_goes_on(self, tiny, tmp_path, capsys, monkeypatch):
         path, kept = tmp_path / "lenet.mat", []
-        write = training.save_checkpoint
+        write = sgd.save_checkpoint
 
         def full(run, place):
             if run.epoch == 2:
@@ -302,11 +302,11 @@ class TestCommand:
             ("error_rate", stopped, 143, "stopped"),
         ):
             with monkeypatch.context() as patched:
-                patched.setattr(training, name, failing)
+                patched.setattr(sgd, name, failing)
                 assert train(tiny, path, "--epochs", 3) == status
             goes_on = "the same command goes on after the last epoch"
             assert capsys.readouterr().err == f"fdref: {said}; {goes_on}\n"
-            kept.append(training.read_checkpoint(tmp_path / "lenet.mat.checkpoint").epoch)
+            kept.append(sgd.read_checkpoint(tmp_path / "lenet.mat.checkpoint").epoch)
         assert kept == [1, 2]
         assert train(tiny, path, "--epochs", 3) == 0
 
@@ -318,8 +318,8 @@ class TestCommand:
             return dataclasses.replace(state, losses=(*state.losses, 0), errors=(*state.errors, 0))
 
         monkeypatch.setattr("os.fsync", lambda held: None)
-        monkeypatch.setattr(training, "train_epoch", epoch)
-        monkeypatch.setattr(training, "error_rate", lambda net, digits: 0.25)
+        monkeypatch.setattr(sgd, "train_epoch", epoch)
+        monkeypatch.setattr(sgd, "error_rate", lambda net, digits: 0.25)
         data = fdref.mnist(tiny)
         monkeypatch.setattr(fdref, "mnist", lambda folder: data)
         (tmp_path / "kills").mkdir()
@@ -339,7 +339,7 @@ class TestCommand:
 
         monkeypatch.setattr("fdref.commands.train.tell", closed)
         assert train(tiny, tmp_path / "lenet.mat", "--epochs", 2) == 130
-        assert training.read_checkpoint(tmp_path / "lenet.mat.checkpoint").epoch == 1
+        assert sgd.read_checkpoint(tmp_path / "lenet.mat.checkpoint").epoch == 1
 
     def test_progress_on_a_terminal(self, tiny, tmp_path, capsys, monkeypatch):
         bars = Bars(monkeypatch)

@@ -190,7 +190,7 @@ def test_results_own_their_memory(data, drawn, unpool, engine):
         last = fdref.decode(net, len(net), unpool=unpool, engine=engine)
         some = fdref.decode(net, 2, [0], unpool, engine)
         banks = fdref.decode_all(net, unpool, engine)
-        stages = fdref.decode(net, len(net), None, unpool, engine, steps=True)
+        stages = fdref.stages(net, len(net), None, unpool, engine)
         response = fdref.respond(net, 2, banks[2], x, engine)
         acts = fdref.forward(net, x, engine)
         return [prepared, last, some, *banks.values(), *stages, response, *acts]

@@ -19,10 +19,10 @@ from command_line import bank, everything_in, python, refusal, run, small_model
 from kills import hidden, visible
 
 import fdref
+from fdref.decoding.unfinished import SafeFile
 from fdref.errors import FileError
-from fdref.open_folder import Folder
-from fdref.unfinished import SafeFile
-from fdref.whole_files import check_file, check_folder, folder_for, replace_file, write_folder
+from fdref.files.folder import Folder
+from fdref.files.whole import check_file, check_folder, folder_for, replace_file, write_folder
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -237,7 +237,7 @@ class TestPlanted:
 
     @pytest.mark.parametrize("kind", KINDS)
     def test_a_checkpoint(self, kind, tmp_path):
-        training = import_module("fdref.weights.training")
+        training = import_module("fdref.training.sgd")
         training.save_checkpoint(training.start(0), tmp_path / "file")
         plant(tmp_path, "net.mat.checkpoint", kind, tmp_path)
         with pytest.raises(FileError):
@@ -332,7 +332,7 @@ class TestKnownAtTheStart:
     @pytest.fixture(autouse=True)
     def nothing_is_computed(self, monkeypatch):
         never = lambda *about, **more: pytest.fail("too late")  # noqa: E731
-        monkeypatch.setattr("fdref.decoded_file.DecodedFile.fill", never)
+        monkeypatch.setattr("fdref.decoding.decoded_file.DecodedFile.fill", never)
         monkeypatch.setattr("fdref.paper.reproduction.reproduce", never)
         monkeypatch.setattr("fdref.commands.check.examination", never)
 
@@ -437,7 +437,7 @@ class TestNothingHalfWritten:
             raise failure if isinstance(failure, BaseException) else AssertionError
 
         handler = signal.getsignal(signal.SIGTERM)
-        monkeypatch.setattr("fdref.decoded_file.DecodedFile._put", put)
+        monkeypatch.setattr("fdref.decoding.decoded_file.DecodedFile._put", put)
         assert run("decode", model, "-o", out) == status
         output = capsys.readouterr()
         assert output.out == ""
@@ -460,15 +460,15 @@ class TestNothingHalfWritten:
     def test_when_drawing_fails_the_numbers_are_there(
         self, failure, status, said, model, tmp_path, capsys, monkeypatch
     ):
-        import fdref.pictures
+        import fdref.show.sheets
 
-        def save_filters(file, bank, title, labels, progress, real=fdref.pictures.save_filters):
+        def save_filters(file, bank, title, labels, progress, real=fdref.show.sheets.save_filters):
             if "layer 4" in title:
                 raise failure
             real(file, bank, title, labels, progress)
 
         with monkeypatch.context() as patch:
-            patch.setattr("fdref.pictures.save_filters", save_filters)
+            patch.setattr("fdref.show.sheets.save_filters", save_filters)
             assert run("decode", model, "-o", tmp_path) == status
         output = capsys.readouterr().err
         assert output.startswith(f"fdref: {said}")
@@ -483,7 +483,7 @@ class TestNothingHalfWritten:
     @pytest.mark.parametrize("size", [0, 1000, 3000, 5000, 8000, 12000])
     def test_on_a_full_disk(self, size, tmp_path):
         """A limit on the size of files stands for the disk; HDF5 crashes if it hears of it."""
-        import_module("fdref.pictures")  # or matplotlib's list of fonts does not fit either
+        import_module("fdref.show.sheets")  # or matplotlib's list of fonts does not fit either
         conv = fdref.Conv(bank(40, 1, 6, 6))
         fdref.save(fdref.Network([conv, fdref.Conv(bank(3, 40, 2, 2))]), tmp_path / "net.mat")
         done = python(
@@ -541,7 +541,7 @@ class TestNothingHalfWritten:
 
     def test_a_folder_that_was_moved_meanwhile(self, model, tmp_path, monkeypatch):
         """What was opened stays open, wherever it is."""
-        from fdref.decoded_file import DecodedFile
+        from fdref.decoding.decoded_file import DecodedFile
 
         def fill(file, plan, work, real=DecodedFile.fill):
             (tmp_path / "one").rename(tmp_path / "other")
@@ -577,7 +577,7 @@ class TestNothingHalfWritten:
 
 ENDING = """
 import threading, sys
-from fdref.whole_files import write_folder
+from fdref.files.whole import write_folder
 
 def write():
     threading.main_thread().join()
@@ -587,7 +587,7 @@ threading.Thread(target=write).start()
 """
 FEW = """
 import sys, threading
-from fdref.whole_files import write_folder
+from fdref.files.whole import write_folder
 
 left, start = int(sys.argv[2]), threading._start_new_thread
 

@@ -12,8 +12,8 @@ from torch.nn import functional
 
 import fdref
 from fdref import layers as kinds
-from fdref.fields import jumps
-from fdref.units import boxes
+from fdref.network.fields import jumps
+from fdref.network.units import boxes
 
 
 def tensor(values):

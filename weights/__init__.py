@@ -5,18 +5,24 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fdref.arguments import instance, path_of
+from fdref.arguments import instance, path_of, whole_number
 from fdref.errors import ArgumentError, FileError, NetworkError
-from fdref.network import Network
+from fdref.files.whole import replace_file
+from fdref.geometry import LARGEST_NUMBER, pair
+from fdref.network.graph import Network
 from fdref.weights.bounded import Budget
+from fdref.weights.matconvnet import network_from
+from fdref.weights.matconvnet_write import check_same, variables_of
 from fdref.weights.matlab import read, variables
 from fdref.weights.matlab_write import encoded
 from fdref.weights.mnist import Digits, Mnist, mnist
-from fdref.weights.simplenn import check_same, network_from, variables_of
-from fdref.whole_files import replace_file
+from fdref.weights.stored import Edit, Given
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from os import PathLike
+
+    from fdref.weights.stored import Drop, Hook
 
 __all__ = ["SHIPPED", "Digits", "Mnist", "load", "mnist", "save"]
 
@@ -24,13 +30,34 @@ SHIPPED = Path(__file__).with_name("lenet.mat")
 """The LeNet that ships with the package."""
 
 
-def load(path: str | PathLike[str] | None = None) -> Network:
-    """Read a MatConvNet SimpleNN network from a MATLAB v7.3 file.
+def load(
+    path: str | PathLike[str] | None = None,
+    *,
+    layers: Mapping[str, Hook] | None = None,
+    drop: Drop = (),
+    input_size: int | Sequence[int] | None = None,
+    input_channels: int | None = None,
+) -> Network:
+    """Read a network from a file, whatever its name.
+
+    MatConvNet's SimpleNN and DagNN of every age, in MATLAB files of version 5 to 7.3. A layer of a
+    type that fdref does not know is `fdref.Unknown`: what lies below it can be used.
 
     Parameters
     ----------
     path : path, optional
-        A file that holds `net`, or its fields as variables. The shipped LeNet by default.
+        The shipped LeNet by default.
+    layers : mapping, optional
+        ``{type: function}`` for layers of somebody's own. A function takes a dict of what the file
+        says of a layer (arrays with the axes that MATLAB shows, `weights` as a list, and
+        `input_channels`, None where not known) and returns one of fdref's layers, or several that
+        follow each other.
+    drop : int, str, or sequence of them, optional
+        Layers to leave out, by number or name: whoever takes their maps takes what they took.
+    input_size : int or (height, width), optional
+        Of the images, in place of what the file says.
+    input_channels : int, optional
+        Likewise; needed where neither the file nor a layer's weights tell.
 
     Returns
     -------
@@ -40,33 +67,44 @@ def load(path: str | PathLike[str] | None = None) -> Network:
     Raises
     ------
     FileError
-        If the file cannot be read, is no v7.3 file, or is damaged, or would take more than 4 GiB,
-        or more than 100 times its own size (256 MiB at least).
+        If the file cannot be read, is of no kind that fdref knows, or is damaged, or would take
+        more than 4 GiB, or more than 100 times its own size (256 MiB at least).
     NetworkError
-        If it holds no network, a layer of a type that fdref does not know, numbers out of range, or
-        layers that do not fit each other. Every message names the file.
+        If it holds no network, numbers out of range, or layers that do not fit each other. Every
+        message names the file.
+    ArgumentError
+        If there is no such layer to drop, or no such function.
     DependencyError
-        If h5py cannot be imported.
+        If the package that reads such files cannot be imported.
 
     Examples
     --------
     >>> import fdref
     >>> fdref.load()
     <Network of 8 layers: conv, pool, conv, pool, conv, relu, conv, softmax>
+    >>> fdref.load(drop=["relu", 8])
+    <Network of 6 layers: conv, pool, conv, pool, conv, conv>
     """
     source = SHIPPED if path is None else path_of(path, "path")
+    edit = Edit.of(layers, drop)
+    size = None if input_size is None else pair(input_size, "input_size")
+    count = None
+    if input_channels is not None:
+        count = whole_number(input_channels, "input_channels", 1, LARGEST_NUMBER)
     budget = Budget()
     found = read(source, budget)
     try:
-        return network_from(found, budget)
+        return network_from(found, budget, edit, Given(size, count))
     except FileError as error:
         raise FileError(f"{source}: {error}") from None
     except (NetworkError, ArgumentError) as error:
-        raise NetworkError(f"{source}: {error}") from None
+        raise type(error)(f"{source}: {error}") from None
 
 
 def save(net: Network, path: str | PathLike[str]) -> None:
-    """Write a network as a SimpleNN to a MATLAB v7.3 file, bit for bit the same each time.
+    """Write a network to a MATLAB v7.3 file, bit for bit the same each time.
+
+    A chain becomes a SimpleNN, another graph a DagNN.
 
     `load` makes an equal network of it: it decodes, forwards and describes the same.
 

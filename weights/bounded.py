@@ -45,7 +45,7 @@ def opened(path: str | PathLike[str], expected: str) -> FileIO:
     ----------
     path : path
     expected : str
-        What it should be, for the message: "a MATLAB v7.3 file".
+        What it should be, for the message: "a MATLAB file".
 
     Raises
     ------

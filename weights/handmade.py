@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fdref.layers import Conv, Pool
-from fdref.network import Network
+from fdref.network.graph import Network
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence

@@ -166,11 +166,12 @@ class Hdf5:
 
     def address(self, node: h5py.HLObject) -> int:
         """Tell objects apart: where one lies in the file."""
-        with of_the_file():
-            return int(self.h5py.h5o.get_info(node.id).addr)
+        with of_the_file():  # `h5o.get_info` looks into the index of chunks, too, and may crash
+            low, high = self.h5py.h5g.get_objinfo(node.id, b".").objno
+            return int(low) | int(high) << 32
 
     def kind(self, node: h5py.HLObject) -> str:
-        """Tell a group, references, numbers and the rest, which is named by its type."""
+        """Tell a group, references, (complex) numbers and the rest, which is named by its type."""
         if isinstance(node, self.h5py.Group):
             return "group"
         if not isinstance(node, self.h5py.Dataset):
@@ -179,6 +180,8 @@ class Hdf5:
             dtype = node.dtype
             if self.h5py.check_ref_dtype(dtype) is self.h5py.Reference:
                 return "references"
+        if dtype.names == ("real", "imag"):  # as MATLAB writes them
+            return "complex"
         return "numbers" if dtype.kind in "biuf" else f"{dtype}"
 
     def follow(self, reference: h5py.Reference) -> h5py.HLObject:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from fdref.commands.messages import add_quiet, discard, printable, tell
 from fdref.commands.places import add_json, check_places, write_json, write_to
 from fdref.commands.progress import progress_bar
-from fdref.engine import name_of
+from fdref.engines import name_of
 from fdref.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fdref.conformance.comparison import Answer
     from fdref.conformance.examination import Report
     from fdref.conformance.kit import Kit
-    from fdref.engine import Engine
+    from fdref.engines import Engine
 
 DIFFERS = 1
 """The exit status where a case failed or is missing."""

@@ -10,7 +10,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import fdref
 from fdref.commands.decode_report import decoded_json, decoded_table, plan_json, plan_table
 from fdref.commands.drawing import drawing
 from fdref.commands.info import by
@@ -23,24 +22,24 @@ from fdref.commands.messages import (
     tell,
     telling_what_is_kept,
 )
+from fdref.commands.models import add_model, load, source_of
 from fdref.commands.places import add_json, check_places, named, write_json
 from fdref.commands.progress import progress_bar
-from fdref.contents import Contents
+from fdref.decoding.contents import Contents
+from fdref.decoding.to_disk import decoded_file
+from fdref.engines.resize import METHODS
 from fdref.errors import ArgumentError, FdrefError, FileError
-from fdref.open_folder import refusal, refuse_special
-from fdref.resize import METHODS
-from fdref.to_disk import decoded_file
-from fdref.weights import SHIPPED
+from fdref.files.folder import refusal, refuse_special
+from fdref.files.whole import folder_for
 from fdref.weights.bounded import opened
-from fdref.whole_files import folder_for
 
 if TYPE_CHECKING:
-    from fdref.blocks import Plan
     from fdref.commands.decode_report import Decoded
     from fdref.commands.progress import Advance
-    from fdref.contents import Job
-    from fdref.decoded_file import DecodedFile
-    from fdref.open_folder import Folder
+    from fdref.decoding.blocks import Plan
+    from fdref.decoding.contents import Job
+    from fdref.decoding.decoded_file import DecodedFile
+    from fdref.files.folder import Folder
 
 NAME = "decoded.h5"
 
@@ -56,7 +55,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "interrupted or killed, the same command goes on where it stopped.",
     )
     add = parser.add_argument
-    add("model", metavar="MODEL", nargs="?", help="a SimpleNN .mat file, v7.3 (the shipped LeNet)")
+    add_model(parser)
     add("--layers", metavar="1,3-7", help="numbers, ranges or names of layers (all with filters)")
     add("--filters", metavar="0-9,12", help="numbers of filters, from 0 (all)")
     add("--unpool", choices=METHODS, default="bicubic", help="how pooling is undone (bicubic)")
@@ -68,6 +67,12 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
     add("--plan", action="store_true", help="show the ways to decode and what they cost; no more")
     add("--max-memory", metavar="2GB", type=memory, help="beside the result (half of the free)")
+    add(
+        "--channels",
+        choices=("rgb", "bgr"),
+        default="rgb",
+        help="the order of colours that the network takes, which pictures are drawn by (rgb)",
+    )
     add("--no-pictures", action="store_true", help="write decoded.h5 alone")
     add("--force", action="store_true", help="replace what DIR holds of something else")
     add("-o", dest="folder", metavar="DIR", type=named, default=Path("decoded"), help="(decoded)")
@@ -78,11 +83,13 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def run(options: argparse.Namespace) -> None:
     """Decode and write; nothing is written before all that was asked for is found to exist."""
-    source = SHIPPED if options.model is None else Path(options.model)
+    source = source_of(options)
     out = None if options.plan else options.folder
     check_places({"--json": options.json}, [source] if out is None else [source, out], out)
-    net = fdref.load(source)
-    jobs = read_jobs(net, options.layers, options.filters)
+    net = load(options)
+    jobs, missing = read_jobs(net, options.layers, options.filters)
+    if missing:
+        note(options, missing)
     contents = Contents(net, jobs, options.unpool, options.engine, describe(source))
     plan = plan_within(contents, options.max_memory)
     if out is None:
@@ -92,7 +99,7 @@ def run(options: argparse.Namespace) -> None:
     results = [out / NAME, *(out / f"layer{number}.png" for number in net.decodable)]
     check_places({"--json": options.json}, results, out)
     if not options.no_pictures:
-        drawing("fdref.pictures", "mend it, or use --no-pictures")
+        drawing("fdref.show.sheets", "mend it, or use --no-pictures")
     with telling_what_is_kept(), folder_for(out) as folder:
         decoded = write(contents, plan, options, folder)
     path, pictures = str(out / NAME), "" if options.no_pictures else " and the pictures"
@@ -171,20 +178,22 @@ def memory(text: str) -> int:
 
 def draw_all(file: DecodedFile, pictures: dict[str, str], options: argparse.Namespace) -> None:
     """Draw every layer's decoded filters."""
-    from fdref.pictures import work  # noqa: PLC0415 - matplotlib takes its time
+    from fdref.show.sheets import work  # noqa: PLC0415 - matplotlib takes its time
 
     amount = sum(work(bank.shape) for bank in file.asked)
     with progress_bar("drawing", amount, quiet=options.quiet) as advance:
         for job in file.contents.jobs:
-            draw(file, job, pictures[job.stem], advance)
+            draw(file, job, pictures[job.stem], advance, options.channels)
 
 
-def draw(file: DecodedFile, job: Job, name: str, progress: Advance) -> None:
+def draw(file: DecodedFile, job: Job, name: str, progress: Advance, channels: str) -> None:
     """Draw one layer's decoded filters."""
-    from fdref.pictures import save_filters  # noqa: PLC0415 - matplotlib takes its time
+    from fdref.show.sheets import save_filters  # noqa: PLC0415 - matplotlib takes its time
 
     try:
         bank = file.pictures(job)
+        if channels == "bgr" and bank.shape[1] == 3:
+            bank = bank[:, ::-1]
         label = printable(job.label, LONGEST_NAME)
         filters = "filter" if len(bank) == 1 else "filters"
         size, unpool = by(bank.shape[2:]), file.contents.unpool

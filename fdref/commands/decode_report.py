@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 import fdref
 from fdref.commands.info import by
 from fdref.commands.messages import LONGEST_NAME, printable
-from fdref.text_table import table
+from fdref.show.text_table import table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from fdref.blocks import Plan
-    from fdref.contents import Job
-    from fdref.costs import Way
-    from fdref.decoded_file import Bank
-    from fdref.network import Network
+    from fdref.decoding.blocks import Plan
+    from fdref.decoding.contents import Job
+    from fdref.decoding.costs import Way
+    from fdref.decoding.decoded_file import Bank
+    from fdref.network.graph import Network
 
     Decoded = Sequence[tuple[Job, Bank, str]]
     """Layers and the files of their pictures, '' where none was drawn."""

@@ -5,31 +5,46 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from fdref.contents import Job
+from fdref.decoding.contents import Job
 from fdref.errors import ArgumentError
 from fdref.layers import Conv
 from fdref.selection import decodable_number, filter_indices
 
 if TYPE_CHECKING:
-    from fdref.network import Network
+    from fdref.network.graph import Network
 
 NUMBER = re.compile("[0-9]{1,9}")
 NUMBERS = re.compile(r"\s*([0-9]{1,9})\s*(?:-\s*([0-9]{1,9})\s*)?")
 """A number, or a range, its last number included."""
 
 
-def read_jobs(net: Network, layers: str | None, filters: str | None) -> list[Job]:
-    """Read which filters of which layers are meant."""
+def read_jobs(net: Network, layers: str | None, filters: str | None) -> tuple[list[Job], str]:
+    """Read which filters of which layers are meant, and what is to be said of those missing.
+
+    A filter that some layers have and others do not is left out of the others.
+    """
     numbers = list(net.decodable) if layers is None else layer_numbers(net, layers)
     if len(set(numbers)) < len(numbers):
         raise ArgumentError(f"--layers {layers} names a layer twice")
     if filters is None:
-        return [Job(n, net.describe(n), range(net.channels[n])) for n in numbers]
+        return [Job(n, net.describe(n), range(net.channels[n])) for n in numbers], ""
     parts = ranges("--filters", filters)
-    for number in numbers:
-        filter_indices(net, number, [end for part in parts for end in (part[0], part[-1])])
+    if numbers:
+        most = max(numbers, key=lambda number: net.channels[number])
+        filter_indices(net, most, [end for part in parts for end in (part[0], part[-1])])
     chosen = [k for part in parts for k in part]
-    return [Job(number, net.describe(number), chosen) for number in numbers]
+    jobs = [Job(n, net.describe(n), [k for k in chosen if k < net.channels[n]]) for n in numbers]
+    short = [job for job in jobs if len(job.filters) < len(chosen)]
+    return [job for job in jobs if job.filters], _told(net, short)
+
+
+def _told(net: Network, short: list[Job]) -> str:
+    """Say which layers have less filters than were asked for."""
+    if not short:
+        return ""
+    which = ", ".join(f"{job.label} has {net.channels[job.number]}" for job in short[:3])
+    more = f", and {len(short) - 3} more" if len(short) > 3 else ""
+    return f"filters that a layer does not have are left out: {which}{more}"
 
 
 def layer_numbers(net: Network, text: str) -> list[int]:

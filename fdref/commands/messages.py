@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fdref.commands.places import is_standard_output
+from fdref.engines.first_use import told_of_compiling
 from fdref.errors import FdrefError, one_line
-from fdref.first_use import told_of_compiling
 
 if TYPE_CHECKING:
     import argparse

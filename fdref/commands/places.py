@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fdref.errors import ArgumentError, FileError
-from fdref.open_folder import refusal
-from fdref.whole_files import check_file, failures, replace_file
+from fdref.files.folder import refusal
+from fdref.files.whole import check_file, failures, replace_file
 
 if TYPE_CHECKING:
     import argparse

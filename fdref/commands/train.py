@@ -12,14 +12,14 @@ from fdref.commands.messages import add_quiet, printable, tell, telling_what_is_
 from fdref.commands.places import named
 from fdref.commands.progress import progress_bar
 from fdref.errors import ArgumentError, FileError
-from fdref.whole_files import check_file
+from fdref.files.whole import check_file
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator
 
+    from fdref.training.sgd import Training
     from fdref.weights.mnist import Digits
-    from fdref.weights.training import Training
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -44,30 +44,30 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def run(options: argparse.Namespace) -> None:
     """Train epoch by epoch, and write the network when the last is done."""
-    from fdref.weights import training  # noqa: PLC0415 - only where it is used
+    from fdref.training import sgd  # noqa: PLC0415 - only where it is used
 
     checkpoint = check(options)
     data = fdref.mnist(options.mnist)
     state = begin(options, checkpoint)
-    training.save_checkpoint(state, checkpoint)  # what the disk refuses, it refuses now
-    average = training.average_image(data.train)
+    sgd.save_checkpoint(state, checkpoint)  # what the disk refuses, it refuses now
+    average = sgd.average_image(data.train)
     with telling_what_is_kept(), going_on():
         while state.epoch < options.epochs:
             since = perf_counter()
             what, images = f"epoch {state.epoch + 1}", len(data.train.labels)
             with progress_bar(what, images, quiet=options.quiet) as advance:
                 state = train_epoch(state, data.train, advance)
-            training.save_checkpoint(state, checkpoint)
-            test_error = training.error_rate(training.lenet(state.weights, average), data.test)
+            sgd.save_checkpoint(state, checkpoint)
+            test_error = sgd.error_rate(sgd.lenet(state.weights, average), data.test)
             tell(options, told(state, test_error, perf_counter() - since, options.epochs))
-        net = training.lenet(state.weights, average)
-        wrong = training.error_rate(net, data.test)
+        net = sgd.lenet(state.weights, average)
+        wrong = sgd.error_rate(net, data.test)
         provenance = (
             f"fdref {fdref.__version__}, fdref train --epochs {options.epochs} "
             f"--seed {options.seed}, MNIST, test error {wrong:.2%}"
         )
         if not options.path.exists():
-            fdref.save(training.lenet(state.weights, average, provenance), options.path)
+            fdref.save(sgd.lenet(state.weights, average, provenance), options.path)
         elif fdref.load(options.path).provenance != provenance:
             raise exists(options.path)
     checkpoint.unlink(missing_ok=True)
@@ -107,11 +107,11 @@ def check(options: argparse.Namespace) -> Path:
 
 def begin(options: argparse.Namespace, checkpoint: Path) -> Training:
     """Go on from a checkpoint, or start."""
-    from fdref.weights import training  # noqa: PLC0415
+    from fdref.training import sgd  # noqa: PLC0415
 
     if not options.resume and not checkpoint.exists():
-        return training.start(options.seed)
-    state = training.read_checkpoint(checkpoint)
+        return sgd.start(options.seed)
+    state = sgd.read_checkpoint(checkpoint)
     if state.seed != options.seed or state.epoch > options.epochs:
         raise ArgumentError(
             f"{checkpoint} is of seed {state.seed} after {state.epoch} epochs; "
@@ -129,7 +129,7 @@ def exists(path: Path) -> FileError:
 
 def train_epoch(state: Training, digits: Digits, advance: Callable[[int, str], object]) -> Training:
     """Go once through the images, and show the averages so far and the time it still takes."""
-    from fdref.weights import training  # noqa: PLC0415
+    from fdref.training import sgd  # noqa: PLC0415
 
     seen, loss_sum, error_sum = 0, 0.0, 0.0
 
@@ -138,7 +138,7 @@ def train_epoch(state: Training, digits: Digits, advance: Callable[[int, str], o
         seen, loss_sum, error_sum = seen + count, loss_sum + count * loss, error_sum + count * error
         advance(count, f"loss {loss_sum / seen:.4f}, error {error_sum / seen:.2%}")
 
-    return training.train_epoch(state, digits, progress)
+    return sgd.train_epoch(state, digits, progress)
 
 
 def told(state: Training, test_error: float, seconds: float, epochs: int) -> str:

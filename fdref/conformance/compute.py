@@ -10,14 +10,13 @@ import numpy as np
 import fdref
 from fdref.conformance.case import result_type
 from fdref.conformance.networks import layer_of, network_of
-from fdref.engine import engine_named
+from fdref.engines import engine_named
 from fdref.errors import ArgumentError, NetworkError
-from fdref.evaluation import Evaluation, compare
-from fdref.forward_pass import output
 from fdref.layers import Conv, Pool
-from fdref.network import Network
-from fdref.selection import decodable_number
-from fdref.units import receptive_field
+from fdref.measure.evaluation import Evaluation, compare
+from fdref.network.graph import Network
+from fdref.network.units import receptive_field
+from fdref.walk.forward import output
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -27,11 +26,11 @@ if TYPE_CHECKING:
 
     from fdref.arrays import Array
     from fdref.conformance.case import Arrays, Case
-    from fdref.down import Decoding
-    from fdref.engine import Engine
+    from fdref.engines import Engine
+    from fdref.engines.resize import Method
     from fdref.geometry import ReceptiveField
     from fdref.layers import Layer
-    from fdref.resize import Method
+    from fdref.walk.down import Decoding
 
     Outputs = dict[str, NDArray[Any]]
     Parameters = Mapping[str, Any]
@@ -208,9 +207,8 @@ class Library:
     def _stages(
         self, net: Network, number: int, filters: Sequence[int], unpool: Method
     ) -> list[Array]:
-        decodable_number(net, number)  # the kit knows no other layers' units
         if self.rules is None:
-            return fdref.decode(net, number, filters, unpool, self.engine, steps=True)
+            return fdref.stages(net, number, filters, unpool, self.engine)
         return self.rules(net, number, unpool, engine_named(self.engine)).stages(filters)
 
     def _evaluate(self, net: Network, images: Array, number: int, unpool: Method) -> Outputs:

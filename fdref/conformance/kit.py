@@ -14,11 +14,11 @@ from fdref.conformance.archives import FORMATS, Format, packed, unpacked
 from fdref.conformance.case import OPERATIONS, Case, Tolerance
 from fdref.conformance.cases import cases
 from fdref.errors import ArgumentError
+from fdref.files.whole import check_folder, holds, write_folder
 from fdref.weights import SHIPPED
 from fdref.weights.bounded import Budget
 from fdref.weights.bounded import contents as contents_of
 from fdref.weights.files import refusal
-from fdref.whole_files import check_folder, holds, write_folder
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

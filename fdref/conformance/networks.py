@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import fdref
 from fdref.layers import BatchNorm, Conv, Normalize, Pool, ReLU, Softmax
-from fdref.network import Network
+from fdref.network.graph import Network
 from fdref.weights import SHIPPED
 
 if TYPE_CHECKING:

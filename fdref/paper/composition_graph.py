@@ -7,15 +7,15 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from fdref.arguments import whole_number
-from fdref.down import top
 from fdref.layers import BatchNorm
 from fdref.selection import decodable_number, filter_index
+from fdref.walk.down import top
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fdref.arrays import Array
-    from fdref.network import Network
+    from fdref.network.graph import Network
 
 Node = tuple[int, int]
 """A filter: the number of its layer from 1, its own from 0."""

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fdref.finite import finite_forward
+from fdref.measure.finite import finite_forward
+from fdref.measure.survey import wins
 from fdref.paper.canvas import (
     ACCENT,
     GREY,
@@ -21,7 +22,6 @@ from fdref.paper.canvas import (
     plain_style,
 )
 from fdref.paper.exhibit import Claim, Exhibit, judged
-from fdref.paper.survey import wins
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from fdref.arrays import Array
+    from fdref.measure.survey import Survey
     from fdref.paper.subject import Subject
-    from fdref.paper.survey import Survey
 
 CONTRAST = 128
 """A decoded filter shown as an image is scaled to this largest magnitude."""
@@ -112,7 +112,7 @@ def excitation(subject: Subject, found: Survey, layer: int) -> Claim:
         return Claim(text, "there is one filter only", None)
     peaks = np.abs(bank).max(axis=(1, 2, 3), keepdims=True)
     shown = bank / np.where(peaks > 0, peaks, 1) * bank.dtype.type(CONTRAST)
-    acts = finite_forward(subject.net, shown)
+    acts = finite_forward(subject.net, shown, last=layer)
     own = float(wins(acts[layer][:, :, 0, 0]).mean())
     return judged(text, f"{own:.1%} of {len(bank)}", "share that does", own, ">", 0.5)
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from fdref.decoding import decode
+from fdref.decoding.decode import stages as stages_of
 from fdref.errors import NetworkError
-from fdref.finite import first_bad
 from fdref.layers import Conv, Pool
+from fdref.measure.finite import first_bad
 from fdref.paper.canvas import GREY, HEAD, MARGIN, Page, count_of, fitted, plain_style
 from fdref.paper.exhibit import Exhibit
-from fdref.pictures import shades_of
+from fdref.show.sheets import shades_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,7 +28,7 @@ def exhibit(subject: Subject) -> Exhibit:
     wide = [n for n in net.decodable if isinstance(own := net[n], Conv) and max(own.window) > 1]
     layer, k = (wide or [subject.last])[-1], 0
     stages, titles, numbers = [], [], {}
-    for depth, stage in enumerate(decode(net, layer, k, steps=True)):
+    for depth, stage in enumerate(stages_of(net, layer, k)):
         below = layer - depth
         kind = "substituted" if isinstance(net[below], Conv) else "unpooled"
         if depth == 0:
@@ -61,14 +61,14 @@ def draw(stages: Sequence[Array], titles: Sequence[str]) -> Figure:
     Parameters
     ----------
     stages : list of (1, C, h, w) arrays
-        What ``decode(..., steps=True)`` returned for the filter.
+        What `fdref.stages` returned for the filter.
     titles : sequence of str
         What was done to get each stage.
 
     Examples
     --------
     >>> import fdref
-    >>> stages = fdref.decode(fdref.load(), layer=3, filters=0, steps=True)
+    >>> stages = fdref.stages(fdref.load(), layer=3, filters=0)
     >>> len(draw(stages, ["filter", "unpooled", "substituted"]).axes[0].images)
     41
     """

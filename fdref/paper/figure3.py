@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fdref.evaluation import compare, respond
-from fdref.forward_pass import forward
+from fdref.measure.evaluation import compare, respond
 from fdref.paper.canvas import (
     GREY,
     HEAD,
@@ -22,6 +21,7 @@ from fdref.paper.canvas import (
     plain_style,
 )
 from fdref.paper.exhibit import Exhibit, judged
+from fdref.walk.forward import forward
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from fdref.arrays import Array
+    from fdref.measure.survey import Survey
     from fdref.paper.subject import Subject
-    from fdref.paper.survey import Survey
 
 CLASS = 3
 """Figures 3 and 4 look at this class, as the paper does."""
@@ -42,7 +42,7 @@ def exhibit(subject: Subject, found: Survey) -> Exhibit:
     chosen = np.flatnonzero(subject.labels == CLASS)
     index = int(chosen[0]) if len(chosen) else 0
     x = net.prepare(subject.images[index : index + 1])
-    acts = forward(net, x)
+    acts = forward(net, x, last=max(net.decodable))
     sides, columns, numbers, seen = {}, {}, {}, []
     for layer in net.decodable[:3]:
         predicted = respond(net, layer, found.banks[layer, "bicubic"], x)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fdref.layers import Conv
+from fdref.measure.survey import Strip
 from fdref.paper.canvas import (
     GREY,
     HEAD,
@@ -22,7 +23,6 @@ from fdref.paper.canvas import (
 )
 from fdref.paper.exhibit import Claim, Exhibit, judged
 from fdref.paper.figure3 import CLASS
-from fdref.paper.survey import Strip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from fdref.arrays import Array
+    from fdref.measure.survey import Survey
     from fdref.paper.canvas import Shades
     from fdref.paper.subject import Subject
-    from fdref.paper.survey import Survey
 
     Line = tuple[str, int] | tuple[()]
     """Colour and width of a frame, or nothing for the plain one."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from fdref.decoding import decode_all
+from fdref.decoding.decode import decode_all
 from fdref.paper.canvas import (
     GREY,
     HEAD,

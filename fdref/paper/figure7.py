@@ -32,7 +32,7 @@ from fdref.paper.canvas import (
 )
 from fdref.paper.composition_graph import named_and_strongest
 from fdref.paper.exhibit import Exhibit, judged
-from fdref.pictures import shades_of
+from fdref.show.sheets import shades_of
 from fdref.weights.handmade import NAMES
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ import struct
 from typing import TYPE_CHECKING, NamedTuple
 
 from fdref.paper.exhibit import VERDICTS
-from fdref.web_page import data_uri, render
+from fdref.show.web_page import data_uri, render
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from fdref.evaluation import Evaluation
-from fdref.finite import QUIET
 from fdref.layers import Pool
+from fdref.measure.ceiling import Ceiling, ceiling
+from fdref.measure.evaluation import Evaluation
+from fdref.measure.finite import QUIET
+from fdref.measure.survey import survey
 from fdref.paper import (
     figure1,
     figure2,
@@ -22,14 +24,12 @@ from fdref.paper import (
     figure7,
     table1,
 )
-from fdref.paper.ceiling import Ceiling, ceiling
 from fdref.paper.supplement import supplement
-from fdref.paper.survey import survey
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from fdref.chunks import Executor
+    from fdref.measure.chunks import Executor
     from fdref.paper.exhibit import Exhibit
     from fdref.paper.subject import Subject
 

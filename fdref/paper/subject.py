@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fdref.arrays import Array
-    from fdref.network import Network
+    from fdref.network.graph import Network
 
     Fold = tuple[slice, slice]
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from fdref.decoding import decode_all
-from fdref.forward_pass import forward
+from fdref.decoding.decode import decode_all
 from fdref.paper.composition_graph import graph_of
+from fdref.walk.forward import forward
 from fdref.weights.handmade import NAMES, handmade
 
 if TYPE_CHECKING:
     from fdref.arrays import Array
-    from fdref.network import Network
+    from fdref.network.graph import Network
     from fdref.paper.composition_graph import Graph
 
 

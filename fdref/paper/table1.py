@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from fdref.engines.resize import PAPERS
 from fdref.layers import Conv
+from fdref.measure.survey import AFTER_RELU, EQ3, PAPER, PER_FILTER, RAW_PIXELS
 from fdref.paper.exhibit import Claim, Exhibit, Table, judged
-from fdref.paper.survey import AFTER_RELU, EQ3, PAPER, PER_FILTER, RAW_PIXELS
-from fdref.resize import PAPERS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from fdref.evaluation import Evaluation
-    from fdref.network import Network
-    from fdref.paper.ceiling import Ceiling
+    from fdref.engines.resize import Method
+    from fdref.measure.ceiling import Ceiling
+    from fdref.measure.evaluation import Evaluation
+    from fdref.measure.survey import Cell, Survey
+    from fdref.network.graph import Network
     from fdref.paper.subject import Subject
-    from fdref.paper.survey import Cell, Survey
-    from fdref.resize import Method
 
 
 NOTHING = "nothing to compare"

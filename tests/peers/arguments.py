@@ -10,7 +10,7 @@ import numpy as np
 
 import fdref
 from fdref import BatchNorm, Conv, Dropout, Network, Normalize, Pool, ReLU, Softmax
-from fdref.weights import training
+from fdref.training import sgd
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +46,7 @@ def lenet(dtype: str) -> Network:
         assert layer.bias is not None
         weights[number] = layer.filters.astype(dtype), layer.bias.astype(dtype)
     assert net.average is not None
-    return training.lenet(weights, net.average)
+    return sgd.lenet(weights, net.average)
 
 
 @cache
@@ -84,8 +84,8 @@ def small_net(dtype: str, *, trainable: bool) -> Network:
     )
 
 
-def start(dtype: str) -> training.Training:
+def start(dtype: str) -> sgd.Training:
     """LeNet's training before its first epoch."""
-    fresh = training.start(seed=0)
+    fresh = sgd.start(seed=0)
     weights = {n: (w.astype(dtype), b.astype(dtype)) for n, (w, b) in fresh.weights.items()}
-    return training.Training(0, weights, {n: (0 * w, 0 * b) for n, (w, b) in weights.items()})
+    return sgd.Training(0, weights, {n: (0 * w, 0 * b) for n, (w, b) in weights.items()})

@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import fdref
-from fdref.backward_pass import backward
-from fdref.engine import engine_named
-from fdref.forward_pass import output
-from fdref.weights import training
+from fdref.engines import engine_named
+from fdref.training import sgd
+from fdref.training.loss import backward
+from fdref.walk.forward import output
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from fdref import Conv, Network, Pool
     from fdref.arrays import Array
-    from fdref.backward_pass import Labels
+    from fdref.engines.resize import Method
     from fdref.layers import Layer
-    from fdref.resize import Method
+    from fdref.training.loss import Labels
 
 
 def layer_output(layer: Layer, x: Array, engine: str) -> Array:
@@ -61,6 +61,6 @@ def evaluation_errors(
     return [found[number].errors.astype(precision) for number in layers]
 
 
-def train_epoch(run: training.Training, digits: fdref.Digits, engine: str) -> list[Array]:
-    trained = training.train_epoch(run, digits)
+def train_epoch(run: sgd.Training, digits: fdref.Digits, engine: str) -> list[Array]:
+    trained = sgd.train_epoch(run, digits)
     return [weights for _, pair in sorted(trained.weights.items()) for weights in pair]

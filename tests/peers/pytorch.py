@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - its name everywhere
 
 from fdref import BatchNorm, Conv, Normalize, Pool, ReLU, Softmax, receptive_field
-from fdref.weights.training import BATCH, DECAY, MOMENTUM, RATE, average_image, lenet
+from fdref.training.sgd import BATCH, DECAY, MOMENTUM, RATE, average_image, lenet
 from peers.task import THREADS
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fdref import Digits, Network
     from fdref.arrays import Array
     from fdref.layers import Layer
-    from fdref.weights.training import Training
+    from fdref.training.sgd import Training
 
     Run = Callable[[], Any]
 

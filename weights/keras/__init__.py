@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from os import PathLike
 
     from fdref.geometry import Pair
-    from fdref.network import Network
+    from fdref.network.graph import Network
 
 __all__ = ["is_keras", "network_from_keras"]
 

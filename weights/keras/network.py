@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from fdref.errors import ArgumentError, FileError, NetworkError, one_line
-from fdref.network import Network
+from fdref.network.graph import Network
 from fdref.weights.keras.call import LayerCall
 from fdref.weights.keras.config import input_shape
 from fdref.weights.keras.table import KINDS, check_known

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from fdref.geometry import Pair
     from fdref.layers import Layer
     from fdref.layers.rearrangements import Order
+    from fdref.network.wiring import Source
     from fdref.weights.bounded import Budget
-    from fdref.wiring import Source
 
 LAYOUTS = {"channels_last": "HWC", "channels_first": "CHW"}
 

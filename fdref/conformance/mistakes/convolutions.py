@@ -9,7 +9,7 @@ import numpy as np
 
 from fdref.conformance.mistakes.mistake import NETWORKS, Mistake, other, over
 from fdref.conformance.mistakes.rules import Interleaved, interleaved
-from fdref.engine import OPERATIONS
+from fdref.engines import OPERATIONS
 from fdref.layers import Conv, Pool
 
 if TYPE_CHECKING:

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fdref import reference
 from fdref.conformance.mistakes.convolutions import flipped
 from fdref.conformance.mistakes.mistake import Mistake, other, over
 from fdref.conformance.mistakes.rules import BiasAdded, OnFirstChannels, PaddingCropped, Rectified
+from fdref.engines import reference
 
 if TYPE_CHECKING:
     from collections.abc import Callable

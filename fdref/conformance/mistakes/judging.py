@@ -8,11 +8,11 @@ import numpy as np
 
 from fdref.conformance.compute import judged
 from fdref.conformance.mistakes.mistake import Mistake, other
-from fdref.evaluation import Evaluation, compare
+from fdref.engines.pointwise import relu
 from fdref.geometry import ReceptiveField
 from fdref.layers import Conv, Pool, ReLU
-from fdref.pointwise import relu
-from fdref.units import receptive_field
+from fdref.measure.evaluation import Evaluation, compare
+from fdref.network.units import receptive_field
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fdref.arrays import Array
     from fdref.conformance.case import Arrays
     from fdref.conformance.compute import Outputs, Parameters
-    from fdref.network import Network
+    from fdref.network.graph import Network
 
 
 def windows(net: Network, number: int) -> Iterator[Conv | Pool]:

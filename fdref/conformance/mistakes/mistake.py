@@ -9,7 +9,7 @@ import numpy as np
 
 from fdref.conformance.comparison import equal
 from fdref.conformance.compute import Library, rounded
-from fdref.engine import patched
+from fdref.engines import patched
 from fdref.errors import FdrefError
 
 if TYPE_CHECKING:

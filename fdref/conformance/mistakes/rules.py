@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, cast
 
 import numpy as np
 
-from fdref.down import Decoding
 from fdref.layers import Conv, ReLU
-from fdref.pictures_over_maps import Picture
+from fdref.walk.down import Decoding
+from fdref.walk.pictures import Picture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

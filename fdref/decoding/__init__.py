@@ -1,0 +1,1 @@
+"""Decoding banks of filters: from above, from below, planned, into memory or onto the disk."""

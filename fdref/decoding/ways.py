@@ -1,0 +1,305 @@
+"""All ways to decoded filters: how far down each goes, and what it meets there."""
+
+from __future__ import annotations
+
+from math import inf, prod
+from typing import TYPE_CHECKING, NamedTuple
+
+from fdref.decoding.costs import ONCE, Cost, Way, substitution
+from fdref.decoding.every_pixel import path_down, with_pools
+from fdref.decoding.lattice import lattices
+from fdref.decoding.paths import BAND, paths_of, pixels_of
+from fdref.engines import products
+from fdref.engines.cuts import substitution_scratch
+from fdref.layers import Concat, Conv, ConvTranspose, Pool, Sum
+from fdref.network.fields import Box, around, seen
+from fdref.network.units import FIRST, Unit, boxes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from fdref.decoding.costs import Kind
+    from fdref.decoding.paths import Paths
+    from fdref.engines.resize import Method
+    from fdref.geometry import Pair
+    from fdref.layers import Layer
+    from fdref.network.graph import Network
+
+
+class Stage(NamedTuple):
+    """How far down a filter is: the layers above a boundary lie behind it."""
+
+    boundary: int
+    cut: dict[int, Box]
+    """what it sees of the maps that are still before it"""
+    cost: Cost
+    """of the way so far"""
+    largest: int
+    """numbers of its pictures so far, where they were most"""
+    scratch: Pair
+    """numbers that a thread keeps, for one filter and for all of them together"""
+
+    def with_scratch(self, one: int, most: int) -> Stage:
+        """Return the stage where a thread keeps so many numbers, too."""
+        return self._replace(scratch=(max(self.scratch[0], one), max(self.scratch[1], most)))
+
+
+class Ways:
+    """All ways through one network.
+
+    Parameters
+    ----------
+    net : Network
+    unpool : str
+    itemsize : int
+        Bytes of a number.
+    threads : int
+        How many keep memory of their own.
+    unit : Unit
+        Which of each channel's units is decoded.
+    """
+
+    def __init__(
+        self, net: Network, unpool: Method, itemsize: int, threads: int = 1, unit: Unit = FIRST
+    ) -> None:
+        self.net, self.itemsize, self.threads, self.unit = net, itemsize, threads, unit
+        self.lattices = lattices(net, unpool)
+        self.pooled = with_pools(net)
+        self._raised: dict[int, tuple[Cost, int, int]] = {}
+        self._fields: dict[int, Pair] = {}
+        self._paths: dict[int, Paths] = {}
+
+    def all_to(self, layer: int, count: int) -> Iterator[Way]:
+        """Return every way to `count` filters of a layer."""
+        *between, last = self.stages(layer, count)
+        yield self._from_above(layer, count, last)
+        for stage in reversed(between):
+            yield from self._meeting(layer, count, stage)
+
+    def shortest(self, layer: int, count: int, price: Callable[[Way], float]) -> Way | None:
+        """Return the way of the least price, if that of any is finite.
+
+        Parameters
+        ----------
+        layer : int
+        count : int
+            How many of its filters.
+        price : callable
+            From a way to seconds, no less than it takes by itself.
+        """
+        best, least = None, inf
+        for stage in self.stages(layer, count):
+            if stage.cost.times(count).seconds(self.itemsize) > least:
+                return best  # the rest is further down still
+            for way in self._meeting(layer, count, stage):
+                if price(way) < least:
+                    best, least = way, price(way)
+        way = self._from_above(layer, count, stage)
+        return way if price(way) <= least and price(way) < inf else best
+
+    def from_above(self, layer: int, count: int) -> Way:
+        """Return the paper's way."""
+        *_, last = self.stages(layer, count)
+        return self._from_above(layer, count, last)
+
+    def stages(self, layer: int, count: int) -> Iterator[Stage]:
+        """Walk down with one of `count` filters, and stop wherever a window has changed it."""
+        net, handed = self.net, {layer: Box(*self.unit.at, *self.unit.at)}
+        stage = Stage(layer, handed, Cost(), 0, (0, 0))
+        for number in range(layer, 0, -1):
+            if number not in handed:
+                continue
+            box, step = handed.pop(number), net.decoded_as[number]
+            below = seen(step, box)
+            if number != layer or not isinstance(step, Conv):  # its filters are there already
+                stage = stage._replace(cost=stage.cost + self._step(number, box, below))
+                stage = stage.with_scratch(*self._scratch(number, count, box, below))
+            for taken in net.takes[number]:
+                box = around([handed[taken], below]) if taken in handed else below
+                handed[taken] = box.within(net.sizes[taken]) if self.unit.clip else box
+            held = [net.channels_of(n) * prod(one.size) for n, one in handed.items()]
+            stage = stage._replace(largest=max(stage.largest, sum(held)))
+            if isinstance(step, Conv | Pool | ConvTranspose) and max(handed) > 0:
+                yield stage._replace(boundary=number - 1, cut=dict(handed))
+        yield stage._replace(boundary=0, cut=handed)
+
+    def _step(self, number: int, box: Box, below: Box) -> Cost:
+        """Count one filter's step down through a layer."""
+        layer, channels = self.net[number], self.net.channels[number]
+        taken = self.net.channels_of(self.net.takes[number][0])
+        match layer:
+            case Conv(filters=filters):
+                taps = (filters.shape[2], filters.shape[3])
+                return substitution((channels, *box.size), taken, taps, self.net.groups(number))
+            case Pool():
+                return Cost(short=taken * prod(below.size), calls=1)
+            case ConvTranspose(filters=filters):
+                numbers = taken * prod(below.size)
+                return Cost(numbers * filters[0].size, short=numbers, calls=1)
+            case Sum() | Concat():
+                return Cost(long=channels * prod(box.size), calls=1)
+            case _:
+                return Cost()
+
+    def _scratch(self, number: int, count: int, box: Box, below: Box) -> Pair:
+        """Return how many numbers a thread keeps for a picture, and for all, one layer down."""
+        match self.net[number]:
+            case Conv(filters=filters):
+                groups = self.net.groups(number)
+                one, most = substitution_scratch(count, box.size, filters.shape, groups)
+                cast = filters.size if filters.dtype.itemsize != self.itemsize else 0
+                return one + cast, most + cast
+            case ConvTranspose(filters=filters):
+                one = filters[0].size * prod(below.size) + filters.size
+                return one, count * one
+            case Pool():
+                bands = BAND * sum(below.size) // self.itemsize
+                return bands, bands
+            case _:
+                return 0, 0
+
+    def _from_above(self, layer: int, count: int, last: Stage) -> Way:
+        return self._way(layer, count, "from above", last, last.cost.times(count), 0)
+
+    def _meeting(self, layer: int, count: int, stage: Stage) -> Iterator[Way]:
+        """Return the ways to filters that meet at a stage what is known from below."""
+        if self.unit.clip:
+            return  # at the border of a map its pixels are unlike the others
+        banks = self._banks(stage)
+        if banks and stage.boundary:
+            yield self._by_atoms(layer, count, stage, banks)
+        above = self.net.decoded_as.get(stage.boundary + 1)
+        if len(stage.cut) == 1 and isinstance(above, Conv) and max(stage.cut) in self.pooled:
+            yield self._by_pixels(layer, count, stage)
+
+    def _banks(self, stage: Stage) -> frozenset[int]:
+        """Return the banks whose atoms a filter can meet, if it can.
+
+        Either atoms are the same wherever they are, or there is but one, which is all of a filter.
+        """
+        known = [lattice for lattice in map(self.lattices.get, stage.cut) if lattice is not None]
+        if stage.cut.keys() <= self.lattices.keys() and all(x.composes for x in known):
+            return frozenset().union(*(lattice.banks for lattice in known))
+        (number, box), *others = stage.cut.items()
+        lattice = self.lattices.get(number)
+        if lattice is None or others or box.size != (1, 1) or not lattice.alone:
+            return frozenset()
+        return frozenset([lattice.alone])
+
+    def _by_atoms(self, layer: int, count: int, stage: Stage, banks: frozenset[int]) -> Way:
+        cost, raising, held = stage.cost, Cost(), 0
+        for number, box in stage.cut.items():
+            lattice = self.lattices[number]
+            if lattice is not None:
+                atoms = (self.net.channels_of(number), self.net.channels[0], *lattice.size)
+                cost += substitution((atoms[0], *box.size), atoms[1], lattice.size)
+                own, numbers, scratch = self._raise(number)
+                raising, held = raising + own, held + numbers
+                one, most = substitution_scratch(count, box.size, atoms, 1)
+                stage = stage.with_scratch(max(one, scratch), max(most, scratch))
+        total = cost.times(count) + raising
+        return self._way(layer, count, "atoms", stage, total, held, banks)
+
+    def _raise(self, number: int) -> tuple[Cost, int, int]:
+        """Count what turns banks into the atoms of a map above them.
+
+        Returns
+        -------
+        cost, the numbers of both, and those that a thread keeps
+        """
+        if number in self._raised:
+            return self._raised[number]
+        lattice, net = self.lattices[number], self.net
+        assert lattice is not None  # noqa: S101 - somebody meets its atoms
+        numbers = net.channels_of(number) * net.channels[0] * prod(lattice.size)
+        cost, held, scratch = Cost(), 0, 0
+        layer = net.decoded_as.get(number)
+        if layer is not None and not isinstance(layer, Conv):
+            under = [n for n in net.takes[number] if self.lattices[n] is not None]
+            for below in under:
+                own, _, kept = self._raise(below)
+                cost, scratch = cost + own, max(scratch, kept)
+            held = sum(self._bank_numbers(bank) for bank in lattice.banks)
+            step, kept = self._raise_once(layer, numbers, under[0])
+            cost, scratch = cost + step, max(scratch, kept)
+        self._raised[number] = cost, numbers + held, scratch
+        return self._raised[number]
+
+    def _raise_once(self, layer: Layer, numbers: int, below: int) -> tuple[Cost, int]:
+        """Count one layer's step up with atoms, and the numbers that a thread keeps."""
+        if isinstance(layer, Sum | Concat):
+            return Cost(long=numbers, calls=1), 0
+        if not isinstance(layer, Pool):
+            return Cost(), 0
+        lattice, pictures = self.lattices[below], self.net.channels[below] * self.net.channels[0]
+        assert lattice is not None  # noqa: S101 - a way leads through it
+        copied = pictures * prod(lattice.size) * prod(layer.window)
+        kept = substitution_scratch(pictures, lattice.size, (1, 1, *layer.window), 1)
+        return Cost(copied, short=copied, calls=2), max(kept)
+
+    def _bank_numbers(self, bank: int) -> int:
+        return self.net.channels[bank] * self.net.channels[0] * prod(self._field(bank))
+
+    def _by_pixels(self, layer: int, count: int, stage: Stage) -> Way:
+        ((number, box),) = stage.cut.items()
+        pixels, inputs = self.net.channels[number] * prod(box.size), self.net.channels[0]
+        field, field_below = self._field(layer), self.net.fields[number]
+        assert field_below is not None  # noqa: S101 - a path leads down from it
+        cost = stage.cost + substitution((pixels, 1, 1), inputs, field)
+        if number not in self._paths:
+            path = path_down(self.net, number)
+            self._paths[number] = paths_of(self.net, path, self._step, self._scratch)
+        found, held, scratch = pixels_of(
+            self.net, number, box.size, field_below, self._paths[number]
+        )
+        held += 2 * pixels * inputs * prod(field)
+        total = cost.times(count) + found
+        one, most = substitution_scratch(count, (1, 1), (pixels, inputs, *field), 1)
+        met = stage.with_scratch(max(one, scratch), max(most, scratch))
+        return self._way(layer, count, "pixels", met, total, held)
+
+    def _field(self, layer: int) -> Pair:
+        """Return the size of a layer's decoded filters."""
+        if layer not in self._fields:
+            known = None if self.unit.clip else self.net.fields.get(layer)
+            if known is None:
+                self._fields[layer] = boxes(self.net, layer, self.unit)[0].size
+            else:
+                self._fields[layer] = known.size
+        return self._fields[layer]
+
+    def _way(
+        self,
+        layer: int,
+        count: int,
+        kind: Kind,
+        stage: Stage,
+        cost: Cost,
+        held: int,
+        banks: frozenset[int] = frozenset(),
+    ) -> Way:
+        seconds = cost.seconds(self.itemsize) + ONCE
+        result = self.net.channels[0] * prod(self._field(layer))
+        numbers = 4 * stage.largest  # a picture, the next one, and that in double or its products
+        if kind == "atoms" and len(stage.cut) > 1:
+            numbers += len(stage.cut) * result  # one for each map, before they are added
+        most = max(prod(box.size) for box in stage.cut.values())
+        if kind == "atoms" and most > products.LONG:
+            numbers += 2 * result  # summed in double
+        each = self.threads * self.itemsize
+        return Way(
+            layer,
+            count,
+            kind,
+            stage.boundary,
+            tuple(stage.cut),
+            banks,
+            cost,
+            seconds,
+            held * self.itemsize,
+            numbers * self.itemsize,
+            (stage.scratch[0] * each, stage.scratch[1] * each),
+            stage.largest,
+            result,
+            self.itemsize,
+        )

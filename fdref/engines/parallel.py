@@ -1,0 +1,174 @@
+"""Independent parts of a computation on as many threads as NumPy's BLAS may take.
+
+Each part is computed by one thread, its matrix products included. So neither who computes a part
+nor how many there are can change a bit of it. (BLAS's own threads share every product and wait,
+spinning, for the next: they leave the loops between two products to a single core.)
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from concurrent.futures import Future, wait
+from contextvars import copy_context
+from functools import partial
+from math import prod
+from queue import SimpleQueue
+from threading import RLock, Thread, local
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+
+from fdref.engines import blas, forking
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from fdref.arrays import Array
+
+Part = TypeVar("Part")
+
+PATIENCE = 1.0
+"""Seconds that an interruption waits for parts that others compute; these may be compiling."""
+
+
+def each(work: Callable[[Part], None], parts: Iterable[Part]) -> None:
+    """Do the work on every part; after an error those that nobody has begun are left out."""
+    waiting = deque(parts)
+    with _one_at_a_time:
+        before = blas.counts()
+        try:
+            blas.limit(before)
+            helpers = min(*before, len(waiting)) - 1 if before else 0
+            if helpers > 0:
+                _share(work, waiting, helpers)
+            else:
+                _take_turns(work, waiting)
+        finally:
+            blas.free(before)
+
+
+def _share(work: Callable[[Part], None], waiting: deque[Part], helpers: int) -> None:
+    def help_out() -> None:
+        blas.limit_this_thread()
+        _take_turns(work, waiting)
+
+    helping = team.send(help_out, helpers)
+    try:
+        _take_turns(work, waiting)
+    except Exception:
+        _finish(waiting, helping)
+        raise
+    except BaseException:  # an interruption, which a helper's error must not hide
+        _finish(waiting, helping, PATIENCE)
+        raise
+    for helper in _finish(waiting, helping):
+        helper.result()
+
+
+def _finish(
+    waiting: deque[Part], helping: list[Future[None]], patience: float | None = None
+) -> set[Future[None]]:
+    """Begin nothing more, wait for what has been begun, and return it."""
+    waiting.clear()
+    return wait([helper for helper in helping if not helper.cancel()], patience).done
+
+
+def _take_turns(work: Callable[[Part], None], waiting: deque[Part]) -> None:
+    while waiting:
+        try:
+            part = waiting.popleft()
+        except IndexError:  # somebody else was quicker
+            return
+        work(part)
+
+
+class Team:
+    """Threads that wait for errands.
+
+    They are daemons, unlike those of `concurrent.futures`: so they go on helping threads that
+    outlive the main thread, and functions that are called at exit.
+    """
+
+    def __init__(self) -> None:
+        self._errands: SimpleQueue[tuple[Future[None], Callable[[], None]] | None] = SimpleQueue()
+        self._count = 0
+
+    def send(self, errand: Callable[[], None], wanted: int) -> list[Future[None]]:
+        """Have so many threads do it; fewer, where no more threads can be started.
+
+        In the sender's context: what NumPy is not to warn of here, it does not warn of there.
+        """
+        while self._count < wanted:
+            try:
+                Thread(target=self._serve, name="fdref", daemon=True).start()
+            except RuntimeError:
+                break
+            self._count += 1
+        sent: list[Future[None]] = [Future() for _ in range(min(wanted, self._count))]
+        for one in sent:
+            self._errands.put((one, partial(copy_context().run, errand)))
+        return sent
+
+    def _serve(self) -> None:
+        while (waiting := self._errands.get()) is not None:
+            done, errand = waiting
+            if done.set_running_or_notify_cancel():
+                try:
+                    errand()
+                except BaseException as error:  # noqa: BLE001 - whoever waits for it raises it
+                    done.set_exception(error)
+                else:
+                    done.set_result(None)
+            del waiting, done, errand  # they hold arrays
+
+    def dismiss(self) -> None:
+        """Let all go, and their scratch memory."""
+        for _ in range(self._count):
+            self._errands.put(None)
+        self._count = 0
+
+
+team = Team()
+
+
+def each_at_once(work: Callable[[Part], None], parts: Iterable[Part], helpers: int) -> None:
+    """Do what rather waits than computes, as for a disk, on every part, with that many helpers."""
+    waiting, own = deque(parts), Team()
+    helping = own.send(partial(_take_turns, work, waiting), helpers)
+    try:
+        _take_turns(work, waiting)
+    finally:
+        _finish(waiting, helping)
+        own.dismiss()
+    for helper in helping:
+        if not helper.cancelled():
+            helper.result()
+
+
+def scratch(purpose: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array:
+    """Return an array of this thread's own, filled with anything, until it asks for the next.
+
+    Memory fresh from the system is cleared page by page, which takes longer than most products.
+    """
+    size = prod(shape) * dtype.itemsize
+    kept: dict[str, Any] = _scratch.__dict__
+    if purpose not in kept or kept[purpose].nbytes < size:
+        kept[purpose] = np.empty(size, np.uint8)
+    array: Array = kept[purpose][:size].view(dtype).reshape(shape)
+    return array
+
+
+_scratch = local()
+
+_one_at_a_time = RLock()
+"""Whoever else computed meanwhile would find BLAS limited, and might free it too early."""
+
+
+def _start_anew() -> None:
+    """In a forked child, where no thread of the parent's goes on."""
+    global _one_at_a_time, team  # noqa: PLW0603
+    _one_at_a_time = RLock()
+    team = Team()
+
+
+forking.in_child.append(_start_anew)

@@ -1,0 +1,1 @@
+"""How well filters predict, and how well any could."""

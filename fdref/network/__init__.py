@@ -1,0 +1,1 @@
+"""Networks: layers and what they take, sizes, fields and jumps."""

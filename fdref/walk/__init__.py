@@ -1,0 +1,1 @@
+"""The ways through a network: up, the forward pass; down, decoding and the gradient."""

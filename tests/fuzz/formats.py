@@ -1,0 +1,7 @@
+"""The formats that are tried."""
+
+from __future__ import annotations
+
+from fuzz import hdf5, keras_mutants, matlab5
+
+FORMATS = {form.name: form for form in (matlab5.FORMAT, hdf5.FORMAT, keras_mutants.FORMAT)}

@@ -1,0 +1,130 @@
+"""What a command can be told of a network's file: --drop, --input-size, --channels, convert."""
+
+from __future__ import annotations
+
+import json
+
+import h5py
+import numpy as np
+import pytest
+from command_line import refusal, run
+from PIL import Image
+
+import fdref
+from fdref import Conv, Network, Pool, ReLU, Sum
+
+
+def random(*shape):
+    return np.random.default_rng(sum(shape)).standard_normal(shape).astype(np.float32)
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A colour network whose last layer has one filter."""
+    layers = [
+        Conv(random(4, 3, 3, 3), name="low"),
+        ReLU(name="relu"),
+        Pool(2, 2, name="pool"),
+        Conv(random(1, 4, 2, 2), name="high"),
+    ]
+    path = tmp_path / "model.mat"
+    fdref.save(Network(layers), path)
+    return path
+
+
+def told(capsys, *arguments):
+    capsys.readouterr()
+    assert run(*arguments) == 0
+    return capsys.readouterr()
+
+
+def test_layers_are_dropped_by_name_or_number(model, capsys):
+    out = told(capsys, "info", model, "--drop", "relu", "--drop", 3, "--json", "-").out
+    assert [layer["name"] for layer in json.loads(out)["layers"]] == ["low", "high"]
+    assert "no layer is named 'no'; the names are" in refusal(capsys, "info", model, "--drop", "no")
+    said = refusal(capsys, "info", model, "--drop", "low", "--input-channels", 3)
+    assert "layer 4 (conv 'high'): 1 filters" in said
+    assert "3 channels" in said
+
+
+def test_the_size_of_images_is_told(model, capsys):
+    out = told(capsys, "info", model, "--input-size", "20x32", "--json", "-").out
+    assert json.loads(out)["size"] == [20, 32]
+    assert json.loads(out)["layers"][-1]["size"] == [8, 14]
+    assert "does not fit into its map" in refusal(capsys, "info", model, "--input-size", 2)
+    for wrong in ("0", "12x", "-3", "1x2x3", "a"):
+        assert "is no size; expected such as 224" in refusal(
+            capsys, "info", model, f"--input-size={wrong}"
+        )
+
+
+def test_an_option_is_named_where_something_is_missing(tmp_path, capsys, monkeypatch):
+    def without(*arguments, **more):
+        raise fdref.NetworkError("no layer tells; name them with input_channels, or input_size")
+
+    monkeypatch.setattr(fdref, "load", without)
+    said = refusal(capsys, "info", "model.mat")
+    assert said.endswith("name them with --input-channels, or --input-size")
+
+
+def test_filters_that_a_layer_lacks_are_left_out(model, tmp_path, capsys):
+    said = told(capsys, "decode", model, "--filters", "0-2", "-o", tmp_path / "out").err
+    left = "filters that a layer does not have are left out: layer 4 (conv 'high') has 1"
+    assert left in said
+    with h5py.File(tmp_path / "out" / "decoded.h5") as file:
+        assert {name: len(bank) for name, bank in file.items()} == {"layer1": 3, "layer4": 1}
+    said = told(capsys, "decode", model, "--filters", "2,3", "-o", tmp_path / "other").err
+    assert left in said
+    with h5py.File(tmp_path / "other" / "decoded.h5") as file:
+        assert {name: len(bank) for name, bank in file.items()} == {"layer1": 2}
+    said = refusal(capsys, "decode", model, "--filters", "3-4", "-o", tmp_path / "none")
+    assert "layer 1 (conv 'low') has no filter 4" in said
+    assert not (tmp_path / "none").exists()
+
+
+def test_colours_are_drawn_in_the_order_that_the_network_takes(model, tmp_path):
+    for order in ("rgb", "bgr"):
+        out = tmp_path / order
+        assert run("decode", model, "--layers", 1, "--channels", order, "-o", out, "--quiet") == 0
+    pictures = [np.asarray(Image.open(tmp_path / order / "layer1.png")) for order in ("rgb", "bgr")]
+    assert (pictures[0] == pictures[1][:, :, ::-1]).all()
+    assert (pictures[0] != pictures[1]).any()
+    banks = [h5py.File(tmp_path / order / "decoded.h5")["layer1"][()] for order in ("rgb", "bgr")]
+    assert (banks[0] == banks[1]).all()
+
+
+def test_a_chain_and_a_graph_are_converted(model, tmp_path, capsys):
+    chain = tmp_path / "chain.mat"
+    assert f"wrote {chain}, 3 layers" in told(capsys, "convert", model, chain, "--drop", "relu").out
+    assert fdref.load(chain) == fdref.load(model, drop="relu")
+    block = Network([Conv(random(2, 2, 3, 3), pad=1), Sum()], wiring={2: [0, 1]}, input_channels=2)
+    fdref.save(block, tmp_path / "block.mat")
+    told(capsys, "convert", tmp_path / "block.mat", tmp_path / "again.mat")
+    assert (tmp_path / "again.mat").read_bytes() == (tmp_path / "block.mat").read_bytes()
+    assert fdref.load(tmp_path / "again.mat") == block
+
+
+def test_what_cannot_be_converted_leaves_nothing(model, tmp_path, capsys):
+    assert "is what is read; expected another" in refusal(capsys, "convert", model, model)
+    target = tmp_path / "target.mat"
+    assert "No such file" in refusal(capsys, "convert", tmp_path / "no.mat", target)
+    assert "cannot be written" in refusal(capsys, "convert", model, tmp_path / "no" / "x.mat")
+    assert not target.exists()
+    assert fdref.load(model).decodable == (1, 4)
+
+
+def test_decoded_files_know_how_a_network_is_wired(tmp_path):
+    """Two networks of the same layers, put together in two ways, are two networks."""
+    layers = [Conv(random(2, 2, 1, 1)), Conv(random(2, 2, 1, 1)), Sum(), Conv(random(1, 2, 1, 1))]
+    one = Network(layers, wiring={3: [0, 2]}, input_channels=2)
+    other = Network(layers, wiring={2: 0, 3: [1, 2]}, input_channels=2)
+    fdref.decode_to(tmp_path / "a.h5", one, [1])
+    with pytest.raises(fdref.FileError, match="network"):
+        fdref.decode_to(tmp_path / "a.h5", other, [4])
+
+
+def test_decoded_files_tell_jumps_of_less_than_a_pixel(tmp_path):
+    net = Network([fdref.ConvTranspose(random(1, 2, 4, 4), upsample=2), Conv(random(2, 2, 1, 1))])
+    fdref.decode_to(tmp_path / "a.h5", net)
+    with h5py.File(tmp_path / "a.h5") as file:
+        assert file["layer2"].attrs["receptive_field_stride"].tolist() == [0.5, 0.5]
