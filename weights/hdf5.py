@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import io
 import math
-import re
 import struct
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -22,6 +20,7 @@ import numpy as np
 from fdref.errors import FileError
 from fdref.imports import imported
 from fdref.weights.files import refusal
+from fdref.weights.hdf5_hazards import Damaged, check_hazards
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -39,17 +38,8 @@ DEFLATE, SHUFFLE, FLETCHER32 = 1, 2, 3  # HDF5's numbers
 FILTERS = {SHUFFLE: "shuffle", DEFLATE: "gzip", FLETCHER32: "fletcher32"}
 DEFLATE_RATIO = 1032  # zlib cannot do better
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
-HEAP = re.compile(rb"GCOL\x01\x00\x00\x00(?=(.{8}))", re.DOTALL)
-PACKED_HEAP = re.compile(rb"FRHP\x00.\x00(?!\x00\x00)", re.DOTALL)
-ATTRIBUTE = re.compile(rb"(?:MATLAB_(?:class|empty|fields)|parameters)\0")
-"""The attributes that are read; lists in them are looked at beforehand."""
 FAULTS = (OSError, RuntimeError, LookupError, ValueError, TypeError, ArithmeticError, struct.error)
 """What h5py raises over damaged files; of other errors they are not the reason."""
-VARIABLE_LENGTH = 9  # HDF5's number of the type
-
-
-class Damaged(Exception):  # noqa: N818 - it is the file that is in error
-    """A file that is not what HDF5 writes; whoever knows its name says so."""
 
 
 @contextmanager
@@ -99,10 +89,7 @@ def opened(data: bytes, budget: Budget) -> Iterator[Hdf5]:
     """
     h5py = import_h5py()
     with of_the_file():
-        heap = _largest_heap(data)
-        _check_lists(data, heap)
-        if PACKED_HEAP.search(data):
-            raise Damaged("a packed heap")
+        heap = check_hazards(data)
     with io.BytesIO(data) as buffer:
         with of_the_file():
             file = h5py.File(buffer, "r")
@@ -111,51 +98,6 @@ def opened(data: bytes, budget: Budget) -> Iterator[Hdf5]:
         finally:
             with of_the_file():
                 file.close()
-
-
-def _largest_heap(data: bytes) -> int:
-    """Walk the heaps, where lists in attributes lie, and refuse those that HDF5 never leaves."""
-    found = [(heap.start(), *struct.unpack("<Q", heap[1])) for heap in HEAP.finditer(data)]
-    heaps = [(start, size) for start, size in found if 4096 <= size <= len(data) - start]
-    if sum(size for _, size in heaps) > len(data):
-        raise Damaged("heaps overlap")
-    for start, size in heaps:
-        position, end = start + 16, start + size
-        while position + 16 <= end:
-            index, length = struct.unpack_from("<H6xQ", data, position)
-            entry = 16 + (length + 7) // 8 * 8 if index else length
-            if not 0 < entry <= end - position:
-                raise Damaged(f"an entry of {entry} bytes in a heap")
-            position += entry
-    return max((size for _, size in heaps), default=0)
-
-
-def _check_lists(data: bytes, longest: int) -> None:
-    """Refuse lists in attributes that no heap can hold: HDF5 takes the memory before it looks."""
-    left = len(data)  # they do not overlap
-    for match in ATTRIBUTE.finditer(data):
-        start = match.start()
-        head = data[start - 9 : start].rjust(9, b"\0")  # of three versions, the last a byte longer
-        for version, found, flags, sizes, unit in (
-            (1, head[1], 0, head[3:9], 8),
-            (2, head[1], head[2], head[3:9], 1),
-            (3, head[0], head[1], head[2:8], 1),
-        ):
-            lengths = struct.unpack("<3H", sizes)
-            if found != version or lengths[0] != len(match[0]):
-                continue
-            if flags:
-                raise Damaged("an attribute whose type or shape stands elsewhere")
-            padded = (-(-size // unit) * unit for size in lengths)
-            kind, shape, values = (start + end for end in accumulate(padded))
-            if data[kind] & 15 != VARIABLE_LENGTH:
-                continue
-            axes = data[shape + 1]  # more than one are not read
-            (count,) = struct.unpack_from("<Q", data, shape + (8 if data[shape] == 1 else 4))
-            lists = np.frombuffer(data, "<u4, V12", count if axes else 1, values)
-            left -= lists.nbytes
-            if left < 0 or (lists["f0"] > longest).any():
-                raise Damaged("a list longer than its heap")
 
 
 @dataclass(frozen=True)
@@ -184,6 +126,21 @@ class Hdf5:
         """Open one of `members`; HDF5 takes kilobytes for each that is open."""
         with of_the_file():
             return group[name]
+
+    def find(self, group: h5py.Group, path: str, place: Place) -> h5py.HLObject | None:
+        """Go down a path, one link after the other; None where there is no more."""
+        node = group
+        for name in path.split("/"):
+            self.budget.take(place, values=1)
+            with of_the_file():
+                inside = name not in ("", ".") and isinstance(node, self.h5py.Group)
+                link = node.get(name, getlink=True) if inside else None
+            if link is None:
+                return None
+            if not isinstance(link, self.h5py.HardLink):
+                raise refusal((*place, path), "is a link to elsewhere, expected data: not safe")
+            node = self.member(node, name)
+        return node
 
     def _names(self, group: h5py.Group, place: Place) -> list[str]:
         """List names one by one: many links may share one that is very long."""
@@ -250,6 +207,20 @@ class Hdf5:
         found = self._attribute(node, name, count)
         with of_the_file():
             return [] if found is None else [_text(one) for one in np.atleast_1d(found)]
+
+    def row(self, node: h5py.HLObject, name: str, place: Place) -> list[str] | None:
+        """Return an attribute of any number of texts in a row, each of which costs a visit."""
+        with of_the_file():
+            if name not in node.attrs:
+                return None
+            (count,) = node.attrs.get_id(name).shape
+        self.budget.take(place, values=count)
+        self.budget.spare(place, count * self.heap)  # the worst that they can take
+        found = self._attribute(node, name, count) if count else []
+        if found is None:
+            raise Damaged(f"the attribute {name} is no list of texts")
+        with of_the_file():
+            return [_text(one) for one in np.atleast_1d(found)]
 
     def flag(self, node: h5py.HLObject, name: str) -> bool:
         """Return an attribute of one number, or whether there is a text."""

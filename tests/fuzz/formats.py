@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from fuzz import hdf5, matlab5
+from fuzz import hdf5, keras_mutants, matlab5
 
-FORMATS = {form.name: form for form in (matlab5.FORMAT, hdf5.FORMAT)}
+FORMATS = {form.name: form for form in (matlab5.FORMAT, hdf5.FORMAT, keras_mutants.FORMAT)}
