@@ -1,4 +1,4 @@
-"""Where networks come from: MatConvNet's files, the shipped LeNet and how it is trained, MNIST."""
+"""Where networks come from: MatConvNet's files, ONNX, Keras, the shipped LeNet, MNIST."""
 
 from __future__ import annotations
 
@@ -6,17 +6,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fdref.arguments import instance, path_of, whole_number
-from fdref.errors import ArgumentError, FileError, NetworkError
 from fdref.files.whole import replace_file
 from fdref.geometry import LARGEST_NUMBER, pair
 from fdref.network.graph import Network
-from fdref.weights.bounded import Budget
-from fdref.weights.matconvnet import network_from
-from fdref.weights.matconvnet_write import check_same, variables_of
-from fdref.weights.matlab import read, variables
-from fdref.weights.matlab_write import encoded
 from fdref.weights.mnist import Digits, Mnist, mnist
+from fdref.weights.reading import network_in
 from fdref.weights.stored import Edit, Given
+from fdref.weights.writing import matlab_bytes, onnx_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -40,18 +36,19 @@ def load(
 ) -> Network:
     """Read a network from a file, whatever its name.
 
-    MatConvNet's SimpleNN and DagNN of every age, in MATLAB files of version 5 to 7.3. A layer of a
-    type that fdref does not know is `fdref.Unknown`: what lies below it can be used.
+    MatConvNet's SimpleNN and DagNN of every age, in MATLAB files of version 5 to 7.3; ONNX (with
+    the extra `onnx`); Keras's `.h5` and `.keras`. A MatConvNet layer of a type that fdref does not
+    know is `fdref.Unknown`: what lies below it can be used.
 
     Parameters
     ----------
     path : path, optional
         The shipped LeNet by default.
     layers : mapping, optional
-        ``{type: function}`` for layers of somebody's own. A function takes a dict of what the file
-        says of a layer (arrays with the axes that MATLAB shows, `weights` as a list, and
-        `input_channels`, None where not known) and returns one of fdref's layers, or several that
-        follow each other.
+        ``{type: function}`` for layers of somebody's own in a MatConvNet file. A function takes a
+        dict of what the file says of a layer (arrays with the axes that MATLAB shows, `weights` as
+        a list, and `input_channels`, None where not known) and returns one of fdref's layers, or
+        several that follow each other.
     drop : int, str, or sequence of them, optional
         Layers to leave out, by number or name: whoever takes their maps takes what they took.
     input_size : int or (height, width), optional
@@ -88,25 +85,18 @@ def load(
     source = SHIPPED if path is None else path_of(path, "path")
     edit = Edit.of(layers, drop)
     size = None if input_size is None else pair(input_size, "input_size")
-    count = None
+    channels = None
     if input_channels is not None:
-        count = whole_number(input_channels, "input_channels", 1, LARGEST_NUMBER)
-    budget = Budget()
-    found = read(source, budget)
-    try:
-        return network_from(found, budget, edit, Given(size, count))
-    except FileError as error:
-        raise FileError(f"{source}: {error}") from None
-    except (NetworkError, ArgumentError) as error:
-        raise type(error)(f"{source}: {error}") from None
+        channels = whole_number(input_channels, "input_channels", 1, LARGEST_NUMBER)
+    return network_in(source, edit, Given(size, channels))
 
 
 def save(net: Network, path: str | PathLike[str]) -> None:
-    """Write a network to a MATLAB v7.3 file, bit for bit the same each time.
+    """Write a network to a file, bit for bit the same each time.
 
-    A chain becomes a SimpleNN, another graph a DagNN.
-
-    `load` makes an equal network of it: it decodes, forwards and describes the same.
+    To a MATLAB v7.3 file, a chain as SimpleNN, another graph as DagNN: `load` makes an equal
+    network of it. To ONNX if the file's name ends in ``.onnx``: `load` makes one that computes the
+    same.
 
     Parameters
     ----------
@@ -120,6 +110,8 @@ def save(net: Network, path: str | PathLike[str]) -> None:
         If the file cannot be written; nothing is left behind.
     NetworkError, ArgumentError
         If something of the network would not come back, or it is more than `load` reads.
+    DependencyError
+        If the package onnx is needed and cannot be imported.
 
     Examples
     --------
@@ -130,11 +122,6 @@ def save(net: Network, path: str | PathLike[str]) -> None:
     np.True_
     """
     target = path_of(path, "path")
-    data = encoded(variables_of(instance(net, Network, "net")))
-    budget = Budget()
-    try:
-        again = network_from(variables(data, "the network", budget), budget)
-    except FileError as error:
-        raise NetworkError(f"{net!r} cannot be written so that it can be read: {error}") from None
-    check_same(net, again)
-    replace_file(target, data)
+    own = instance(net, Network, "net")
+    is_onnx = target.suffix.lower() == ".onnx"
+    replace_file(target, onnx_bytes(own) if is_onnx else matlab_bytes(own))

@@ -72,7 +72,7 @@ def variables(data: bytes, name: str, budget: Budget) -> dict[str, Value]:
         return matlab5.variables(data, name, budget)
     if is_hdf5(data):
         return matlab73.variables(data, name, budget)
-    first = _first_of_version_4(data)
+    first = first_of_version_4(data)
     if first:
         problem = f"is a MATLAB v4 file (its first variable is `{first}`), expected {EXPECTED}"
         raise refusal(name, f"{problem}: load it in MATLAB or Octave and `save -v7`")
@@ -85,7 +85,7 @@ def variables(data: bytes, name: str, budget: Budget) -> dict[str, Value]:
     raise refusal(name, f"is {found}, expected {EXPECTED}: {REMEDY}")
 
 
-def _first_of_version_4(data: bytes) -> str:
+def first_of_version_4(data: bytes) -> str:
     """Name the first variable of a MATLAB v4 file; what is none has no name.
 
     Such files have no mark: they begin with four digits (order of bytes, 0, type, class), numbers

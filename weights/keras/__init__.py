@@ -25,10 +25,12 @@ if TYPE_CHECKING:
     from fdref.geometry import Pair
     from fdref.network.graph import Network
 
-__all__ = ["is_keras", "network_from_keras"]
+__all__ = ["is_keras", "network_from_bytes", "network_from_keras"]
 
 EXPECTED = "a network that Keras saved (model.save, .h5 or .keras)"
 GRAPH, WEIGHTS, ABOUT = "config.json", "model.weights.h5", "metadata.json"
+WEIGHTS_ALONE = ("layers", "_layer_checkpoint_dependencies", "model_weights")
+"""Groups of Keras's that hold arrays; MATLAB's have a class."""
 WITHOUT_GRAPH = (
     "expected a graph: build the model in Keras, load these weights and call model.save; or build "
     "the network of its arrays, as in fdref.Conv(kernel.transpose(3, 2, 0, 1), bias)"
@@ -84,19 +86,38 @@ def network_from_keras(
     >>> network_from_keras(data.getvalue())
     <Network of 2 layers: conv, relu>
     """
+    budget = Budget() if budget is None else budget
+    if isinstance(data, bytes):
+        return network_from_bytes(data, input_size=input_size, budget=budget)
+    source = f"{path_of(data, 'data')}"
+    found = contents(source, EXPECTED, budget.largest)
+    return network_from_bytes(found, name=source, input_size=input_size, budget=budget)
+
+
+def network_from_bytes(
+    data: bytes,
+    *,
+    name: str = "",
+    input_size: int | Sequence[int] | None = None,
+    budget: Budget | None = None,
+) -> Network:
+    """Read a network from a file's bytes; `name` is the file's, for messages.
+
+    Raises
+    ------
+    FileError, NetworkError, DependencyError
+        As `network_from_keras`.
+    """
     size = None if input_size is None else pair(input_size, "input_size")
     budget = Budget() if budget is None else budget
-    source = "the file" if isinstance(data, bytes) else f"{path_of(data, 'data')}"
-    found = data if isinstance(data, bytes) else contents(source, EXPECTED, budget.largest)
     try:
-        return _read(found, source, budget, size)
+        return _read(data, name or "the file", budget, size)
     except (NetworkError, ArgumentError) as error:
-        prefix = "" if isinstance(data, bytes) else f"{source}: "
-        raise NetworkError(f"{prefix}{error}") from None
+        raise NetworkError(f"{name}: {error}" if name else f"{error}") from None
 
 
-def is_keras(data: bytes) -> bool:
-    """Tell a file that Keras saved with its graph from others, by what is in it.
+def is_keras(data: bytes, name: str = "the file") -> bool:
+    """Tell a file that Keras saved, with its graph or weights alone, from others.
 
     Raises
     ------
@@ -106,12 +127,16 @@ def is_keras(data: bytes) -> bool:
     budget = Budget()
     budget.file(len(data))
     if data.startswith(zipped.SIGNATURE):
-        with zipped.opened(data, "the file", budget) as archive:
+        with zipped.opened(data, name, budget) as archive:
             return {GRAPH, WEIGHTS} <= set(zipped.names(archive))
     if not hdf5.is_hdf5(data):
         return False
-    with _opened(data, "the file", budget) as file:
-        return file.has(file.file, "model_config")
+    with _opened(data, name, budget) as file:
+        if any(file.has(file.file, key) for key in ("model_config", "layer_names")):
+            return True
+        groups = [file.find(file.file, key, (name,)) for key in WEIGHTS_ALONE]
+        mine = (one for one in groups if one is not None and file.kind(one) == "group")
+        return any(not file.has(one, "MATLAB_class") for one in mine)
 
 
 def _read(data: bytes, name: str, budget: Budget, size: Pair | None) -> Network:
