@@ -54,9 +54,7 @@ def arranged(view, maps):
             if not own:
                 assert length == 1
             continue
-        own = sorted(
-            (d for a in view.axes for d in a if d.axis == axis), key=lambda d: -d.step
-        )
+        own = sorted((d for a in view.axes for d in a if d.axis == axis), key=lambda d: -d.step)
         split += [d.size or length for d in own]
         places += own
     whole = maps.reshape(split)

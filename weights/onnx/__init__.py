@@ -7,7 +7,6 @@ computed (`folding`), and node by node the rest becomes layers (`translation`, b
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fdref.arguments import path_of
@@ -22,6 +21,7 @@ from fdref.weights.onnx.wire import is_onnx
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from os import PathLike
+    from pathlib import Path
 
     from fdref.network import Network
 

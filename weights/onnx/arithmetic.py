@@ -10,7 +10,7 @@ import numpy as np
 from fdref.errors import NetworkError
 from fdref.layers import Conv, ConvTranspose, Product, Scale, Sum
 from fdref.weights.onnx.arranging import along, per_channel
-from fdref.weights.onnx.folding import aligned
+from fdref.weights.onnx.calls import aligned
 from fdref.weights.onnx.joins import joined, views_of
 from fdref.weights.onnx.particulars import AVERAGE
 from fdref.weights.onnx.views import C, H, View, W, plain
@@ -63,8 +63,10 @@ def difference(t: Translation, node: Node) -> Sequence[View]:
         return [joined(t, node, views_of(t, node), lambda name: Sum((1, -1), name))]
     if not first and _is_average(t, node, view, offset):
         image = along(t, view, offset, "numbers", (C, H, W))
-        t.average = image if image.min((1, 2)).tobytes() != image.max((1, 2)).tobytes() else (
-            image[:, :1, :1]
+        t.average = (
+            image
+            if image.min((1, 2)).tobytes() != image.max((1, 2)).tobytes()
+            else (image[:, :1, :1])
         )
         return [view]
     own = per_channel(t, view, offset, "numbers")
@@ -75,14 +77,16 @@ def difference(t: Translation, node: Node) -> Sequence[View]:
 
 
 def _is_average(t: Translation, node: Node, view: View, offset: Numbers) -> bool:
-    """Tell whether a constant is the average image: we say so, or it differs from pixel to pixel."""
+    """Tell whether a constant is the average: we say so, or it differs from pixel to pixel."""
     if view.map != 0 or t.uses[node.inputs[0]] != 1 or t.average is not None:
         return False
     if t.model.metadata.get(AVERAGE) == node.inputs[1]:
         return True
     size = view.shape[H:]
-    return None not in size and view.axes == plain(0, view.shape).axes and (
-        offset.shape[-2:] == size and size != (1, 1)
+    return (
+        None not in size
+        and view.axes == plain(0, view.shape).axes
+        and (offset.shape[-2:] == size and size != (1, 1))
     )
 
 
@@ -91,13 +95,12 @@ def shifted(t: Translation, node: Node, view: View, offset: Numbers) -> View:
     below = t.layers[view.map - 1] if view.map > 0 else None
     alone = t.uses[t.makers.get(view.map, "")] == 1 and t.makers[view.map] in node.inputs
     if alone and isinstance(below, Conv | ConvTranspose) and below.bias is None:
-        merged = replace(below, bias=offset)
+        t.layers[view.map - 1] = replace(below, bias=offset)
     elif alone and isinstance(below, Scale) and below.offset is None:
-        merged = replace(below, offset=offset)
+        t.layers[view.map - 1] = replace(below, offset=offset)
     else:
         layer = Scale(np.ones(len(offset), offset.dtype), offset, t.name(node))
         return t.add_pointwise(node, layer, view)
-    t.layers[view.map - 1] = merged
     del t.values[t.makers[view.map]]  # nobody makes it any more
     t.makers[view.map] = node.outputs[0]
     return view

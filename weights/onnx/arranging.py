@@ -10,7 +10,7 @@ import numpy as np
 from fdref.errors import NetworkError
 from fdref.geometry import LARGEST_NUMBER
 from fdref.layers import Channels, Shuffle
-from fdref.weights.onnx.folding import collapsed
+from fdref.weights.onnx.calls import collapsed
 from fdref.weights.onnx.views import C, Digit, H, N, View, W, numbers_along, only, plain, shown
 
 if TYPE_CHECKING:
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from fdref.layers import Layer
     from fdref.layers.rearrangements import Order
     from fdref.weights.onnx.model import Node
     from fdref.weights.onnx.translation import Translation
@@ -27,8 +26,10 @@ if TYPE_CHECKING:
 DIMENSIONS = {3: "1-d", 5: "3-d"}
 
 
-def as_map(t: Translation, node: Node, view: View) -> View:
+def as_map(t: Translation, node: Node, view: View, *, final: bool = False) -> View:
     """Return a view (N, C, H, W) as a map, by layers that move its numbers there.
+
+    They are the node's own where they are all that it does (`final`).
 
     Raises
     ------
@@ -47,13 +48,14 @@ def as_map(t: Translation, node: Node, view: View) -> View:
         )
     for layer in found:
         below = plain(view.map, view.shape)
-        view = t.add(node, replace(layer, name=t.name(node)), below)
+        part = "" if final and layer is found[-1] else "arranged"
+        view = t.add(node, replace(layer, name=t.name(node, part=part)), below)
     return view
 
 
 def settled(t: Translation, node: Node, view: View) -> View:
     """Return a view as a map where layers make it one, and as it is where they do not."""
-    return as_map(t, node, view) if len(view.axes) == 4 and layers_for(view) else view
+    return as_map(t, node, view, final=True) if len(view.axes) == 4 and layers_for(view) else view
 
 
 def layers_for(view: View) -> list[Channels | Shuffle] | None:
@@ -104,9 +106,7 @@ def _upper(whole: Axis, block: int) -> Axis:
     return (Digit(whole[0].axis, size // block, block),) if size > block else ()
 
 
-def _shuffled(
-    order: NDArray[np.int64], block: int, *, reverse: bool
-) -> list[Channels | Shuffle]:
+def _shuffled(order: NDArray[np.int64], block: int, *, reverse: bool) -> list[Channels | Shuffle]:
     """Return a shuffle for an order of the deep channels, as CRD numbers them; and its channels."""
     shallow = len(order) // block**2
     names: tuple[Order, ...] = ("CRD", "DCR", "MATLAB")

@@ -9,8 +9,8 @@ import numpy as np
 
 from fdref.errors import NetworkError
 from fdref.layers import Conv
-from fdref.weights.onnx.folding import collapsed
-from fdref.weights.onnx.views import UNKNOWN, C, Digit, H, N, View, W, only, plain, shown
+from fdref.weights.onnx.calls import collapsed
+from fdref.weights.onnx.views import UNKNOWN, C, Digit, N, View, only, plain, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

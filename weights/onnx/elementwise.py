@@ -90,7 +90,9 @@ def selu(t: Translation, node: Node) -> Sequence[View]:
     """Translate Selu: an elu, scaled."""
     alpha = node.number_of("alpha", 1.6732632)
     gamma = node.number_of("gamma", 1.050701)
-    view = t.add_pointwise(node, Elementwise("elu", (alpha,), t.name(node)), t.view(node))
+    view = t.add_pointwise(
+        node, Elementwise("elu", (alpha,), t.name(node, part="elu")), t.view(node)
+    )
     factor = np.full(view.channels, gamma, np.float32)
     return [t.add_pointwise(node, Scale(factor, None, t.name(node)), view)]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from fdref.errors import NetworkError, one_line
 from fdref.geometry import LARGEST_NUMBER
-from fdref.weights.onnx.views import BATCH, C, H, N, View, W, plain, shown
+from fdref.weights.onnx.views import BATCH, C, H, Lengths, N, View, W, plain, shown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,9 +18,7 @@ TO_CHANNELS_FIRST = [0, 3, 1, 2]
 """The order of axes by which (N, H, W, C) becomes (N, C, H, W)."""
 
 
-def input_views(
-    model: Model, nodes: Sequence[Node], input_size: Pair | None
-) -> dict[str, View]:
+def input_views(model: Model, nodes: Sequence[Node], input_size: Pair | None) -> dict[str, View]:
     """Return the inputs that some nodes need, as maps 0, -1, ...
 
     Raises
@@ -52,7 +50,9 @@ def _view(
     batch: int,
     input_size: Pair | None,
 ) -> View:
-    known = (batch, None, None, None) if lengths is None else lengths
+    known: Shape = (None,) * 4 if lengths is None else lengths
+    height: int | None
+    width: int | None
     last = bool(users) and all(
         node.op == "Transpose" and node.integers("perm") == TO_CHANNELS_FIRST for node in users
     )
@@ -72,7 +72,7 @@ def _view(
         )
     if max(channels, height or 1, width or 1) > LARGEST_NUMBER or batch > BATCH:
         raise NetworkError(f"it has shape {shown(known)}; expected at most {LARGEST_NUMBER} each")
-    view = plain(number, (batch, channels, height, width))
+    view = plain(number, Lengths(batch, channels, height, width))
     if len(known) == 2:
         return View(number, view.shape, view.axes[:2])
     return view.transposed([N, H, W, C]) if last else view

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fdref.errors import NetworkError
-from fdref.layers import Concat, Elementwise, Maximum, Product, ReLU, Sum, Upsample
+from fdref.layers import Concat, Elementwise, Maximum, ReLU, Sum, Upsample
 from fdref.weights.onnx.arranging import as_map, channels_layer
 from fdref.weights.onnx.views import UNKNOWN, C, H, View, W, plain, shown
 
@@ -20,9 +20,7 @@ if TYPE_CHECKING:
     from fdref.weights.onnx.translation import Translation
 
 
-def joined(
-    t: Translation, node: Node, views: Sequence[View], make: Callable[[str], Layer]
-) -> View:
+def joined(t: Translation, node: Node, views: Sequence[View], make: Callable[[str], Layer]) -> View:
     """Add a layer of several maps of one arrangement, or made so; smaller ones are repeated."""
     first = views[0]
     if all(view.axes == first.axes and view.shape == first.shape for view in views):
@@ -47,10 +45,14 @@ def repeated(t: Translation, node: Node, maps: Sequence[View]) -> list[View]:
             shapes = ", ".join(shown(one.lengths) for one in maps)
             raise NetworkError(f"its maps of shapes {shapes[:200]} do not fit each other")
         if view.channels < channels:
-            view = t.add(node, channels_layer(np.zeros(channels, int), t.name(node)), view)
+            view = t.add(
+                node,
+                channels_layer(np.zeros(channels, int), t.name(node, part="all channels")),
+                view,
+            )
         factor = (height if rows == 1 else 1, width if columns == 1 else 1)
         if factor != (1, 1):
-            view = t.add(node, Upsample(factor, t.name(node)), view)
+            view = t.add(node, Upsample(factor, t.name(node, part="all pixels")), view)
         found.append(view)
     return found
 

@@ -38,6 +38,8 @@ class Nested:
     """Stands for a graph, or for what else an attribute may be, so that it hurts who needs it."""
 
     kind: str
+    takes: str = ""
+    """of a graph: what it takes first"""
 
 
 @dataclass(frozen=True)
@@ -256,8 +258,25 @@ def _attribute(proto: Any, tensors: Tensors) -> Attribute:  # a row for each typ
             return tuple(map(int, proto.ints))
         case 8:
             return tuple(bytes(one).decode("utf-8", "replace") for one in proto.strings)
+        case 5:
+            names = (name for node in proto.g.node for name in node.input if name)
+            return Nested("a graph", next(names, ""))
         case kind:
-            return Nested({5: "a graph", 10: "graphs", 11: "a sparse array"}.get(kind, "other"))
+            return Nested({10: "graphs", 11: "a sparse array"}.get(kind, f"of type {kind}"))
+
+
+def _makers(nodes: Sequence[Node], given: set[str]) -> dict[str, Node]:
+    """Return the node that makes each value."""
+    maker: dict[str, Node] = {}
+    for node in nodes:
+        for output in filter(None, node.outputs):
+            if output in maker or output in given:
+                raise NetworkError(
+                    f"{node.label} makes {one_line(output)!r}, which is made before; expected "
+                    "different names"
+                )
+            maker[output] = node
+    return maker
 
 
 def sort(nodes: Sequence[Node], given: set[str]) -> list[Node]:
@@ -268,15 +287,7 @@ def sort(nodes: Sequence[Node], given: set[str]) -> list[Node]:
     NetworkError
         For two values of one name, values that nobody makes, and circles.
     """
-    maker: dict[str, Node] = {}
-    for node in nodes:
-        for output in filter(None, node.outputs):
-            if output in maker or output in given:
-                raise NetworkError(
-                    f"{node.label} makes {one_line(output)!r}, which is made before; expected "
-                    "different names"
-                )
-            maker[output] = node
+    maker = _makers(nodes, given)
     needs: dict[int, set[int]] = {}
     users: dict[int, list[Node]] = {}
     for node in nodes:

@@ -24,15 +24,15 @@ class Names:
         self.taken: set[str] = set()
         self.own = texts_in(model.metadata.get(NAMES, ""))
 
-    def of(self, node: Node, weights: int | None = None, output: int = 0) -> str:
+    def of(self, node: Node, weights: int | None = None, output: int = 0, part: str = "") -> str:
         """Return a name for a layer that is made of a node.
 
         What its weights are called comes first, as PyTorch's exporters name these alone as the
-        module does; then the node's name, then the value's.
+        module does; then the node's name, then the value's. Where several layers are made of a
+        node, all but one have a `part` after that.
         """
         value = node.outputs[output] if output < len(node.outputs) else ""
-        if value in self.own and value not in self.taken:
-            self.taken.add(value)
+        if value in self.own and not part:
             return self.own[value]
         candidates = [readable(node.name, node.op), node.name, value]
         if GENERIC.fullmatch(node.name) and not GENERIC.fullmatch(value):
@@ -42,6 +42,8 @@ class Names:
             candidates.insert(0, module if what == "weight" else "")
         if output and value:
             candidates.insert(0, value)
+        if part:
+            candidates = [f"{name}: {part}" for name in candidates if name]
         free = [name for name in candidates if name and name not in self.taken]
         name = free[0] if free else self._numbered(next(filter(None, candidates), node.op))
         self.taken.add(name)

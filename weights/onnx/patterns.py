@@ -9,8 +9,8 @@ import numpy as np
 
 from fdref.layers import Channels, Elementwise, Normalize
 from fdref.weights.onnx.arranging import as_map
-from fdref.weights.onnx.model import shortest
-from fdref.weights.onnx.views import View
+from fdref.weights.onnx.model import Nested, shortest
+from fdref.weights.onnx.views import View, plain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -159,11 +159,10 @@ def local_response(t: Translation, node: Node) -> View | None:
     times = operands_of(t, plus[0], "Mul") if plus else None
     if not (power and plus and times and isinstance(value, View)):
         return None
-    pool = _averaged(t, times[0])
-    squares = _averaged_of(t, pool) if pool else None
-    if pool is None or squares is None or squares.inputs != (x, x):
+    pool = _carrier(t, times[0], "AveragePool")
+    size = _averaged(t, pool, x) if pool else 0
+    if not size:
         return None
-    size = max(pool.integers("kernel_shape") or [0])
     layer = Normalize(
         size, shortest(plus[1]), shortest(times[1]) / size, shortest(power[1]), t.name(node)
     )
@@ -172,44 +171,51 @@ def local_response(t: Translation, node: Node) -> View | None:
         return t.add(node, layer, view)
     # PyTorch's windows of even sizes have more before a channel than after it, ours the reverse.
     backwards = range(view.channels)[::-1]
-    turned = t.add(node, Channels(backwards, t.name(node)), view)
-    return t.add(node, Channels(backwards, t.name(node)), t.add(node, layer, turned))
+    turned = t.add(node, Channels(backwards, t.name(node, part="turned")), view)
+    return t.add(node, Channels(backwards, t.name(node, part="back")), t.add(node, layer, turned))
 
 
-CARRIERS = ("Squeeze", "Unsqueeze", "Reshape", "Pad", "Cast", "Identity", "If")
+CARRIERS = ("Squeeze", "Unsqueeze", "Reshape", "Cast", "Identity", "If")
 """What brings maps to that pool, and back."""
 LONGEST = 8
 
 
-def _averaged(t: Translation, name: str) -> Node | None:
-    """Return the pool that a value comes from: averages over neighbours among the channels."""
-    node = _carried(t, name)
-    if node is None or node.op != "AveragePool" or not node.whether("count_include_pad"):
-        around = node is not None and node.op == "AveragePool" and not node.integers("pads")
-        zeros = around and node is not None and not any(node.integers("pads") or [])
-        if not zeros:
-            return None
-    assert node is not None
-    window = node.integers("kernel_shape") or []
-    strides = node.integers("strides") or [1]
-    single_axis = len(window) == 3 and window[1:] == [1, 1] and window[0] > 0
-    return node if single_axis and set(strides) == {1} else None
-
-
-def _averaged_of(t: Translation, pool: Node) -> Node | None:
-    """Return the product that a pool averages."""
-    node = _carried(t, pool.inputs[0])
-    return node if node is not None and node.op == "Mul" else None
-
-
-def _carried(t: Translation, name: str) -> Node | None:
-    """Go up to the first node that does more than to bring numbers."""
-    node = t.producers.get(name)
+def _carrier(t: Translation, name: str, op: str) -> Node | None:
+    """Go up to a node of an operator, past what does no more than to bring numbers."""
     for _ in range(LONGEST):
-        if node is None or node.op not in CARRIERS or not node.inputs:
+        node = t.producers.get(name)
+        if node is None or node.op == op:
             return node
-        node = t.producers.get(node.inputs[0])
+        if node.op not in CARRIERS:
+            return None
+        branch = node.attributes.get("then_branch")
+        name = branch.takes if isinstance(branch, Nested) else (node.inputs or ("",))[0]
     return None
+
+
+def _averaged(t: Translation, pool: Node, x: str) -> int:
+    """Return over how many channels a pool averages the squares of x, or 0 if it does not."""
+    size, *others = pool.integers("kernel_shape") or [0]
+    pads = pool.integers("pads") or [0] * 6
+    padded = t.producers.get(pool.inputs[0])
+    source = pool.inputs[0]
+    if padded is not None and padded.op == "Pad" and not any(pads):
+        given = t.values.get(padded.inputs[1]) if len(padded.inputs) > 1 else None
+        own = given.tolist() if isinstance(given, np.ndarray) and given.dtype != object else []
+        pads = own[2:5] + own[7:10] if len(own) == 10 and not any(own[:2] + own[5:7]) else []
+        source = padded.inputs[0]
+    elif any(pads) and not pool.whether("count_include_pad"):
+        return 0
+    expected = [size // 2, 0, 0, (size - 1) // 2, 0, 0]
+    if others != [1, 1] or pads != expected or set(pool.integers("strides") or [1]) != {1}:
+        return 0
+    if pool.whether("ceil_mode") or set(pool.integers("dilations") or [1]) != {1}:
+        return 0
+    squares, laid = _carrier(t, source, "Mul"), t.values.get(source)
+    if squares is None or squares.inputs != (x, x) or not isinstance(laid, View):
+        return 0
+    whole = plain(laid.map, laid.shape).axes
+    return size if laid.axes == (whole[0], (), *whole[1:]) else 0
 
 
 PATTERNS: dict[str, Sequence[Pattern]] = {"Mul": (of_function,), "Div": (local_response,)}

@@ -10,15 +10,16 @@ import numpy as np
 from fdref.errors import NetworkError
 from fdref.layers import Pad, Pool, Scale
 from fdref.weights.onnx.arranging import as_map
-from fdref.weights.onnx.folding import whole_numbers
-from fdref.weights.onnx.views import C, Digit, H, N, W, View, plain
+from fdref.weights.onnx.calls import whole_numbers
+from fdref.weights.onnx.views import C, H, N, View, W, plain
 from fdref.weights.onnx.windows import two, window_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fdref.geometry import Margins, Pair
+    from fdref.geometry import Margins
     from fdref.weights.onnx.model import Node
+    from fdref.weights.onnx.operators import Operator
     from fdref.weights.onnx.translation import Translation
     from fdref.weights.onnx.windows import Window
 
@@ -45,7 +46,7 @@ def _pool(t: Translation, node: Node, method: Method) -> View:
     pad = window.pad
     if method == "avg" and node.whether("count_include_pad") and any(pad):
         # Zeros that count are a map's; ours divides by what a window has of its map.
-        below = t.add(node, Pad(pad, t.name(node)), below)
+        below = t.add(node, Pad(pad, t.name(node, part="border")), below)
         pad = (0, 0, 0, 0)
     if node.whether("ceil_mode"):
         pad = _rounded_up(t, window, pad, below)
@@ -72,28 +73,34 @@ def _rounded_up(t: Translation, window: Window, pad: Margins, view: View) -> Mar
 
 
 def over_map(
-    t: Translation, node: Node, view: View, axes: Sequence[int], method: Method, *, keep: bool
+    t: Translation,
+    node: Node,
+    view: View,
+    axes: Sequence[int],
+    method: Method,
+    *,
+    keep: bool,
+    part: str = "",
 ) -> View:
     """Pool whole rows or columns, or both: some axes of a view, which are kept with length 1."""
     taken = [digit for axis in axes for digit in view.axes[axis]]
     if any(digit.axis in (N, C) for digit in taken):
         raise NetworkError(f"it is over axes {list(axes)}; expected those of rows and columns")
-    window, shape = [1, 1], list(view.shape)
+    window = [1, 1]
     for axis in (H, W):
         if any(digit.axis == axis for digit in taken):
             window[axis - H] = t.size_of(view)[axis - H]
-            shape[axis] = 1
             if any(d.axis == axis for n, a in enumerate(view.axes) if n not in axes for d in a):
                 raise NetworkError("it is over a part of the rows or columns; expected all")
     if window != [1, 1]:
         below = plain(view.map, view.shape)
-        own = t.add(node, Pool(window, window, 0, method, t.name(node)), below)
+        own = t.add(node, Pool(window, window, 0, method, t.name(node, part=part)), below)
         view = replace(own, axes=view.axes)
     left = [() if n in axes else axis for n, axis in enumerate(view.axes)]
     return replace(view, axes=tuple(a for n, a in enumerate(left) if keep or n not in axes))
 
 
-def _global(method: Method) -> object:
+def _global(method: Method) -> Operator:
     def pool(t: Translation, node: Node) -> Sequence[View]:
         view = as_map(t, node, t.view(node))
         return [over_map(t, node, view, (H, W), method, keep=True)]
@@ -129,13 +136,13 @@ def reduce_sum(t: Translation, node: Node) -> Sequence[View]:
     view = t.view(node)
     axes = _reduced_axes(t, node, view)
     keep = node.integer("keepdims", 1) != 0
-    pooled = over_map(t, node, view, axes, "avg", keep=keep)
+    pooled = over_map(t, node, view, axes, "avg", keep=keep, part="mean")
     counts = [view.lengths[axis] or 1 for axis in axes]
     factor = np.full(pooled.channels, np.prod(counts), np.float32)
     return [t.add_pointwise(node, Scale(factor, None, t.name(node)), pooled)]
 
 
-POOLS = {
+POOLS: dict[str, Operator] = {
     "AveragePool": average_pool,
     "GlobalAveragePool": _global("avg"),
     "GlobalMaxPool": _global("max"),

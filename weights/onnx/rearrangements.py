@@ -10,7 +10,7 @@ import numpy as np
 from fdref.errors import NetworkError
 from fdref.layers import Pad, Shuffle
 from fdref.weights.onnx.arranging import as_map, channels_layer, settled
-from fdref.weights.onnx.folding import python_slice, slices, split_lengths, whole_numbers
+from fdref.weights.onnx.calls import Call, python_slice, slices, split_lengths, whole_numbers
 from fdref.weights.onnx.views import UNKNOWN, C, Digit, View, numbers_along, only, plain
 
 if TYPE_CHECKING:
@@ -118,7 +118,8 @@ def split(t: Translation, node: Node) -> Sequence[View]:
     """Translate Split of channels."""
     view = t.view(node)
     axis = view.axis(node.integer("axis"))
-    parts = split_lengths(node, [None, t.constant(node, 1, "lengths")], _length(view, axis))
+    call = Call(node, [None, t.constant(node, 1, "lengths")], t.model.opset)
+    parts = split_lengths(call, _length(view, axis))
     ends = np.cumsum(parts)
     return [
         selected(t, node, view, axis, np.arange(end - length, end), output)
@@ -130,7 +131,9 @@ def cut(t: Translation, node: Node) -> Sequence[View]:
     """Translate Slice of channels."""
     view = t.view(node)
     inputs = [None, *(t.constant(node, n, "numbers") for n in range(1, len(node.inputs)))]
-    for axis, (start, end, step) in slices(node, inputs, len(view.axes)).items():
+    for axis, (start, end, step) in slices(
+        Call(node, inputs, t.model.opset), len(view.axes)
+    ).items():
         if (start, step) == (0, 1) and end >= 2**31 - 1:
             continue  # all of it, however long
         length = _length(view, axis)

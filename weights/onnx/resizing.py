@@ -10,7 +10,7 @@ from fdref.errors import NetworkError
 from fdref.geometry import LARGEST_NUMBER
 from fdref.layers import Pool, Upsample
 from fdref.weights.onnx.arranging import as_map
-from fdref.weights.onnx.folding import whole_numbers
+from fdref.weights.onnx.calls import whole_numbers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fdref.weights.onnx.views import View
 
 PLACES: dict[str, Callable[[int, int], Fraction]] = {
-    "asymmetric": lambda x, u: Fraction(x, u),
+    "asymmetric": Fraction,
     "half_pixel": lambda x, u: Fraction(2 * x + 1, 2 * u) - Fraction(1, 2),
     "half_pixel_symmetric": lambda x, u: Fraction(2 * x + 1, 2 * u) - Fraction(1, 2),
     "pytorch_half_pixel": lambda x, u: Fraction(2 * x + 1, 2 * u) - Fraction(1, 2),
@@ -85,9 +85,10 @@ def _linear(t: Translation, node: Node, view: View, factor: Pair) -> View:
     """
     even = [1 - own % 2 for own in factor]
     half = [own // 2 for own in factor]
-    view = t.add(node, Upsample(factor, t.name(node)), view)
+    view = t.add(node, Upsample(factor, t.name(node, part="repeated")), view)
     edges = (half[0], half[0], half[1], half[1])
-    view = t.add(node, Pool(factor, 1, edges, "avg", t.name(node)), view)
+    part = "averaged" if any(even) else ""
+    view = t.add(node, Pool(factor, 1, edges, "avg", t.name(node, part=part)), view)
     if any(even):
         window = [1 + own for own in even]
         view = t.add(node, Pool(window, 1, 0, "avg", t.name(node)), view)
@@ -114,7 +115,10 @@ def _factors(t: Translation, node: Node, view: View) -> Pair:
         found = {axis: Fraction(float(own)) for axis, own in zip(axes, given, strict=True)}
     batch, channels, rows, columns = (found.get(axis, Fraction(1)) for axis in range(4))
     factors = [round(own) for own in (rows, columns)]
-    exact = all(abs(own - whole) < Fraction(1, 10**5) for own, whole in zip((rows, columns), factors, strict=True))
+    exact = all(
+        abs(own - whole) < Fraction(1, 10**5)
+        for own, whole in zip((rows, columns), factors, strict=True)
+    )
     if batch != 1 or channels != 1 or not exact or not 1 <= min(factors) <= max(factors) <= MOST:
         shown = [float(own) for own in (batch, channels, rows, columns)]
         raise NetworkError(f"it resizes by {shown}; expected rows and columns by whole factors")

@@ -14,12 +14,13 @@ import numpy as np
 
 from fdref.errors import ArgumentError, NetworkError, one_line
 from fdref.network import Network
-from fdref.weights.onnx.folding import fold, is_foldable, shape_of
+from fdref.weights.onnx.calls import Call, shape_of
+from fdref.weights.onnx.folding import fold, is_foldable
 from fdref.weights.onnx.inputs import input_views
 from fdref.weights.onnx.names import Names
 from fdref.weights.onnx.operators import OPERATORS, PATTERNS
 from fdref.weights.onnx.particulars import particulars
-from fdref.weights.onnx.views import UNKNOWN, H, N, View, W, plain
+from fdref.weights.onnx.views import UNKNOWN, H, Lengths, View, plain
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,8 +28,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fdref.geometry import Pair
+    from fdref.layers import Layer
     from fdref.weights.onnx.model import Model, Node
-    from fdref.weights.onnx.views import Lengths
 
 
 @dataclass(frozen=True)
@@ -118,7 +119,7 @@ class Translation:
 
     def size_of(self, view: View) -> Pair:
         """Return the size of a map, which an operator needs."""
-        height, width = view.shape[H], view.shape[W]
+        height, width = view.shape[H:]
         if height is None or width is None:
             raise NetworkError(UNKNOWN)
         return height, width
@@ -126,17 +127,18 @@ class Translation:
     def add(self, node: Node, layer: Layer, *maps: View, output: int = 0) -> View:
         """Add a layer over whole maps, in the map's own arrangement."""
         channels = layer.channels_after(*(own.channels for own in maps))
-        sizes = [(own.shape[H], own.shape[W]) for own in maps]
+        sizes = [(own.shape.rows, own.shape.columns) for own in maps]
+        known = [(rows, columns) for rows, columns in sizes if rows and columns]
         height, width = None, None
-        if all(h is not None and w is not None for h, w in sizes):
-            height, width = layer.size_after(*sizes)  # type: ignore[arg-type]  # none is None
+        if len(known) == len(maps):
+            height, width = layer.size_after(*known)
             if 0 in (height, width):
                 raise NetworkError(f"it leaves nothing of maps of {sizes}; expected larger images")
         self.layers.append(layer)
         self.takes.append(tuple(own.map for own in maps))
         number = len(self.layers)
         self.makers[number] = node.outputs[output] if output < len(node.outputs) else ""
-        self.shapes[number] = (maps[0].shape[N], channels, height, width)
+        self.shapes[number] = Lengths(maps[0].shape.batch, channels, height, width)
         return plain(number, self.shapes[number])
 
     def add_pointwise(self, node: Node, layer: Layer, view: View) -> View:
@@ -144,7 +146,7 @@ class Translation:
         return replace(self.add(node, layer, view), axes=view.axes)
 
     def renumber(self, new: Mapping[int, int]) -> None:
-        """Give the views the numbers of a network's maps; those of maps that it has not are lost."""
+        """Give the views the numbers of a network's maps; those of other maps are lost."""
         for name, value in list(self.values.items()):
             if isinstance(value, View):
                 if value.map in new:
@@ -152,9 +154,9 @@ class Translation:
                 else:
                     del self.values[name]
 
-    def name(self, node: Node, weights: int | None = None, output: int = 0) -> str:
-        """Return a name for a layer, which no other has."""
-        return self.names.of(node, weights, output)
+    def name(self, node: Node, weights: int | None = None, output: int = 0, part: str = "") -> str:
+        """Return a name for a layer, which no other has; `part` is what it does for its node."""
+        return self.names.of(node, weights, output, part)
 
 
 def translated(model: Model, input_size: Pair | None = None) -> tuple[Network, Translation]:
@@ -216,7 +218,7 @@ def _outputs_of(t: Translation, node: Node) -> Sequence[Value]:
     constants = [value for value in values if value is None or isinstance(value, np.ndarray)]
     if is_foldable(node) and len(constants) == len(values):
         tensors = t.model.tensors
-        return fold(node, constants, t.model.opset, tensors.budget, tensors.place)
+        return fold(Call(node, constants, t.model.opset), tensors.budget, tensors.place)
     if node.op == "Shape" and isinstance(values[0], View):
         return [shape_of(node, values[0].lengths)]
     operator = OPERATORS.get(node.op) if not node.domain else None
@@ -245,7 +247,7 @@ def finished(t: Translation, inputs: Sequence[View]) -> Network:
     new |= {-n: -n for n in range(len(inputs))}
     t.renumber(new)
     takes = [tuple(new[below] for below in t.takes[number - 1]) for number in kept]
-    sizes = {(view.shape[H], view.shape[W]) for view in inputs}
+    sizes = {view.shape[H:] for view in inputs}
     height, width = sizes.pop() if len(sizes) == 1 else (None, None)
     return Network(
         [t.layers[number - 1] for number in kept],

@@ -41,8 +41,15 @@ class Digit(NamedTuple):
 
 Axis = tuple[Digit, ...]
 """From the slowest digit to the fastest; of an axis of length 1, none."""
-Lengths = tuple[int | None, int | None, int | None, int | None]
-"""Of a map: batch, channels, rows, columns."""
+
+
+class Lengths(NamedTuple):
+    """Of a map."""
+
+    batch: int
+    channels: int
+    rows: int | None
+    columns: int | None
 
 
 @dataclass(frozen=True)
@@ -63,8 +70,7 @@ class View:
     @property
     def channels(self) -> int:
         """Channels of the map."""
-        assert self.shape[C] is not None
-        return self.shape[C]
+        return self.shape.channels
 
     def axis(self, number: int, more: int = 0) -> int:
         """Return the number of an axis, which may be counted from the end."""
@@ -181,8 +187,7 @@ def numbers_along(axis: Axis) -> NDArray[np.int64]:
     """Return the indices in one axis of the map that digits of it alone run through."""
     found = np.zeros(1, np.int64)
     for digit in axis:
-        assert digit.size is not None
-        found = (found[:, None] + digit.step * np.arange(digit.size)).ravel()
+        found = (found[:, None] + digit.step * np.arange(digit.size or 0)).ravel()
     return found
 
 

@@ -114,13 +114,11 @@ def conv(t: Translation, node: Node) -> Sequence[View]:
         )
     bias = t.weights(node, 2, "biases", 1) if t.value(node, 2) is not None else None
     name = t.name(node, 1)
-    return [
-        t.add(node, Conv(filters, bias, window.stride, window.pad, window.dilate, name), below)
-    ]
+    return [t.add(node, Conv(filters, bias, window.stride, window.pad, window.dilate, name), below)]
 
 
 def conv_transpose(t: Translation, node: Node) -> Sequence[View]:
-    """Translate a transposed convolution: a dilated one has a filter with zeros between its taps."""
+    """Translate a transposed convolution; dilated ones have zeros between their filters' taps."""
     filters = bank(t, node)
     below = as_map(t, node, t.view(node))
     stride, dilate = two(node, "strides"), two(node, "dilations")

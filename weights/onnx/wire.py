@@ -87,7 +87,7 @@ def is_onnx(data: bytes) -> bool:
                 return False
             seen.add(number)
     except BrokenError:
-        return 1 in seen and bool({2, 7} & seen or len(data) > 2 and data[2] in (0x12, 0x3A))
+        return 1 in seen and bool({2, 7} & seen or (len(data) > 2 and data[2] in (0x12, 0x3A)))
     return 7 in seen and bool(seen & {1, 8})
 
 
