@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fdref.errors import NetworkError
-from fdref.layers import Dropout, Elementwise, PReLU, ReLU, Scale, Softmax
+from fdref.layers import Dropout, Elementwise, PReLU, Product, ReLU, Scale, Softmax
 from fdref.weights.onnx.arranging import per_channel
-from fdref.weights.onnx.joins import bounded
+from fdref.weights.onnx.joins import bounded, joined
 from fdref.weights.onnx.views import UNKNOWN, C
 
 if TYPE_CHECKING:
@@ -97,6 +97,15 @@ def selu(t: Translation, node: Node) -> Sequence[View]:
     return [t.add_pointwise(node, Scale(factor, None, t.name(node)), view)]
 
 
+def mish(t: Translation, node: Node) -> Sequence[View]:
+    """Translate Mish: x times tanh of softplus, a product of maps."""
+    view = t.view(node)
+    soft = Elementwise("softplus", (), t.name(node, part="softplus"))
+    gate = t.add_pointwise(node, soft, view)
+    gate = t.add_pointwise(node, Elementwise("tanh", (), t.name(node, part="tanh")), gate)
+    return [joined(t, node, [view, gate], Product)]
+
+
 def dropout(t: Translation, node: Node) -> Sequence[View]:
     """Translate Dropout, which passes numbers on."""
     given = t.constant(node, 1, "ratio")
@@ -141,6 +150,7 @@ ELEMENTWISE: dict[str, Operator] = {
     "HardSwish": function("hard_swish"),
     "Identity": passed,
     "LeakyRelu": leaky_relu,
+    "Mish": mish,
     "PRelu": prelu,
     "Relu": relu,
     "Selu": selu,

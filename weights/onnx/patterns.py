@@ -163,16 +163,16 @@ def local_response(t: Translation, node: Node) -> View | None:
     size = _averaged(t, pool, x) if pool else 0
     if not size:
         return None
-    layer = Normalize(
-        size, shortest(plus[1]), shortest(times[1]) / size, shortest(power[1]), t.name(node)
-    )
+    part = "" if size % 2 else "normalised"
+    constants = shortest(plus[1]), shortest(times[1]) / size, shortest(power[1])
+    layer = Normalize(size, *constants, t.name(node, part=part))
     view = as_map(t, node, value)
     if size % 2:
         return t.add(node, layer, view)
     # PyTorch's windows of even sizes have more before a channel than after it, ours the reverse.
     backwards = range(view.channels)[::-1]
     turned = t.add(node, Channels(backwards, t.name(node, part="turned")), view)
-    return t.add(node, Channels(backwards, t.name(node, part="back")), t.add(node, layer, turned))
+    return t.add(node, Channels(backwards, t.name(node)), t.add(node, layer, turned))
 
 
 CARRIERS = ("Squeeze", "Unsqueeze", "Reshape", "Cast", "Identity", "If")
@@ -218,4 +218,23 @@ def _averaged(t: Translation, pool: Node, x: str) -> int:
     return size if laid.axes == (whole[0], (), *whole[1:]) else 0
 
 
-PATTERNS: dict[str, Sequence[Pattern]] = {"Mul": (of_function,), "Div": (local_response,)}
+def softplus(t: Translation, node: Node) -> View | None:
+    """Take softplus for itself where it is replaced by x above a number at which both are equal."""
+    if len(node.inputs) != 3:
+        return None
+    condition, x, soft = node.inputs
+    above, smooth = operands_of(t, condition, "Greater"), producer(t, soft, "Softplus")
+    found = t.values.get(soft)
+    if not (above and smooth and isinstance(found, View)) or smooth.inputs != (x,):
+        return None
+    return found if above[0] == x and above[1] >= EQUAL else None
+
+
+EQUAL = 16.0
+"""From here on softplus is its argument, in float32."""
+
+PATTERNS: dict[str, Sequence[Pattern]] = {
+    "Div": (local_response,),
+    "Mul": (of_function,),
+    "Where": (softplus,),
+}
