@@ -167,7 +167,9 @@ class Halves(nn.Module):
 
     def forward(self, x):
         kept, taken = x.chunk(2, 1)
-        return torch.cat([self.own(taken), kept, x[:, 1:6:2], x.index_select(1, torch.tensor([7, 0, 3]))], 1)
+        return torch.cat(
+            [self.own(taken), kept, x[:, 1:6:2], x.index_select(1, torch.tensor([7, 0, 3]))], 1
+        )
 
 
 class Excited(nn.Module):
@@ -355,7 +357,7 @@ def export(made, x, exporter, *, batch=False, size=False, opset=None, path=None)
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")
         if exporter == "new":
-            dynamic = {axis: torch.export.Dim.DYNAMIC for axis in axes}
+            dynamic = dict.fromkeys(axes, torch.export.Dim.DYNAMIC)
             options |= {"dynamic_shapes": (dynamic,)} if dynamic else {}
             program = torch.onnx.export(
                 made, (x,), path, dynamo=True, verbose=False, input_names=["x"], **options

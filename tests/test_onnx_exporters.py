@@ -127,7 +127,9 @@ def test_decoded_pictures_are_the_gradients_of_the_modules_linear_part(peers, na
 
 
 @EXPORTERS
-@pytest.mark.parametrize("name", ["lenet", "resnet", "shufflenet", "unet", "to a size", "normalised"])
+@pytest.mark.parametrize(
+    "name", ["lenet", "resnet", "shufflenet", "unet", "to a size", "normalised"]
+)
 def test_batches_that_a_file_leaves_open(peers, name, exporter):
     modules, runtime = peers
     x = modules.images(name, 3)

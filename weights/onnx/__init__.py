@@ -17,6 +17,7 @@ from fdref.weights.files import refusal
 from fdref.weights.onnx.model import read_model
 from fdref.weights.onnx.translation import translated
 from fdref.weights.onnx.wire import is_onnx
+from fdref.weights.onnx.writing import encoded_onnx
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
     from fdref.network import Network
 
-__all__ = ["is_onnx", "network_from_bytes", "network_from_onnx"]
+__all__ = ["encoded_onnx", "is_onnx", "network_from_bytes", "network_from_onnx"]
 
 EXPECTED = "an ONNX model"
 

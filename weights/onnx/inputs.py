@@ -19,26 +19,30 @@ TO_CHANNELS_FIRST = [0, 3, 1, 2]
 
 
 def input_views(model: Model, nodes: Sequence[Node], input_size: Pair | None) -> dict[str, View]:
-    """Return the inputs that some nodes need, as maps 0, -1, ...
+    """Return the inputs up to the last that some node needs, as maps 0, -1, ...
+
+    Of the others, those that are no maps are left out.
 
     Raises
     ------
     NetworkError
         For inputs that are no images or vectors, or of unknown channels.
     """
-    taken = {name for node in nodes for name in node.inputs}
-    used = [name for name in model.inputs if name in taken]
-    batches = {(model.inputs[name] or (None,))[:1] for name in used}
+    users = {name: [node for node in nodes if name in node.inputs] for name in model.inputs}
+    names = list(model.inputs)
+    while names and not users[names[-1]]:
+        names.pop()
+    batches = {(model.inputs[name] or (None,))[:1] for name in names}
     batch = batches.pop()[0] if len(batches) == 1 else None
-    views = {}
-    for number, name in enumerate(used):
-        users = [node for node in nodes if name in node.inputs]
+    views: dict[str, View] = {}
+    for name in names:
         try:
             views[name] = _view(
-                -number, model.inputs[name], users, model, batch or BATCH, input_size
+                -len(views), model.inputs[name], users[name], model, batch or BATCH, input_size
             )
         except NetworkError as error:
-            raise NetworkError(f"input {one_line(name)!r}: {error}") from None
+            if users[name]:
+                raise NetworkError(f"input {one_line(name)!r}: {error}") from None
     return views
 
 
