@@ -15,7 +15,7 @@ import numpy as np
 from fdref.errors import DependencyError, NetworkError, one_line
 from fdref.imports import imported
 from fdref.weights.files import refusal
-from fdref.weights.onnx.tensors import Tensors
+from fdref.weights.onnx.tensors import Tensors, text_of
 from fdref.weights.onnx.wire import count_messages
 
 if TYPE_CHECKING:
@@ -190,18 +190,24 @@ def _model(proto: Any, tensors: Tensors) -> Model:
         )
     if graph.sparse_initializer:
         raise NetworkError("the graph has sparse arrays; expected plain ones")
-    arrays = _by_name(((own.name, own) for own in graph.initializer), "two arrays")
+    arrays = _by_name(((text_of(own.name), own) for own in graph.initializer), "two arrays")
     inputs = _by_name(
-        ((own.name, _shape(own)) for own in graph.input if own.name not in arrays), "two inputs"
+        ((text_of(own.name), _shape(own)) for own in graph.input if own.name not in arrays),
+        "two inputs",
     )
     nodes = [_node(number, own, tensors) for number, own in enumerate(graph.node, 1)]
+    outputs = [text_of(own.name) for own in graph.output]
+    made = {*arrays, *inputs, *(name for node in nodes for name in node.outputs)} - {""}
+    missing = next((name for name in outputs if name not in made), None)
+    if missing is not None or not outputs:
+        raise NetworkError(f"its output {one_line(missing or '')!r} is made by nothing")
     return Model(
         sort(nodes, {*arrays, *inputs}),
         arrays,
         inputs,
-        [own.name for own in graph.output],
+        outputs,
         versions[0],
-        {entry.key: entry.value for entry in proto.metadata_props},
+        {text_of(entry.key): text_of(entry.value) for entry in proto.metadata_props},
         tensors,
     )
 
@@ -230,14 +236,14 @@ def _shape(value: Any) -> Shape | None:
 
 
 def _node(number: int, proto: Any, tensors: Tensors) -> Node:
-    attributes = {one.name: _attribute(one, tensors) for one in proto.attribute}
+    attributes = {text_of(one.name): _attribute(one, tensors) for one in proto.attribute}
     return Node(
         number,
-        proto.op_type,
-        "" if proto.domain in STANDARD else proto.domain,
-        proto.name,
-        tuple(proto.input),
-        tuple(proto.output),
+        text_of(proto.op_type),
+        "" if proto.domain in STANDARD else text_of(proto.domain),
+        text_of(proto.name),
+        tuple(map(text_of, proto.input)),
+        tuple(map(text_of, proto.output)),
         attributes,
     )
 
@@ -259,7 +265,7 @@ def _attribute(proto: Any, tensors: Tensors) -> Attribute:  # a row for each typ
         case 8:
             return tuple(bytes(one).decode("utf-8", "replace") for one in proto.strings)
         case 5:
-            names = (name for node in proto.g.node for name in node.input if name)
+            names = (text_of(name) for node in proto.g.node for name in node.input if name)
             return Nested("a graph", next(names, ""))
         case kind:
             return Nested({10: "graphs", 11: "a sparse array"}.get(kind, f"of type {kind}"))

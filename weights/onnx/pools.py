@@ -17,7 +17,7 @@ from fdref.weights.onnx.windows import two, window_of
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from fdref.geometry import Margins
+    from fdref.geometry import Pair
     from fdref.weights.onnx.model import Node
     from fdref.weights.onnx.operators import Operator
     from fdref.weights.onnx.translation import Translation
@@ -43,33 +43,36 @@ def _pool(t: Translation, node: Node, method: Method) -> View:
         raise NetworkError("`kernel_shape` is missing; expected the size of its window")
     below = as_map(t, node, t.view(node))
     window = window_of(t, node, below, two(node, "kernel_shape"))
-    pad = window.pad
-    if method == "avg" and node.whether("count_include_pad") and any(pad):
+    more = _rounded_up(t, window, below) if node.whether("ceil_mode") else (0, 0)
+    top, bottom, left, right = window.pad
+    if method == "avg" and node.whether("count_include_pad") and any(window.pad):
         # Zeros that count are a map's; ours divides by what a window has of its map.
-        below = t.add(node, Pad(pad, t.name(node, part="border")), below)
-        pad = (0, 0, 0, 0)
-    if node.whether("ceil_mode"):
-        pad = _rounded_up(t, window, pad, below)
+        zeros = (top, bottom + min(0, more[0]), left, right + min(0, more[1]))
+        below = t.add(node, Pad(zeros, t.name(node, part="border")), below)
+        pad = (0, max(0, more[0]), 0, max(0, more[1]))
+    else:
+        pad = (top, bottom + more[0], left, right + more[1])
     return t.add(node, Pool(window.size, window.stride, pad, method, t.name(node)), below)
 
 
-def _rounded_up(t: Translation, window: Window, pad: Margins, view: View) -> Margins:
-    """Return borders such that a last window that is cut off counts, unless it begins in one.
+def _rounded_up(t: Translation, window: Window, view: View) -> Pair:
+    """Return how much larger borders below and on the right let a last window count.
 
-    One pixel less than the stride does it for maps of any size, where no window begins in it.
+    That is one that is cut off, unless it begins in the border. One pixel less than the stride
+    does it for maps of any size, where no window can begin there.
     """
-    ends = []
+    found = []
     for a in (0, 1):
-        size, stride, before, after = window.size[a], window.stride[a], pad[2 * a], pad[2 * a + 1]
-        more = stride - 1
+        before, after = window.pad[2 * a : 2 * a + 2]
+        size, stride, more = window.size[a], window.stride[a], window.stride[a] - 1
         if after + more >= size:
             length = t.size_of(view)[a]
             count = -(-(length + before + after - size) // stride) + 1
             if (count - 1) * stride >= length + before:
                 count -= 1
-            more = max(0, (count - 1) * stride + size - length - before - after)
-        ends.append(after + more)
-    return pad[0], ends[0], pad[2], ends[1]
+            more = (count - 1) * stride + size - length - before - after
+        found.append(more)
+    return found[0], found[1]
 
 
 def over_map(

@@ -83,7 +83,7 @@ class Tensors:
         NetworkError
             If it is of a type that is not read.
         """
-        place = (f"{self.place}: the array {one_line(proto.name)!r}",)
+        place = (f"{self.place}: the array {one_line(text_of(proto.name))!r}",)
         shape = tuple(int(n) for n in proto.dims)
         if len(shape) > DEEPEST or min(shape, default=0) < 0 or prod(shape) > LONGEST:
             raise refusal(place, f"is of shape {one_line(str(shape))}, expected lengths: damaged")
@@ -123,7 +123,7 @@ class Tensors:
 
     def external(self, proto: Any, size: int, place: Sequence[str]) -> bytes:
         """Read bytes from a file beside the model: plain, no link, all of them inside it."""
-        about = {entry.key: entry.value for entry in proto.external_data}
+        about = {text_of(entry.key): text_of(entry.value) for entry in proto.external_data}
         name = about.get("location", "")
         offset = _count(about.get("offset", "0"), place)
         length = _count(about.get("length", f"{size}"), place)
@@ -166,6 +166,11 @@ def _raw(data: bytes, stored: np.dtype[Any], count: int, place: Sequence[str]) -
         found = f"{len(data)} bytes, expected {count * stored.itemsize}"
         raise refusal(place, f"has {found}: damaged")
     return np.frombuffer(data, stored)
+
+
+def text_of(value: str | bytes) -> str:
+    """Return text; of what is none, protocol buffers give the bytes."""
+    return value if isinstance(value, str) else value.decode()
 
 
 def _count(text: str, place: Sequence[str]) -> int:
