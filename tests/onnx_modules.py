@@ -349,6 +349,12 @@ def images(name, count=1):
     return torch.randn(count, *shape_of(name), generator=torch.Generator().manual_seed(1))
 
 
+@cache
+def exported(name, exporter):
+    """Return the model that an exporter makes of a module, for one image."""
+    return export(module(name), images(name), exporter)
+
+
 def export(made, x, exporter, *, batch=False, size=False, opset=None, path=None):
     """Export a module by one of PyTorch's exporters; the batch, or the size, may be left open."""
     options = {} if opset is None else {"opset_version": opset}

@@ -1,4 +1,4 @@
-"""Where networks come from: MatConvNet's files, the shipped LeNet and how it is trained, MNIST."""
+"""Where networks come from: MatConvNet's files, ONNX, the shipped LeNet and its training, MNIST."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING
 from fdref.arguments import instance, path_of
 from fdref.errors import ArgumentError, FileError, NetworkError
 from fdref.network import Network
-from fdref.weights.bounded import Budget
-from fdref.weights.matlab import read, variables
+from fdref.weights.bounded import Budget, contents
+from fdref.weights.matlab import EXPECTED, is_matlab, read_bytes, variables
 from fdref.weights.matlab_write import encoded
 from fdref.weights.mnist import Digits, Mnist, mnist
 from fdref.weights.simplenn import check_same, network_from, variables_of
 from fdref.whole_files import replace_file
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from os import PathLike
 
 __all__ = ["SHIPPED", "Digits", "Mnist", "load", "mnist", "save"]
@@ -24,13 +25,18 @@ SHIPPED = Path(__file__).with_name("lenet.mat")
 """The LeNet that ships with the package."""
 
 
-def load(path: str | PathLike[str] | None = None) -> Network:
-    """Read a MatConvNet SimpleNN network from a MATLAB v7.3 file.
+def load(
+    path: str | PathLike[str] | None = None, *, input_size: int | Sequence[int] | None = None
+) -> Network:
+    """Read a network: MatConvNet's SimpleNN from a MATLAB v7.3 file, or an ONNX model.
 
     Parameters
     ----------
     path : path, optional
-        A file that holds `net`, or its fields as variables. The shipped LeNet by default.
+        A file that holds `net`, or its fields as variables; or an ONNX model. What it is is told
+        by its content. The shipped LeNet by default.
+    input_size : int or (height, width), optional
+        Of the images, for an ONNX model that leaves it open.
 
     Returns
     -------
@@ -46,7 +52,7 @@ def load(path: str | PathLike[str] | None = None) -> Network:
         If it holds no network, a layer of a type that fdref does not know, numbers out of range, or
         layers that do not fit each other. Every message names the file.
     DependencyError
-        If h5py cannot be imported.
+        If h5py, or for an ONNX model onnx, cannot be imported.
 
     Examples
     --------
@@ -56,7 +62,19 @@ def load(path: str | PathLike[str] | None = None) -> Network:
     """
     source = SHIPPED if path is None else path_of(path, "path")
     budget = Budget()
-    found = read(source, budget)
+    data = contents(source, EXPECTED, budget.largest)
+    if not is_matlab(data):  # others are told by signatures; ONNX has none
+        from fdref.weights.onnx import is_onnx, network_from_bytes  # noqa: PLC0415 - rarely needed
+
+        if is_onnx(data):
+            return network_from_bytes(
+                data,
+                name=f"{source}",
+                folder=source.parent,
+                input_size=input_size,
+                budget=budget,
+            )
+    found = read_bytes(data, f"{source}", budget)
     try:
         return network_from(found, budget)
     except FileError as error:

@@ -72,15 +72,30 @@ def read(path: str | PathLike[str], budget: Budget | None = None) -> dict[str, V
     {'stride': array([[2, 1]]), 'type': 'conv'}
     """
     budget = Budget() if budget is None else budget
-    data = contents(path, EXPECTED, budget.largest)
+    return read_bytes(contents(path, EXPECTED, budget.largest), f"{path}", budget)
+
+
+def is_matlab(data: bytes) -> bool:
+    """Tell whether bytes are a MATLAB file's, of any version, or HDF5's."""
+    return data.startswith(b"MATLAB") or is_hdf5(data)
+
+
+def read_bytes(data: bytes, name: str, budget: Budget) -> dict[str, Value]:
+    """Read every variable of a MATLAB v7.3 file from its bytes; `name` is the file's.
+
+    Raises
+    ------
+    FileError, DependencyError
+        As `read`.
+    """
     if data.startswith(b"MATLAB 5.0 MAT-file"):
         remedy = "or read it with scipy.io.loadmat and write it again"
         problem = f"is a MATLAB v5 file, expected {EXPECTED}: load it in MATLAB and `save -v7.3`"
-        raise refusal(f"{path}", f"{problem}, {remedy}")
+        raise refusal(name, f"{problem}, {remedy}")
     if not is_hdf5(data):
         found = "not HDF5, or cut off" if data else "empty"
-        raise refusal(f"{path}", f"is {found}, expected {EXPECTED}: `save -v7.3` in MATLAB")
-    return variables(data, f"{path}", budget)
+        raise refusal(name, f"is {found}, expected {EXPECTED}: `save -v7.3` in MATLAB")
+    return variables(data, name, budget)
 
 
 def variables(data: bytes, name: str, budget: Budget) -> dict[str, Value]:

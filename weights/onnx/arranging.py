@@ -145,7 +145,9 @@ def along(
     t: Translation, view: View, array: NDArray[Any], what: str, axes: Sequence[int]
 ) -> NDArray[Any]:
     """Return a constant that fits a view as an array over some axes of its map."""
-    small, rank = collapsed(array), len(view.axes)
+    rank = len(view.axes)
+    ends = zip(array.shape[::-1], view.lengths[::-1], strict=False)  # a constant that is repeated
+    small = collapsed(array) if all(own in (1, length) for own, length in ends) else array
     if small.ndim > rank and set(small.shape[: small.ndim - rank]) == {1}:
         small = small.reshape(small.shape[small.ndim - rank :])
     expected = "one for each channel" if axes == (C,) else "one for each pixel of a map"

@@ -70,7 +70,7 @@ def _rounded_up(t: Translation, window: Window, view: View) -> Pair:
             count = -(-(length + before + after - size) // stride) + 1
             if (count - 1) * stride >= length + before:
                 count -= 1
-            more = (count - 1) * stride + size - length - before - after
+            more = max(-after, (count - 1) * stride + size - length - before - after)
         found.append(more)
     return found[0], found[1]
 
