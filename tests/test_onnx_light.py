@@ -13,15 +13,15 @@ from fdref.errors import FileError
 from fdref.weights.bounded import Budget
 
 KINDS = {
-    "bvlc_alexnet": (24, 1000),
-    "densenet121": (426, 1000),
+    "bvlc_alexnet": (23, 1000),
+    "densenet121": (547, 1000),
     "inception_v1": (142, 1000),
-    "inception_v2": (232, 1000),
+    "inception_v2": (301, 1000),
     "resnet50": (175, 1000),
     "shufflenet": (170, 1000),
     "squeezenet": (66, 1000),
-    "vgg19": (46, 1000),
-    "zfnet512": (22, 1000),
+    "vgg19": (45, 1000),
+    "zfnet512": (21, 1000),
 }
 """Layers, and channels of the last."""
 LARGE = {"bvlc_alexnet", "vgg19", "zfnet512"}

@@ -174,7 +174,7 @@ def a_constant(proto, random):
     small = [one for one in proto.graph.initializer if 0 < len(one.raw_data) <= 128]
     if small:
         one = random.choice(small)
-        wide = one.data_type == onnx.TensorProto.INT64
+        wide = one.data_type == onnx.TensorProto.INT64 and len(one.raw_data) % 8 == 0
         values = np.frombuffer(one.raw_data, "<i8" if wide else "u1").copy()
         if len(values):
             at = random.randrange(len(values))

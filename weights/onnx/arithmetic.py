@@ -97,7 +97,7 @@ def shifted(t: Translation, node: Node, view: View, offset: Numbers) -> View:
     if alone and isinstance(below, Conv | ConvTranspose) and below.bias is None:
         t.layers[view.map - 1] = replace(below, bias=offset)
     elif alone and isinstance(below, Scale) and below.offset is None:
-        t.layers[view.map - 1] = replace(below, offset=offset)
+        t.layers[view.map - 1] = replace(below, offset=offset, name=t.name(node))
     else:
         layer = Scale(np.ones(len(offset), offset.dtype), offset, t.name(node))
         return t.add_pointwise(node, layer, view)

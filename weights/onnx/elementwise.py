@@ -8,6 +8,7 @@ import numpy as np
 
 from fdref.errors import NetworkError
 from fdref.layers import Dropout, Elementwise, PReLU, Product, ReLU, Scale, Softmax
+from fdref.layers.functions import FUNCTIONS
 from fdref.weights.onnx.arranging import per_channel
 from fdref.weights.onnx.joins import bounded, joined
 from fdref.weights.onnx.views import UNKNOWN, C
@@ -27,11 +28,17 @@ FLOATS = (1, 10, 11, 16)
 def function(name: str, **constants: float) -> Operator:
     """Return the translation of an operator that is one of our functions.
 
-    Its constants are the operator's attributes, with ONNX's defaults.
+    Its constants are the operator's attributes, with ONNX's defaults; those that are ours in
+    float32 are ours: 1/6, which no file holds.
     """
+    ours = FUNCTIONS[name].constants
 
     def translate(t: Translation, node: Node) -> Sequence[View]:
-        values = [node.number_of(key, default) for key, default in constants.items()]
+        found = {key: node.number_of(key, default) for key, default in constants.items()}
+        values = [
+            ours[key] if np.float32(ours[key]) == np.float32(own) else own
+            for key, own in found.items()
+        ]
         return [t.add_pointwise(node, Elementwise(name, values, t.name(node)), t.view(node))]
 
     return translate

@@ -43,19 +43,18 @@ if TYPE_CHECKING:
 class Place:
     """Where in a graph a layer is written: what it takes, and what its output is called."""
 
-    def __init__(self, graph: Graph, number: int, layer: Layer, value: str) -> None:
+    def __init__(self, graph: Graph, number: int, value: str) -> None:
         self.graph, self.number, self.value = graph, number, value
-        self.name = layer.name
         self.taken = [graph.values[below] for below in graph.net.takes[number]]
 
     def last(self, op: str, inputs: Sequence[str], **attributes: object) -> None:
         """Add the layer's last node."""
-        self.graph.node(op, inputs, self.value, self.name, **attributes)
+        self.graph.node(op, inputs, self.value, **attributes)
 
     def step(self, op: str, inputs: Sequence[str], **attributes: object) -> str:
         """Add a node on the way; return its output."""
         value = self.graph.unique(f"{self.value}/{op}")
-        return self.graph.node(op, inputs, value, value, **attributes)
+        return self.graph.node(op, inputs, value, **attributes)
 
     def array(self, name: str, values: NDArray[Any] | Sequence[float]) -> str:
         """Add a constant of the layer."""
@@ -64,7 +63,7 @@ class Place:
 
 def nodes_of(graph: Graph, number: int, layer: Layer, value: str) -> None:
     """Add the nodes of a layer."""
-    WRITERS[type(layer)](Place(graph, number, layer, value), layer)
+    WRITERS[type(layer)](Place(graph, number, value), layer)
 
 
 def pads_of(margins: Margins) -> list[int]:

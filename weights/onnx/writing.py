@@ -56,13 +56,10 @@ class Graph:
         self.arrays.append(self.onnx.numpy_helper.from_array(np.array(array, order="C"), own))
         return own
 
-    def node(
-        self, op: str, inputs: Sequence[str], output: str, name: str = "", **attributes: object
-    ) -> str:
-        """Add a node; return the name of its output."""
-        self.nodes.append(
-            self.onnx.helper.make_node(op, list(inputs), [output], name=name, **attributes)
-        )
+    def node(self, op: str, inputs: Sequence[str], output: str, **attributes: object) -> str:
+        """Add a node, named as its output; return that."""
+        made = self.onnx.helper.make_node(op, list(inputs), [output], name=output, **attributes)
+        self.nodes.append(made)
         return output
 
 
