@@ -17,6 +17,7 @@ import fdref.conformance.cases
 import fdref.conformance.mistakes
 import fdref.kernels
 import fdref.paper
+import fdref.weights.onnx
 
 README = Path(__file__).parents[1] / "README.md"
 MODULES = [
@@ -30,6 +31,7 @@ MODULES = [
         fdref.kernels,
         fdref.paper,
         fdref.weights,
+        fdref.weights.onnx,
     )
     for module in pkgutil.iter_modules(package.__path__[:1])
     if module.name != "__main__"

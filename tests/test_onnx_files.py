@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import os
 import random
 import sys
@@ -115,6 +116,14 @@ def test_names_that_contradict_each_other(graphs, model):
     model = graphs.chain()
     model.graph.output[0].name = "nowhere"
     refused(model, NetworkError, "its output 'nowhere' is made by nothing")
+
+
+def test_outputs_that_are_inputs(onnx, graphs):
+    model = graphs.chain(("Relu", "", {}))
+    model.graph.output[0].name = "x"
+    refused(model, NetworkError, "no output is made of the images by a layer")
+    model.graph.output.add(name="v1")
+    assert len(network_from_bytes(model.SerializeToString())) == 2
 
 
 def test_circles(graphs):
@@ -372,6 +381,16 @@ def test_mutants_are_networks_or_refused(onnx):
         chance = random.Random(number)  # noqa: S311 - the same each time
         found.add(outcome(mutate(chance.choice(base), chance)))
     assert {"network", "NetworkError", "FileError"} <= found
+
+
+@pytest.mark.parametrize("function", [network_from_onnx, encoded_onnx])
+def test_examples_that_need_the_extra_run(onnx, function):
+    """Those of the other modules are run wherever fdref is."""
+    parser, runner = doctest.DocTestParser(), doctest.DocTestRunner()
+    text = function.__doc__.replace("# doctest: +SKIP", "")
+    example = parser.get_doctest(text, {}, function.__name__, None, 0)
+    assert len(example.examples) > 1
+    assert runner.run(example).failed == 0
 
 
 def test_arguments(model, tmp_path):

@@ -65,11 +65,13 @@ def network_from_onnx(
 
     Examples
     --------
-    >>> import fdref, numpy, tempfile
+    >>> import fdref, tempfile, pathlib
     >>> from fdref.weights.onnx import encoded_onnx, network_from_onnx
     >>> with tempfile.TemporaryDirectory() as folder:  # doctest: +SKIP
-    ...     _ = open(f"{folder}/lenet.onnx", "wb").write(encoded_onnx(fdref.load()))
-    ...     network_from_onnx(f"{folder}/lenet.onnx")
+    ...     file = pathlib.Path(folder, "lenet.onnx")
+    ...     size = file.write_bytes(encoded_onnx(fdref.load()))
+    ...     network_from_onnx(file)
+    <Network of 8 layers: conv, pool, conv, pool, conv, relu, conv, softmax>
     """
     source = path_of(path, "path")
     budget = Budget() if budget is None else budget

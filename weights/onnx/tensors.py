@@ -95,7 +95,7 @@ class Tensors:
         if proto.data_location == EXTERNAL:
             flat = np.frombuffer(self.external(proto, count * stored.itemsize, place), stored)
         elif proto.HasField("raw_data"):
-            self.budget.take(place, proto.ByteSize())
+            self.budget.take(place, count * stored.itemsize)
             flat = _raw(proto.raw_data, stored, count, place)
         else:
             flat = self.typed(proto, stored, count, place)

@@ -43,6 +43,8 @@ class UntranslatedError(NetworkError):
     """A node takes what could not be translated; the message says of that one why."""
 
 
+KEPT = 2**20
+"""Bytes of an array that is kept for who may ask again; larger ones have one user, as a rule."""
 Value: TypeAlias = "NDArray[Any] | View | Untranslated"
 
 
@@ -74,10 +76,13 @@ class Translation:
         return self.named(name) if name else None
 
     def named(self, name: str) -> Value:
-        """Return a value; what is stored is read when it is asked for first."""
-        if name not in self.values:
-            self.values[name] = self.model.tensors.array(self.model.arrays[name])
-        return self.values[name]
+        """Return a value; what is stored is read when it is asked for first, and kept if small."""
+        if name in self.values:
+            return self.values[name]
+        array = self.model.tensors.array(self.model.arrays[name])
+        if array.nbytes <= KEPT or self.uses[name] > 1:
+            self.values[name] = array
+        return array
 
     def view(self, node: Node, number: int = 0) -> View:
         """Return an input that is made of a map."""
@@ -231,7 +236,8 @@ def _outputs_of(t: Translation, node: Node) -> Sequence[Value]:
 def finished(t: Translation, inputs: Sequence[View]) -> Network:
     """Return the network of the layers that the outputs need."""
     wanted: set[int] = set()
-    for name in t.model.outputs:
+    unused = set(t.model.inputs) - set(t.values)
+    for name in (name for name in t.model.outputs if name not in unused):
         value = t.named(name)
         if isinstance(value, Untranslated):
             raise NetworkError(value.reason)
