@@ -18,6 +18,7 @@ import fdref.conformance.mistakes
 import fdref.kernels
 import fdref.paper
 import fdref.weights.keras
+import fdref.weights.onnx
 
 README = Path(__file__).parents[1] / "README.md"
 MODULES = [
@@ -32,6 +33,7 @@ MODULES = [
         fdref.paper,
         fdref.weights,
         fdref.weights.keras,
+        fdref.weights.onnx,
     )
     for module in pkgutil.iter_modules(package.__path__[:1])
     if module.name != "__main__"
