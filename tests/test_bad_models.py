@@ -50,7 +50,7 @@ def bad_models(model: Path, folder: Path) -> dict[str, str]:
         "empty": "is empty",
         "cut": "",
         "header": "",
-        "text": "no MATLAB file",
+        "text": "no file that fdref knows",
         "old": "v4",
         "none": "no network",
         "nan": "layer 1 (conv 'low')",

@@ -53,7 +53,7 @@ def test_a_path_or_the_bytes(tmp_path):
 def test_what_is_keras_is_told_by_content(tmp_path):
     assert is_keras(h5(chain(EDGES), WEIGHTS))
     assert is_keras(keras3(chain(EDGES)))
-    assert not is_keras(arrays_h5({"layers/conv2d": [KERNEL]}))
+    assert is_keras(arrays_h5({"layers/conv2d": [KERNEL]}))  # weights alone
     assert not is_keras(archive([("data.pkl", b"")]))
     assert not is_keras(b"")
     assert not is_keras(b"MATLAB 5.0 MAT-file")

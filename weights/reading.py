@@ -80,7 +80,7 @@ def _onnx(data: bytes, source: Path, given: Given, budget: Budget) -> Network:
     if first:
         problem = f"is a MATLAB v4 file (its first variable is `{first}`), expected {EXPECTED}"
         raise refusal(name, f"{problem}: load it in MATLAB or Octave and `save -v7`")
-    kind = "none of them, or cut off" if data else "empty"
+    kind = "no file that fdref knows, or cut off" if data else "empty"
     begins = f" (it begins with {bytes(data[:8])!r})" if data else ""
     raise refusal(name, f"is {kind}{begins}, expected {EXPECTED}")
 
