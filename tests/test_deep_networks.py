@@ -126,9 +126,13 @@ def test_what_is_read_once_is_counted_every_time(tmp_path, monkeypatch):
         cell = file["net/layers"]
         cell[...] = np.full(cell.shape, cell[()].ravel()[0], object)
     size = path.stat().st_size
-    monkeypatch.setattr("fdref.weights.reading.Budget", lambda: Budget(size + 2 * 2 * 40_000 + 40_000))
+    monkeypatch.setattr(
+        "fdref.weights.reading.Budget", lambda: Budget(size + 2 * 2 * 40_000 + 40_000)
+    )
     with pytest.raises(fdref.FdrefError, match="does not fit"):
         fdref.load(path)
-    monkeypatch.setattr("fdref.weights.reading.Budget", lambda: Budget(size + 2 * 2 * 40_000 - 40_000))
+    monkeypatch.setattr(
+        "fdref.weights.reading.Budget", lambda: Budget(size + 2 * 2 * 40_000 - 40_000)
+    )
     with pytest.raises(fdref.FdrefError, match="too much"):
         fdref.load(path)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 
 import h5py
 import numpy as np
@@ -128,3 +130,63 @@ def test_decoded_files_tell_jumps_of_less_than_a_pixel(tmp_path):
     fdref.decode_to(tmp_path / "a.h5", net)
     with h5py.File(tmp_path / "a.h5") as file:
         assert file["layer2"].attrs["receptive_field_stride"].tolist() == [0.5, 0.5]
+
+
+def test_a_network_goes_to_onnx_and_back(model, tmp_path, capsys):
+    onnx = tmp_path / "net.onnx"
+    runtime = pytest.importorskip("onnxruntime")
+    told(capsys, "convert", model, onnx)
+    net, again = fdref.load(model), fdref.load(onnx)
+    assert [layer.name for layer in again] == ["low", "relu", "pool", "high"]
+    x = random(2, 3, 14, 16)
+    answer = fdref.forward(net, x)[-1]
+    session = runtime.InferenceSession(onnx)
+    (theirs,) = session.run(None, {session.get_inputs()[0].name: x})
+    for other in (fdref.forward(again, x)[-1], theirs):
+        assert abs(other - answer).max() <= 1e-5 * abs(answer).max()
+    assert fdref.load(onnx, drop="relu").decodable == (1, 3)
+    told(capsys, "convert", onnx, tmp_path / "back.mat", "--drop", "relu")
+    assert len(fdref.load(tmp_path / "back.mat")) == 3
+    assert (fdref.load(tmp_path / "back.mat")[1].filters == net[1].filters).all()
+    with pytest.raises(fdref.ArgumentError, match="layers translates MatConvNet's type 'SubP'"):
+        fdref.load(onnx, layers={"SubP": lambda fields: ReLU()})
+    with pytest.raises(fdref.ArgumentError, match="input_channels is 4, but the file says 3"):
+        fdref.load(onnx, input_channels=4)
+
+
+def test_layers_of_several_maps_are_left_out_of_any_graph(tmp_path):
+    pytest.importorskip("onnx")
+    layers = [Conv(random(2, 2, 1, 1), name="a"), Sum(name="s"), ReLU(name="r")]
+    fdref.save(Network(layers, wiring={2: [0, 1]}, input_channels=2), tmp_path / "n.onnx")
+    assert len(fdref.load(tmp_path / "n.onnx", drop="r")) == 2
+    with pytest.raises(fdref.NetworkError, match=r"layer 3 \(relu 'r'\) takes the map of layer 2"):
+        fdref.load(tmp_path / "n.onnx", drop="s")
+    with pytest.raises(fdref.ArgumentError, match="no layer is named 'q'; the names are 'a', 's'"):
+        fdref.load(tmp_path / "n.onnx", drop="q")
+
+
+def in_zip(name):
+    data = io.BytesIO()
+    with zipfile.ZipFile(data, "w") as archive:
+        archive.writestr(name, b"\x80\x02}q.")
+    return data.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (in_zip("archive/data.pkl"), "is PyTorch's, .*: .* torch.onnx.export"),
+        (b"\x80\x02\x8a\nl\xfcF\xf9 j\xa8P\x19.", "is PyTorch's, .*: .* torch.onnx.export"),
+        (b"\x80\x04\x95abc", "is a Python pickle"),
+        ((200).to_bytes(8, "little") + b'{"a":', "is safetensors: weights alone"),
+        (b"\x1c\0\0\0TFL3", "is TensorFlow Lite's, .*model.save"),
+        (in_zip("filters.npy"), "is NumPy's arrays alone"),
+        (b"", "is empty, expected a network of MatConvNet's"),
+        (b"weights", r"is no file that fdref knows, or cut off \(it begins with b'weights'\)"),
+    ],
+)
+def test_other_files_are_told_what_to_do(tmp_path, content, message):
+    (tmp_path / "file").write_bytes(content)
+    with pytest.raises(fdref.FileError, match=message) as refused:
+        fdref.load(tmp_path / "file")
+    assert str(refused.value).startswith(f"{tmp_path / 'file'} is ")

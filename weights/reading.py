@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 EXPECTED = "a network of MatConvNet's (MATLAB v5 to v7.3), ONNX or Keras"
 EXPORT = "write it with torch.onnx.export(model.eval(), example, 'model.onnx')"
 FOREIGN: tuple[tuple[Known, str, str], ...] = (
-    (lambda data: b"/data.pkl" in data[: 2**12] and data[:2] == b"PK", "PyTorch's", EXPORT),
+    (lambda data: _first_in_zip(data).endswith(b"/data.pkl"), "PyTorch's", EXPORT),
     (lambda data: data.startswith(b"\x80\x02\x8a\nl\xfcF\xf9"), "PyTorch's", EXPORT),
     (lambda data: data[:1] == b"\x80" and data[1:2] in b"\2\3\4\5", "a Python pickle", EXPORT),
     (
@@ -39,12 +39,18 @@ FOREIGN: tuple[tuple[Known, str, str], ...] = (
         "save the Keras model it was made of with model.save('model.keras')",
     ),
     (
-        lambda data: data[:2] == b"PK" and b".npy" in data[: 2**12],
+        lambda data: _first_in_zip(data).endswith(b".npy"),
         "NumPy's arrays alone",
         "put them together with fdref.Network, and fdref.save it",
     ),
 )
 """Kinds of files that people have, whose network cannot be read, and what to do."""
+
+
+def _first_in_zip(data: bytes) -> bytes:
+    """Return the name of the first file in a zip, which writers choose; of others, none."""
+    length = int.from_bytes(data[26:28], "little")
+    return data[30 : 30 + length] if data.startswith(zipped.SIGNATURE) else b""
 
 
 def network_in(source: Path, edit: Edit, given: Given) -> Network:
@@ -56,6 +62,9 @@ def network_in(source: Path, edit: Edit, given: Given) -> Network:
     if is_matlab or (is_hdf5(data) and not keras.is_keras(data, name)):
         found = matlab.variables(data, name, budget)
         return _named(name, lambda: network_from(found, budget, edit, given))
+    for known, kind, remedy in FOREIGN:
+        if known(data):
+            raise refusal(name, f"is {kind}, expected {EXPECTED}: {remedy}")
     _check_is_matconvnets_own(edit)
     if is_hdf5(data) or (data.startswith(zipped.SIGNATURE) and keras.is_keras(data, name)):
         net = keras.network_from_bytes(data, name=name, input_size=given.size, budget=budget)
@@ -69,9 +78,6 @@ def _onnx(data: bytes, source: Path, given: Given, budget: Budget) -> Network:
     from fdref.weights import onnx  # noqa: PLC0415 - many small modules, rarely needed
 
     name = f"{source}"
-    for known, kind, remedy in FOREIGN:
-        if known(data):
-            raise refusal(name, f"is {kind}, expected {EXPECTED}: {remedy}")
     if onnx.is_onnx(data):
         return onnx.network_from_bytes(
             data, name=name, folder=source.parent, input_size=given.size, budget=budget
