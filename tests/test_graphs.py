@@ -27,6 +27,7 @@ from fdref.walk.down import Decoding
 from fdref.walk.forward import run
 from fdref.walk.gradient import Gradient
 from fdref.walk.pictures import unite
+from fdref.weights.onnx.writers import WRITERS
 
 ENGINES = st.sampled_from(["compiled", "reference"])
 METHODS = st.sampled_from(["bicubic", "bilinear", "nearest", "window"])
@@ -362,6 +363,8 @@ def test_every_table_has_a_row_for_every_kind_of_layer():
     }
     assert made == known
     assert {"Sum", "Conv", "Product"} < known
+    written = {kind.__name__ for kind in WRITERS}
+    assert written == known - {"Unknown"}
     assert known <= set(fdref.__all__)
 
 

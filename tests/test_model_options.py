@@ -190,3 +190,12 @@ def test_other_files_are_told_what_to_do(tmp_path, content, message):
     with pytest.raises(fdref.FileError, match=message) as refused:
         fdref.load(tmp_path / "file")
     assert str(refused.value).startswith(f"{tmp_path / 'file'} is ")
+
+
+def test_what_nobody_knows_is_not_written(tmp_path):
+    pytest.importorskip("onnx")
+    net = Network([Conv(random(1, 1, 1, 1)), fdref.Unknown("own", name="x")])
+    for name in ("n.mat", "n.onnx"):
+        with pytest.raises(fdref.NetworkError, match=r"layer 2 \(unknown own 'x'\) cannot be writ"):
+            fdref.save(net, tmp_path / name)
+    assert not list(tmp_path.iterdir())

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fdref.errors import ArgumentError
 from fdref.layers import (
     BatchNorm,
     Channels,
@@ -62,8 +63,17 @@ class Place:
 
 
 def nodes_of(graph: Graph, number: int, layer: Layer, value: str) -> None:
-    """Add the nodes of a layer."""
-    WRITERS[type(layer)](Place(graph, number, value), layer)
+    """Add the nodes of a layer.
+
+    Raises
+    ------
+    ArgumentError
+        If ONNX cannot say it.
+    """
+    writer = WRITERS.get(type(layer))
+    if writer is None:
+        raise ArgumentError("expected one of fdref's own layers, of known type; leave it out")
+    writer(Place(graph, number, value), layer)
 
 
 def pads_of(margins: Margins) -> list[int]:
