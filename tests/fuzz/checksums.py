@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-HEADS = re.compile(rb"OHDR\x02|BTHD\x00|FAHD\x00|EAHD\x00|\x89HDF\r\n\x1a\n[\x02\x03]")
-LENGTHS = {b"BTHD": 34, b"FAHD": 24, b"EAHD": 68, b"\x89HDF": 44}
+HEADS = re.compile(rb"OHDR\x02|BTHD\x00|FAHD\x00|EAHD\x00|FRHP\x00|\x89HDF\r\n\x1a\n[\x02\x03]")
+LENGTHS = {b"BTHD": 34, b"FAHD": 24, b"EAHD": 68, b"FRHP": 142, b"\x89HDF": 44}
 MASK = 2**32 - 1
 
 
@@ -61,6 +61,15 @@ def summed(data: bytes) -> Iterator[tuple[int, int]]:
             )
         if start + length + 4 <= len(data):
             yield start, start + length
+            if kind == b"BTHD":
+                yield from leaf(data, start)
+
+
+def leaf(data: bytes, head: int) -> Iterator[tuple[int, int]]:
+    """Find the records of an index that has no levels."""
+    size, depth, _, _, root, count = struct.unpack_from("<2H2BQH", data, head + 10)
+    if depth == 0 and data[root : root + 4] == b"BTLF" and root + 10 + size * count <= len(data):
+        yield root, root + 6 + size * count
 
 
 def corrected(data: bytes) -> bytes:

@@ -1,0 +1,150 @@
+"""What HDF5 does not survive, looked for in a file's bytes before HDF5 sees them.
+
+Its library hangs or crashes on some kinds of damage, or writes where it must not: counts that it
+believes before it has seen what they count. Those that were found, most of them by `tests/fuzz`,
+are refused here.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from itertools import accumulate
+
+import numpy as np
+
+SIGNATURE = b"\x89HDF\r\n\x1a\n"
+HEAP = re.compile(rb"GCOL\x01\x00\x00\x00(?=(.{8}))", re.DOTALL)
+PACKED_HEAP = re.compile(rb"FRHP\x00.\x00(?!\x00\x00)", re.DOTALL)
+ATTRIBUTES = tuple(map(re.compile, (rb"MATLAB_(?:class|empty|fields)\0", rb"parameters\0")))
+"""The attributes that are read; lists in them are looked at beforehand."""
+EXTENSIBLE = re.compile(rb"EAHD\x00.{39}(?=(.{8}))", re.DOTALL)
+FIXED = re.compile(rb"FAHD\x00.{3}(?=(.{8}))", re.DOTALL)
+VARIABLE_LENGTH = 9  # HDF5's number of the type
+VIRTUAL = 3  # and of the layout
+PIECE = 2**22  # bytes looked at together
+
+
+class Unsafe(Exception):  # noqa: N818 - it is the file that is not
+    """A file that HDF5 should not be given."""
+
+
+def check(data: bytes) -> int:
+    """Refuse what HDF5 does not survive.
+
+    Parameters
+    ----------
+    data : bytes
+        A file with HDF5's signature.
+
+    Returns
+    -------
+    int
+        The size of the largest heap, which no list is longer than.
+
+    Raises
+    ------
+    Unsafe
+    """
+    start = start_of(data)
+    _check_sizes(data, start)
+    if PACKED_HEAP.search(data):
+        raise Unsafe("a packed heap")
+    heaps, largest = _heaps(data)
+    _check_lists(data, largest)
+    _check_indices(data)
+    _check_layouts(data, {heap - start for heap in heaps})
+    return largest
+
+
+def start_of(data: bytes) -> int:
+    """Find HDF5's signature where it may stand: at 0, or after a user's block; else -1.
+
+    >>> start_of(bytes(4096) + SIGNATURE), start_of(bytes(1000) + SIGNATURE)
+    (4096, -1)
+    """
+    start = 0
+    while start + len(SIGNATURE) <= len(data):
+        if data.startswith(SIGNATURE, start):
+            return start
+        start = 2 * start or 512
+    return -1
+
+
+def _check_sizes(data: bytes, start: int) -> None:
+    """Refuse addresses and sizes of other than eight bytes: what is looked for has those."""
+    version = data[start + 8 : start + 9]
+    place = start + (13 if version < b"\2" else 9)
+    if data[place : place + 2] != b"\x08\x08":
+        raise Unsafe("addresses that are not of eight bytes")
+
+
+def _heaps(data: bytes) -> tuple[list[int], int]:
+    """Walk the heaps, where lists in attributes lie, and refuse those that HDF5 never leaves."""
+    found = [(heap.start(), *struct.unpack("<Q", heap[1])) for heap in HEAP.finditer(data)]
+    heaps = [(start, size) for start, size in found if 4096 <= size <= len(data) - start]
+    if sum(size for _, size in heaps) > len(data):
+        raise Unsafe("heaps overlap")
+    for start, size in heaps:
+        position, end = start + 16, start + size
+        while position + 16 <= end:
+            index, length = struct.unpack_from("<H6xQ", data, position)
+            entry = 16 + (length + 7) // 8 * 8 if index else length
+            if not 0 < entry <= end - position:
+                raise Unsafe(f"an entry of {entry} bytes in a heap")
+            position += entry
+    return [start for start, _ in found], max((size for _, size in heaps), default=0)
+
+
+def _check_lists(data: bytes, longest: int) -> None:
+    """Refuse lists in attributes that no heap can hold: HDF5 takes the memory before it looks."""
+    left = len(data)  # they do not overlap
+    for match in (match for names in ATTRIBUTES for match in names.finditer(data)):
+        start = match.start()
+        head = data[start - 9 : start].rjust(9, b"\0")  # of three versions, the last a byte longer
+        for version, found, flags, sizes, unit in (
+            (1, head[1], 0, head[3:9], 8),
+            (2, head[1], head[2], head[3:9], 1),
+            (3, head[0], head[1], head[2:8], 1),
+        ):
+            lengths = struct.unpack("<3H", sizes)
+            if found != version or lengths[0] != len(match[0]):
+                continue
+            if flags:
+                raise Unsafe("an attribute whose type or shape stands elsewhere")
+            padded = (-(-size // unit) * unit for size in lengths)
+            kind, shape, values = (start + end for end in accumulate(padded))
+            if data[kind] & 15 != VARIABLE_LENGTH:
+                continue
+            axes = data[shape + 1]  # more than one are not read
+            (count,) = struct.unpack_from("<Q", data, shape + (8 if data[shape] == 1 else 4))
+            lists = np.frombuffer(data, "<u4, V12", count if axes else 1, values)
+            left -= lists.nbytes
+            if left < 0 or (lists["f0"] > longest).any():
+                raise Unsafe("a list longer than its heap")
+
+
+def _check_indices(data: bytes) -> None:
+    """Refuse more chunks than bytes: HDF5 looks for each, whether it is there or not."""
+    for index in (EXTENSIBLE, FIXED):
+        for match in index.finditer(data):
+            (count,) = struct.unpack("<Q", match[1])
+            if count > len(data):
+                raise Unsafe(f"an index of {count} chunks in {len(data)} bytes")
+
+
+def _check_layouts(data: bytes, heaps: set[int]) -> None:
+    """Refuse datasets made of parts of others: HDF5 takes memory for as many as it is told.
+
+    Their layout is a version of at least 4, the number 3 and the address of a heap.
+    """
+    if not heaps:
+        return
+    found = np.frombuffer(data, "u1")
+    addresses = np.array(sorted(heaps), "<u8")
+    for start in range(0, len(data), PIECE):
+        piece = found[start : start + PIECE + 9]
+        places = np.flatnonzero((piece[1:-8] == VIRTUAL) & (piece[:-9] >= 4) & (piece[:-9] <= 7))
+        parts = piece[places[:, None] + np.arange(2, 10)]
+        if np.isin(parts.view("<u8"), addresses).any():
+            raise Unsafe("a virtual dataset: not safe")
