@@ -165,13 +165,13 @@ def checksum(data: bytes) -> int:
             a, c = (a - c & mask) ^ turned(c, places), (c + b) & mask
             a, b, c = b, c, a
     if not data:
-        return c
+        return int(c)
     x, y, z = struct.unpack("<3I", data[whole:].ljust(12, b"\0"))
     a, b, c = (a + x) & mask, (b + y) & mask, (c + z) & mask
     for places in (14, 11, 25, 16, 4, 14, 24):
         c = ((c ^ b) - turned(b, places)) & mask
         a, b, c = b, c, a
-    return b
+    return int(b)
 
 
 def _check_layouts(data: bytes, heaps: set[int]) -> None:
