@@ -20,7 +20,8 @@ import numpy as np
 from fdref.errors import FileError
 from fdref.imports import imported
 from fdref.weights.files import refusal
-from fdref.weights.hdf5_hazards import Damaged, check_hazards
+from fdref.weights.hdf5_damage import Damaged, check, start_of
+from fdref.weights.inflating import RATIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -36,8 +37,6 @@ SLACK = 2**20  # bytes that may be claimed and not stored: fill values, the rest
 CHUNK = 512  # bytes that it takes to know where a chunk is
 DEFLATE, SHUFFLE, FLETCHER32 = 1, 2, 3  # HDF5's numbers
 FILTERS = {SHUFFLE: "shuffle", DEFLATE: "gzip", FLETCHER32: "fletcher32"}
-DEFLATE_RATIO = 1032  # zlib cannot do better
-SIGNATURE = b"\x89HDF\r\n\x1a\n"
 FAULTS = (OSError, RuntimeError, LookupError, ValueError, TypeError, ArithmeticError, struct.error)
 """What h5py raises over damaged files; of other errors they are not the reason."""
 
@@ -65,17 +64,8 @@ def import_h5py() -> Any:
 
 
 def is_hdf5(data: bytes) -> bool:
-    """Tell whether HDF5's signature stands where it may: at 0, or after a user's block.
-
-    >>> is_hdf5(bytes(4096) + SIGNATURE), is_hdf5(bytes(1000) + SIGNATURE)
-    (True, False)
-    """
-    start = 0
-    while start + len(SIGNATURE) <= len(data):
-        if data.startswith(SIGNATURE, start):
-            return True
-        start = 2 * start or 512
-    return False
+    """Tell whether HDF5's signature stands where it may: at 0, or after a user's block."""
+    return start_of(data) >= 0
 
 
 @contextmanager
@@ -89,7 +79,7 @@ def opened(data: bytes, budget: Budget) -> Iterator[Hdf5]:
     """
     h5py = import_h5py()
     with of_the_file():
-        heap = check_hazards(data)
+        heap = check(data)
     with io.BytesIO(data) as buffer:
         with of_the_file():
             file = h5py.File(buffer, "r")
@@ -158,11 +148,12 @@ class Hdf5:
             names.append(name.decode(errors="surrogateescape"))
             return None
 
+        # To sort them, HDF5 takes a table as long as the file says, and reads what it did not fill.
         with of_the_file():
-            group.id.links.iterate(note)
+            group.id.links.iterate(note, order=self.h5py.h5.ITER_NATIVE)
         if refusals:
             raise refusals[0]
-        return names
+        return sorted(names)
 
     def address(self, node: h5py.HLObject) -> int:
         """Tell objects apart: where one lies in the file."""
@@ -281,13 +272,15 @@ class Hdf5:
             filters = [properties.get_filter(i)[0] for i in range(properties.get_nfilters())]
             size = math.prod(dataset.shape) * dataset.dtype.itemsize
             chunk = math.prod(dataset.chunks or (0,)) * dataset.dtype.itemsize
-            stored = dataset.id.get_storage_size()
         if elsewhere:
             raise refusal(place, "lies in another file, expected data: not safe")
         if filters != [code for code in FILTERS if code in filters]:
             problem = f"is packed by HDF5 filters {filters}, expected at most {FILTERS}"
             raise refusal(place, f"{problem}, in this order: write it again with gzip")
-        most = stored * (DEFLATE_RATIO if DEFLATE in filters else 1) + SLACK
+        chunks = self._chunks(dataset, place)
+        with of_the_file():
+            stored = sum(one.size for one in chunks) if chunk else dataset.id.get_storage_size()
+        most = stored * (RATIO if DEFLATE in filters else 1) + SLACK
         if max(size, chunk) > most or stored > self.size:
             problem = f"claims {max(size, chunk)} bytes in {stored} of the file's {self.size}"
             raise refusal(place, f"{problem}, which cannot be: damaged or not safe")
@@ -295,17 +288,39 @@ class Hdf5:
         swapped = 0 if dataset.dtype.isnative else size  # into the machine's order, in a copy
         self.budget.spare(place, swapped + 2 * chunk)  # HDF5's, and the one that we look at
         if filters:
-            self._check_chunks(dataset, filters, chunk, place)
+            self._check_chunks(dataset, filters, chunk, chunks, place)
+
+    def _chunks(self, dataset: h5py.Dataset, place: Place) -> list[Any]:
+        """List where chunks are, as far as the budget goes: an index may have no end."""
+        chunks: list[Any] = []
+        refusals: list[FileError] = []  # none goes through HDF5's own code
+
+        def note(info: Any) -> bool | None:
+            try:
+                self.budget.take(place, size=CHUNK)
+            except FileError as refusal:
+                refusals.append(refusal)
+                return True
+            chunks.append(info)
+            return None
+
+        with of_the_file():
+            if dataset.chunks:
+                dataset.id.chunk_iter(note)
+        if refusals:
+            raise refusals[0]
+        return chunks
 
     def _check_chunks(
-        self, dataset: h5py.Dataset, filters: list[int], chunk: int, place: Place
+        self,
+        dataset: h5py.Dataset,
+        filters: list[int],
+        chunk: int,
+        chunks: list[Any],
+        place: Place,
     ) -> None:
         """Refuse chunks that do not unpack to what they should: HDF5 overruns memory with them."""
-        stored: list[Any] = []
-        with of_the_file():
-            self.budget.take(place, size=CHUNK * dataset.id.get_num_chunks())
-            dataset.id.chunk_iter(stored.append)
-        for info in stored:
+        for info in chunks:
             with of_the_file():
                 skipped, packed = dataset.id.read_direct_chunk(info.chunk_offset)
             active = [code for i, code in enumerate(filters) if not skipped >> i & 1]

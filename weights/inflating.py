@@ -6,8 +6,8 @@ import zlib
 
 RATIO = 1032
 """Bytes that a packed byte becomes at most; zlib cannot do better."""
-PIECE = 2**18  # bytes given to zlib at once, which copies what is left of them each time
-PART = 2**18  # bytes taken from it at once: not fewer, or the copies would be more than these
+PIECE = 2**16  # bytes given to zlib at once, which copies what is left of them each time
+PART = 2**16  # bytes taken from it at once: not fewer, or the copies would be more than these
 
 
 class Inflating:

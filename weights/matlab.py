@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from fdref.weights import matlab5, matlab73
 from fdref.weights.bounded import Budget, contents
 from fdref.weights.files import refusal
-from fdref.weights.hdf5 import SIGNATURE, is_hdf5
+from fdref.weights.hdf5 import is_hdf5
+from fdref.weights.hdf5_damage import SIGNATURE
 from fdref.weights.matlab_classes import Unsupported, Value
 
 if TYPE_CHECKING:

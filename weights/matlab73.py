@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fdref.weights.bounded import VALUE
 from fdref.weights.files import refusal
 from fdref.weights.hdf5 import is_hdf5, opened
-from fdref.weights.hdf5_hazards import Damaged
+from fdref.weights.hdf5_damage import Damaged
 from fdref.weights.matlab_classes import (
     COMPLEX,
     DEEPEST,

@@ -10,7 +10,7 @@ import numpy as np
 
 from fdref.weights.files import refusal
 from fdref.weights.hdf5 import import_h5py, opened
-from fdref.weights.hdf5_hazards import Damaged
+from fdref.weights.hdf5_damage import Damaged
 from fdref.weights.npz import arrays_of
 
 if TYPE_CHECKING:

@@ -37,6 +37,8 @@ MOST = 2**30
 """Bytes by which the process may grow."""
 START_UP = 120.0
 """Seconds until the first mutant: imports, and code that is compiled."""
+LAST_WORDS = 2.0
+"""Seconds from the last that is heard of a process to its end."""
 OURS = tuple(str(Path(place).resolve()) for place in {*filter(None, sys.path), HERE.parents[1]})
 CODE = (".py", ".pyc", ".so", ".pyd")
 FORBIDDEN = (
@@ -128,16 +130,19 @@ def _run_process(figures: Figures, longest: float, first: int, end: int) -> int:
                 figures.outcomes[words[2]] += 1
             if kind != "start":
                 figures.slowest = max(figures.slowest, float(words[1]))
-        process.kill()
-        status = process.wait()
+        try:
+            status = process.wait(LAST_WORDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            status = process.wait()
         said.seek(0)
         output = said.read().decode(errors="replace").strip()
         if line.startswith("end"):
             number = end
+        elif not line or status > 0:
+            raise RuntimeError(f"no mutants were made in the process: {output}")
         else:
-            died = f"died of signal {-status}" if status not in (0, -signal.SIGKILL) else "hung"
-            if not line:
-                raise RuntimeError(f"the process {died} before the first mutant: {output}")
+            died = "hung" if status == -signal.SIGKILL else f"died of signal {-status}"
             figures.violations[number] = f"{died}: {output[:2000]}"
             number += 1
     if output and line.startswith("end"):

@@ -12,7 +12,7 @@ from fdref.weights import hdf5, zipped
 from fdref.weights.bounded import Budget, contents
 from fdref.weights.bounded_json import parsed
 from fdref.weights.files import refusal
-from fdref.weights.hdf5_hazards import Damaged
+from fdref.weights.hdf5_damage import Damaged
 from fdref.weights.keras.arrays import NamedArrays, counted, listed
 from fdref.weights.keras.call import Origin
 from fdref.weights.keras.graph import model_of
