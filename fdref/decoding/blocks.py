@@ -204,7 +204,7 @@ class _Decoder:
             return
         plan = self.plan
         rules = Decoding(plan.net, way.layer, plan.unpool, plan.operations, plan.unit)
-        together = min(PICTURES // way.largest, way.at_once(plan.choice.spare(way)))
+        together = min(PICTURES // way.largest, plan.choice.at_once(way))
         step = max(1, min(together, self.largest // way.result))
         for first in range(0, len(indices), step):
             yield known.reached(way, rules.down_to(way.boundary, indices[first : first + step]))
