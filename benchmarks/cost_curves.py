@@ -152,7 +152,7 @@ def timed(net: Network, wanted: dict[int, range], ways: tuple[Way, ...], patienc
 
 def memory(way: Way) -> int:
     """Estimate the bytes beside the result, for as many filters as go down together."""
-    return way.taken(min(PICTURES // way.largest, way.at_once(MEMORY), way.filters))
+    return way.taken(min(PICTURES // way.largest, way.at_once(MEMORY, MEMORY), way.filters))
 
 
 def peak(net: Network, wanted: dict[int, range], ways: tuple[Way, ...]) -> int:

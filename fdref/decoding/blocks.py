@@ -191,6 +191,7 @@ class _Decoder:
             if kept:
                 bank = _with(block, bank, done, len(indices))
             done += len(block)
+            del block  # else it is kept for as long as the next one is being decoded
         if bank is not None:
             known.keep(way.layer, bank)
             step = max(1, self.largest // way.result)
@@ -203,18 +204,10 @@ class _Decoder:
             return
         plan = self.plan
         rules = Decoding(plan.net, way.layer, plan.unpool, plan.operations, plan.unit)
-        together = min(PICTURES // way.largest, way.at_once(plan.choice.spare(way)))
+        together = min(PICTURES // way.largest, plan.choice.at_once(way))
         step = max(1, min(together, self.largest // way.result))
         for first in range(0, len(indices), step):
-            met = rules.down_to(way.boundary, indices[first : first + step])
-            if way.kind == "from above":
-                yield met[0].values
-            elif way.kind == "atoms":
-                yield known.contracted(met)
-            else:
-                ((number, picture),) = met.items()
-                atoms = known.every_pixel(number, picture.box.size)
-                yield contract_each(picture.values, atoms, plan.operations)
+            yield known.reached(way, rules.down_to(way.boundary, indices[first : first + step]))
 
 
 class _Known:
@@ -240,6 +233,16 @@ class _Known:
             else:
                 self.atoms[number] = self.rules.of_input(number)
         return self.atoms[number]
+
+    def reached(self, way: Way, met: Mapping[int, Picture]) -> Array:
+        """Return decoded filters, given where a way has taken them."""
+        if way.kind == "from above":
+            return met[0].values
+        if way.kind == "atoms":
+            return self.contracted(met)
+        ((number, picture),) = met.items()
+        atoms = self.every_pixel(number, picture.box.size)
+        return contract_each(picture.values, atoms, self.engine)
 
     def contracted(self, met: Mapping[int, Picture]) -> Array:
         """Express pictures over several maps in the input, and add them."""

@@ -108,12 +108,23 @@ class Way:
         """Return the bytes that threads keep for themselves, if so many go down together."""
         return min(count * self.scratch[0], self.scratch[1])
 
-    def at_once(self, memory: int) -> int:
-        """Return how many filters may go down together, at least one."""
-        if self.taken(self.filters) <= memory:
-            return self.filters
-        one, free = self.each + self.result * self.itemsize, memory - self.held
-        return max(1, free // (one + self.scratch[0]), (free - self.scratch[1]) // one)
+    def at_once(self, memory: int, kept: int) -> int:
+        """Return how many filters may go down together, at least one.
+
+        Parameters
+        ----------
+        memory : int
+            Bytes beside the result.
+        kept : int
+            Bytes of them that threads may go on keeping for themselves.
+        """
+        most = self.filters
+        if self.taken(most) > memory:
+            one, free = self.each + self.result * self.itemsize, memory - self.held
+            most = max(free // (one + self.scratch[0]), (free - self.scratch[1]) // one)
+        if self.kept_by_threads(most) > kept:
+            most = min(most, kept // max(1, self.scratch[0]))
+        return max(1, most)
 
 
 def substitution(maps: tuple[int, int, int], channels: int, taps: Pair, groups: int = 1) -> Cost:

@@ -170,6 +170,7 @@ def _collect(plan: Plan, progress: Callable[[int], object] | None) -> dict[int, 
             bank[block.first : block.first + len(block.pictures)] = block.pictures
         if progress is not None:
             progress(len(block.pictures))
+        del block  # else it is kept for as long as the next one is being decoded
     for number in set(plan.wanted) - set(banks):
         banks[number] = np.empty(
             (0, plan.net.channels[0], *boxes(plan.net, number, plan.unit)[0].size), plan.dtype

@@ -162,6 +162,7 @@ class DecodedFile:
         with np.errstate(all="ignore"):
             for block in plan.blocks(BLOCK, found, work):
                 new = self.write(block)
+                del block  # else it is kept for as long as the next one is being decoded
                 if progress is not None:
                     progress(new)
 

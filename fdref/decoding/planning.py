@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import accumulate
 from math import inf
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
@@ -56,16 +57,30 @@ class Choice:
 
     def spare(self, way: Way) -> int:
         """Return the bytes left for a way while banks wait to be met by later ways."""
-        return self._spare[self.ways.index(way)]
+        return self._shares[self.ways.index(way)][0]
+
+    def at_once(self, way: Way) -> int:
+        """Return how many filters of a way may go down together."""
+        return self._shares[self.ways.index(way)][1]
 
     @cached_property
-    def _spare(self) -> list[int]:
-        """What threads have kept for themselves for one way, they still have in the next."""
-        left, kept = [], 0
+    def _shares(self) -> list[tuple[int, int]]:
+        """For each way, the bytes left for it, and how many filters go down together.
+
+        What threads have kept for themselves for one way, they still have in the next: no more than
+        leaves each of the later ones room for one filter.
+        """
+        free = [self.memory - self._waiting(place) for place in range(len(self.ways))]
+        room = [
+            left - way.memory + way.scratch[0] for left, way in zip(free, self.ways, strict=True)
+        ]
+        shares, kept = [], 0
         for place, way in enumerate(self.ways):
-            left.append(self.memory - self._waiting(place) - max(0, kept - way.scratch[0]))
-            kept = max(kept, way.kept_by_threads(way.at_once(left[-1])))
-        return left
+            spare = free[place] - max(0, kept - way.scratch[0])
+            count = way.at_once(spare, min(room[place + 1 :], default=self.memory))
+            shares.append((spare, count))
+            kept = max(kept, way.kept_by_threads(count))
+        return shares
 
     def _waiting(self, place: int) -> int:
         """Return the bytes of banks that are found, and needed, but not now."""
@@ -171,8 +186,8 @@ def _within(ways: Ways, wanted: Mapping[int, int], limit: int | None) -> Choice:
     """Take the shortest ways that there is memory for.
 
     Tried are: each bank that nobody asked for is paid for by the first who needs it; such banks
-    cost nothing until all ways are chosen, since several may share one; no banks at all, which
-    takes the least memory.
+    cost nothing until all ways are chosen, since several may share one; no banks at all; and, if
+    there is no memory for any of these, the ways that take the least.
     """
     whole = all(
         wanted.get(n) == ways.net.channels[n] for n in ways.net.decodable if n <= max(wanted)
@@ -182,24 +197,37 @@ def _within(ways: Ways, wanted: Mapping[int, int], limit: int | None) -> Choice:
         _taken(ways, wanted, limit, shared=shared)
         for shared in (several if limit is None else (*several, None))
     ]
+    memory = UNASKED if limit is None else limit
     choices = [
-        Choice(
-            tuple(sorted(taken.values(), key=lambda way: (way.boundary, way.layer))),
-            UNASKED if limit is None else limit,
-        )
-        for taken in tried
-        if taken.keys() >= wanted.keys()
+        _in_order(taken.values(), memory) for taken in tried if taken.keys() >= wanted.keys()
     ]
     for choice in sorted(choices, key=lambda choice: choice.seconds):
         if limit is None or _fits(choice):
             return choice
+    narrow = _in_order(
+        (
+            min(
+                (way for way in ways.all_to(layer, count) if not way.banks),
+                key=lambda way: way.memory,
+            )
+            for layer, count in wanted.items()
+        ),
+        memory,
+    )
+    if _fits(narrow):
+        return narrow
+    kept = [0, *accumulate((way.kept_by_threads(1) for way in narrow.ways), max)]
     raise _too_little(
         limit,
         (
-            min(way.memory for way in ways.all_to(layer, count) if not way.banks)
-            for layer, count in wanted.items()
+            way.memory + max(0, before - way.scratch[0])
+            for way, before in zip(narrow.ways, kept, strict=False)
         ),
     )
+
+
+def _in_order(ways: Iterable[Way], memory: int) -> Choice:
+    return Choice(tuple(sorted(ways, key=lambda way: (way.boundary, way.layer))), memory)
 
 
 def _taken(
