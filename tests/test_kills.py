@@ -46,7 +46,7 @@ class TestDecode:
     def every_filter_a_block_with_a_record(self, model, monkeypatch):
         net = fdref.load(model)
         monkeypatch.setattr("fdref.load", lambda source, **edits: net)
-        monkeypatch.setattr("fdref.decoding.decoded_file.BLOCK", 1)
+        monkeypatch.setattr("fdref.decoding.decoded_file.WRITTEN", 1)
         monkeypatch.setattr("fdref.decoding.decoded_file.EVERY", 0)
         monkeypatch.setattr("fdref.show.sheets.save_filters", draw_nothing)
 

@@ -219,7 +219,7 @@ def test_however_operations_are_cut_they_are_the_references(data, block, channel
     maps = reference.correlate(images, layer.filters, None, *steps)
     down = layer.stride, layer.dilate, channels // layer.filters.shape[1]
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("BLOCK", "LARGEST_BLOCK", "MAPS", "STAMPS", "PIXELS"):
+        for name in ("MATRIX", "LARGEST_MATRIX", "MAPS", "STAMPS", "PIXELS"):
             patch.setattr(cuts, name, block)
         found = (
             compiled.correlate(images, layer.filters, None, *steps),
