@@ -129,12 +129,16 @@ def save(net: Network, path: str | PathLike[str]) -> None:
     ...     (fdref.load(f"{folder}/copy.mat")[3].filters == fdref.load()[3].filters).all()
     np.True_
     """
-    target = path_of(path, "path")
-    data = encoded(variables_of(instance(net, Network, "net")))
+    replace_file(path_of(path, "path"), encoded_network(instance(net, Network, "net")))
+
+
+def encoded_network(net: Network) -> bytes:
+    """Return the bytes of the file that `save` writes; errors are those of `save`."""
+    data = encoded(variables_of(net))
     budget = Budget()
     try:
         again = network_from(variables(data, "the network", budget), budget)
     except FileError as error:
         raise NetworkError(f"{net!r} cannot be written so that it can be read: {error}") from None
     check_same(net, again)
-    replace_file(target, data)
+    return data
