@@ -174,9 +174,7 @@ def read_kit(folder: Path) -> Kit:
         form = manifest["format"]
         if form not in FORMATS:
             raise refusal(str(manifest_path), f"names the format {form!r}, expected npz or h5")
-        for name, digest in manifest["files"].items():
-            if name not in (LENET, MODEL):
-                raise ValueError(f"in {name!r}")
+        for name, digest in _networks(manifest["files"]).items():
             _check(folder / name, digest, LARGEST_NETWORK)
         budget = Budget()
         found = [_case(folder, entry, form, budget) for entry in manifest["cases"]]
@@ -185,6 +183,12 @@ def read_kit(folder: Path) -> Kit:
         problem = f"is damaged, write the kit again: {type(error).__name__} {error}"
         raise refusal(str(manifest_path), problem) from None
     return Kit(folder, version, SCHEMA, found)
+
+
+def _networks(files: Mapping[str, str]) -> Mapping[str, str]:
+    if not {LENET} <= files.keys() <= {LENET, MODEL}:
+        raise ValueError(f"in {sorted(files)}")
+    return files
 
 
 def _case(folder: Path, entry: Mapping[str, Any], form: Format, budget: Budget) -> Case:

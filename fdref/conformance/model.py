@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fdref.conformance.case import Case
+from fdref.conformance.cases import in_order
 from fdref.conformance.cases.model import answered, listed, questions
 from fdref.conformance.examination import no_bar
 from fdref.errors import NetworkError
@@ -71,7 +72,7 @@ def model_of(net: Network, bar: Bar = no_bar) -> Model:
             else:
                 left_out.append(answer)
             advance(work)
-    return Model(data, tuple(cases), tuple(left_out))
+    return Model(data, tuple(in_order(cases)), tuple(left_out))
 
 
 def known_part(net: Network) -> tuple[Network, list[str]]:

@@ -28,7 +28,7 @@ from fdref.conformance.networks import MODEL
 from fdref.errors import FdrefError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
