@@ -72,6 +72,8 @@ def model_of(net: Network, bar: Bar = no_bar) -> Model:
             else:
                 left_out.append(answer)
             advance(work)
+    if not cases:
+        raise NetworkError(f"there is nothing to ask: {'; '.join(left_out)}")
     return Model(data, tuple(in_order(cases)), tuple(left_out))
 
 

@@ -7,7 +7,7 @@ before anything is computed.
 from __future__ import annotations
 
 from math import prod
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from fdref.engines.resize import METHODS
 from fdref.errors import FdrefError, NetworkError
@@ -22,12 +22,14 @@ if TYPE_CHECKING:
     from fdref.geometry import Pair
     from fdref.network.graph import Network
 
+Chosen = TypeVar("Chosen")
+
 MOST_NUMBERS = 2**19
 """Numbers that the outputs of a case may have together: 2 MB."""
 MOST_WORK = 2**29
 """Multiply-adds of a case that decodes, by the reference engine: about half a second's."""
-MOST_FORWARD = 2**34
-"""Multiply-adds of the forward pass: those of a VGG-16."""
+MOST_FORWARD = 20 * 10**9
+"""Multiply-adds of the forward pass: a VGG-16 takes 17 thousand million."""
 MOST_BANK = 2**28
 """Multiply-adds of the filters of a layer that is evaluated: they are decoded several times."""
 MOVED = 64
@@ -144,7 +146,7 @@ def fitting(numbers: Sequence[int], most: int = MOST_NUMBERS) -> list[int]:
     return sorted(chosen)
 
 
-def spread(found: Sequence[int], count: int) -> list[int]:
+def spread(found: Sequence[Chosen], count: int) -> list[Chosen]:
     """Choose so many of a sequence, the first and the last among them, evenly.
 
     >>> spread(range(10), 4), spread([3, 5], 4)

@@ -120,7 +120,7 @@ def forward_with(
     noise: Noise, net: Network, images: Array, wanted: Collection[int]
 ) -> dict[int, Array]:
     """Run a network with errors, as far as some of its maps need it, and return these and those."""
-    maps = {0: images.astype(np.float64)}
+    maps: dict[int, Array] = {0: images.astype(np.float64)}
     needed = set().union(*(ancestors(net, number) for number in wanted))
     for number in sorted(needed - {0}):
         layer, taken = net[number], [maps[n] for n in net.takes[number]]

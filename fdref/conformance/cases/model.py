@@ -54,12 +54,12 @@ class Questions:
     net: Network
     cases: list[Case] = field(default_factory=list)
     """without their answers"""
-    work: list[float] = field(default_factory=list)
+    work: list[int] = field(default_factory=list)
     """what each takes to answer"""
     left_out: list[str] = field(default_factory=list)
     """what is not asked, and why: a line each"""
 
-    def ask(self, id: str, about: str, inputs: Any, work: float, **given: Any) -> None:  # noqa: A002
+    def ask(self, id: str, about: str, inputs: Any, work: int, **given: Any) -> None:  # noqa: A002
         """Add a question."""
         network = {"file": MODEL}
         self.cases.append(refused(id, about, inputs, network=network, **given))
@@ -72,7 +72,7 @@ def questions(net: Network) -> Questions:
     Raises
     ------
     NetworkError
-        If there is nothing to ask, or no image fits.
+        If no image fits.
     """
     found = Questions(net)
     chosen = _decodings(found)
