@@ -60,6 +60,7 @@ class TestAnswers:
         )[known["layer"]]
         np.testing.assert_allclose(case.expected["errors"], found.errors, 1e-5)
 
+    @pytest.mark.large
     def test_a_part_of_the_outputs_is_asked_for_where_all_are_too_many(self):
         weights = [bank(24, count, 3, 3, seed=count) / 8 for count in (1, 24)]
         deep = Network([Conv(weights[0], pad=1), *[Conv(weights[1], pad=1)] * 15], input_size=64)
