@@ -27,6 +27,12 @@ def add_model(parser: argparse.ArgumentParser, *, needed: bool = False) -> None:
         add("model", metavar="MODEL", help=FILES)
     else:
         add("model", metavar="MODEL", nargs="?", help=f"{FILES} (the shipped LeNet)")
+    add_edits(parser)
+
+
+def add_edits(parser: argparse.ArgumentParser) -> None:
+    """Add what may have to be said of a model."""
+    add = parser.add_argument
     add(
         "--drop",
         metavar="LAYER",

@@ -10,7 +10,17 @@ import numpy as np
 from fdref.conformance.case import Tolerance
 from fdref.conformance.compute import call
 from fdref.conformance.networks import layer_of, network_of
-from fdref.layers import BatchNorm, Conv, Normalize, Pool, Softmax
+from fdref.layers import (
+    BatchNorm,
+    Conv,
+    ConvTranspose,
+    Elementwise,
+    Normalize,
+    Pool,
+    Scale,
+    Softmax,
+    Sum,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -128,14 +138,18 @@ def upwards(layer: Layer) -> int:
     match layer:
         case Conv(filters=filters):
             return int(filters[0].size) + 1
+        case ConvTranspose(filters=filters, groups=groups):
+            return int(filters[:, 0].size) // groups + 1
         case Pool(method="avg", window=window):
             return int(window[0] * window[1])
         case Normalize(size=size):
             return 2 * size + 8
-        case Softmax():
+        case Softmax() | Elementwise():
             return 16
         case BatchNorm():
             return 4
+        case Scale():
+            return 2
         case _:
             return 1
 
@@ -145,10 +159,14 @@ def downwards(net: Network, number: int, method: Method) -> int:
     match net[number]:
         case Conv(filters=filters):
             return int(filters[:, 0].size)
+        case ConvTranspose(filters=filters):
+            return int(filters[0].size)
         case Pool(stride=stride, window=window):
             return unpooled(stride, window, method)
         case BatchNorm():
             return 2
+        case Scale() | Sum():
+            return 1
         case _:
             return 0
 
