@@ -96,11 +96,11 @@ def _decodings(found: Questions) -> list[Decoded]:
         given: dict[str, Any] = {"layer": layer.number, "filters": layer.filters}
         if len(layer.stages) < layer.of:
             given["stages"] = layer.stages
-        filters = " and ".join(map(str, layer.filters))
+        filters = f"filter{'s' * (len(layer.filters) > 1)} {' and '.join(map(str, layer.filters))}"
         for method in methods(net, layer.number):
             found.ask(
                 f"decode-model{layer.number}-{method}",
-                f"filters {filters} of {net.describe(layer.number)}, {method}",
+                f"{filters} of {net.describe(layer.number)}, {method}",
                 {},
                 layer.work,
                 unpool=method,
