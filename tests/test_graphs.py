@@ -61,6 +61,22 @@ def test_every_map_is_pytorchs(torch_graphs, net, seed, engine):
         close(values, expected[number].numpy())
 
 
+@pytest.mark.parametrize("constants", [(), (0.75,), (-2.0, 1.5)], ids=str)
+@pytest.mark.parametrize("function", sorted(kinds.functions.FUNCTIONS))
+def test_every_function_and_its_slope_are_pytorchs(torch_graphs, function, constants):
+    """By its own defaults; with the first constants, or all."""
+    if len(constants) > len(kinds.functions.FUNCTIONS[function].constants):
+        return
+    layer = kinds.Elementwise(function, constants)
+    x = np.random.default_rng(0).uniform(-8, 8, 2000)  # none lies where a slope jumps
+    value, slope = torch_graphs.function(function, constants, x)
+    close(layer.value(x), value, 1e-13)
+    close(layer.slope(x), slope, 1e-12)
+    single = x.astype(np.float32)
+    assert layer.value(single).dtype == layer.slope(single).dtype == np.float32
+    close(layer.value(single), torch_graphs.function(function, constants, single)[0], 1e-6)
+
+
 @given(graphs(linear=False), seeds, ENGINES)
 def test_the_gradient_is_pytorchs(torch_graphs, net, seed, engine):
     inputs, operations = inputs_for(net, seed), engine_named(engine)
