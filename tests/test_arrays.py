@@ -11,7 +11,19 @@ import pytest
 from absence import absent
 
 import fdref
-from fdref import ArgumentError, BatchNorm, Conv, Network, NetworkError, Normalize, Pool, ReLU
+from fdref import (
+    ArgumentError,
+    BatchNorm,
+    Conv,
+    Elementwise,
+    Network,
+    NetworkError,
+    Normalize,
+    Pool,
+    ReLU,
+    Scale,
+    Sum,
+)
 from fdref.engines import engine_named
 
 if TYPE_CHECKING:
@@ -167,6 +179,8 @@ def one_norm(**numbers) -> BatchNorm:
         one_norm(deviation=[1e-50]),  # 0 in float32
         one_norm(deviation=[1e-39]),
         ReLU(1e39),
+        Scale(np.ones(1, np.float32), [-1e39]),
+        Elementwise("clip", (0, 1e39)),
         Normalize(1, 1e39, 1, 1),
         Normalize(1, 1, -1e39, 1),
     ],
@@ -176,6 +190,12 @@ def test_numbers_that_would_be_infinite_in_the_filters_precision_are_refused(lay
     with pytest.raises(NetworkError, match=r"^layer 2 .*more than float32 holds"):
         Network([single, layer])
     Network([double, layer])
+
+
+def test_factors_of_a_sum_that_would_be_infinite_are_refused():
+    one = Conv(np.ones((1, 1, 1, 1), np.float32))
+    with pytest.raises(NetworkError, match=r"^layer 2 .*more than float32 holds"):
+        Network([one, Sum((1, 1e39))], wiring={2: [0, 1]})
 
 
 def test_an_average_that_would_be_infinite_is_refused():

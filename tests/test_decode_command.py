@@ -308,6 +308,22 @@ class TestAdding:
         assert run("decode", tmp_path / model.name, "-o", tmp_path / "fresh") == 0
         assert everything_in(out) == everything_in(tmp_path / "fresh")
 
+    def test_what_another_method_or_user_has_made_is_left_alone(
+        self, model, tmp_path, capsys, monkeypatch
+    ):
+        assert run("decode", model, "--layers", 1, "-o", tmp_path) == 0
+        monkeypatch.setattr("fdref.decoding.to_disk.is_ours", lambda status: False)
+        before = everything_in(tmp_path)
+        capsys.readouterr()
+        said = refusal(capsys, "decode", model, "--layers", 4, "-o", tmp_path)
+        assert "is another user's; choose another place" in said
+        assert everything_in(tmp_path) == before
+        monkeypatch.undo()
+        with h5py.File(tmp_path / "decoded.h5", "r+") as file:
+            file["layer1"].attrs["method"] = "by hand"
+        said = refusal(capsys, "decode", model, "--layers", 4, "-o", tmp_path)
+        assert "is of another method, by hand instead of filter decoding with subst" in said
+
     def test_the_same_network_from_another_file(self, model, tmp_path):
         fdref.save(fdref.load(model), tmp_path / "renamed.mat")
         assert run("decode", model, "--layers", 1, "-o", tmp_path / "out") == 0

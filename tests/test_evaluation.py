@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from strategies import images_for, networks
 
 import fdref
-from fdref import ArgumentError, BatchNorm, Conv, Network, NetworkError, Normalize, Pool, ReLU
-from fdref.measure.evaluation import compare
+from fdref import ArgumentError, BatchNorm, Conv, Network, NetworkError, Normalize, Pad, Pool, ReLU
+from fdref.measure.evaluation import Evaluation, compare
 
 
 def slow_error(response, predicted):
@@ -122,6 +122,29 @@ def test_a_constant_response_compares_with_nothing():
     none = fdref.evaluate(net, x[:1])[1]
     assert none.compared == 0
     assert np.isnan([none.mean, none.std, none.correlation]).all()
+
+
+def test_mean_and_deviation_are_those_of_the_images_that_were_compared():
+    found = Evaluation(np.array([1, np.nan, 2, 6]), np.array([0.5, np.nan, -0.5, 0.75]))
+    assert (found.n, found.compared, found.mean, found.correlation) == (4, 3, 3, 0.25)
+    assert found.std == pytest.approx(np.sqrt(14 / 3))
+
+
+def test_what_a_crop_leaves_out_is_not_predicted():
+    """Decoded filters fit into the image at places that the network has cut off."""
+    random = np.random.default_rng(0)
+    crop = Pad((1, -3, -1, -2))
+    layers = [
+        Conv(random.standard_normal((2, 1, 3, 2))),
+        crop,
+        Conv(random.standard_normal((3, 2, 2, 2))),
+    ]
+    net, x = Network(layers), random.standard_normal((2, 1, 11, 9))
+    response = fdref.forward(net, x)[3]
+    found = fdref.respond(net, 3, fdref.decode(net, 3), x)
+    assert found.shape == response.shape == (2, 3, 6, 4)
+    np.testing.assert_allclose(found[:, :, 1:], response[:, :, 1:], atol=1e-12)  # but for the pad
+    assert fdref.evaluate(net, x)[3].n == 2
 
 
 def test_one_number_cannot_be_compared():

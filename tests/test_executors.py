@@ -142,6 +142,8 @@ def test_no_more_than_some_chunks_are_in_memory(kind, monkeypatch):
 
     executor = kind and kind()
     for first, _ in over_chunks(Total(b"1"), arriving(), None, executor):
+        if kind is OnlyMap and not done:
+            assert executor.windows == [3, 3]  # the second is under way before the first is read
         done.append(first)
     assert done == list(range(0, 2000, 10))
     assert max(most) <= (10 if kind is None else 70)
@@ -275,6 +277,10 @@ def test_best_filters_that_overflow_are_refused_by_the_image_s_number():
         (iter([]), "^there are no images"),
         (iter([X[:0], X[:0]]), "^there are no images"),
         (iter([X[:3], X[:4, :, 1:]]), r"^image 3 has shape \(1, 8, 9\); expected \(1, 9, 9\), as"),
+        (
+            iter([X[:3], X[:2], X[:4, :, 1:]]),
+            r"^image 5 has shape \(1, 8, 9\); expected \(1, 9, 9\)",
+        ),
         (iter([X[:3], X[0]]), r"^image 3 has shape \(9, 9\); expected \(1, 9, 9\), as those"),
         (iter([X[0]]), r"^images have shape \(1, 9, 9\); expected"),
         (iter([X[:, :, :8]]), "^images are 8x9; expected 9x9"),

@@ -62,6 +62,22 @@ def test_every_map_is_pytorchs(torch_graphs, net, seed, engine):
         close(values, expected[number].numpy())
 
 
+@pytest.mark.parametrize("constants", [(), (0.75,), (-2.0, 1.5)], ids=str)
+@pytest.mark.parametrize("function", sorted(kinds.functions.FUNCTIONS))
+def test_every_function_and_its_slope_are_pytorchs(torch_graphs, function, constants):
+    """By its own defaults; with the first constants, or all."""
+    if len(constants) > len(kinds.functions.FUNCTIONS[function].constants):
+        return
+    layer = kinds.Elementwise(function, constants)
+    x = np.random.default_rng(0).uniform(-8, 8, 2000)  # none lies where a slope jumps
+    value, slope = torch_graphs.function(function, constants, x)
+    close(layer.value(x), value, 1e-13)
+    close(layer.slope(x), slope, 1e-12)
+    single = x.astype(np.float32)
+    assert layer.value(single).dtype == layer.slope(single).dtype == np.float32
+    close(layer.value(single), torch_graphs.function(function, constants, single)[0], 1e-6)
+
+
 @given(graphs(linear=False), seeds, ENGINES)
 def test_the_gradient_is_pytorchs(torch_graphs, net, seed, engine):
     inputs, operations = inputs_for(net, seed), engine_named(engine)
@@ -267,21 +283,92 @@ def test_all_that_has_filters_in_the_image_is_decoded_by_default(tmp_path):
         fdref.evaluate(net, np.zeros((1, 1, 3, 3)))
 
 
-def test_units_above_enlarged_maps_repeat_and_each_phase_has_its_filter(engine):
-    net = enlarging()
+def test_layers_above_products_have_no_filter_though_they_see_the_image_otherwise(engine):
+    one = fdref.Conv(np.ones((1, 1, 1, 1)))
+    for join in (kinds.Product, kinds.Maximum):
+        layers = [one, join(name="gate"), fdref.Sum(name="both"), one, one]
+        net = fdref.Network(layers, wiring={"gate": [0, 1], "both": ["gate", 1], 5: 1})
+        assert net.decodable == (1, 5)
+        assert fdref.decode_all(net, engine=engine).keys() == {1, 5}
+        for above in ("gate", "both", 4):
+            with pytest.raises(fdref.ArgumentError, match=f"has no filter: layer 2 .{join.kind} "):
+                fdref.decode(net, above, engine=engine)
+
+
+def test_where_there_is_one_unit_its_neighbours_do_not_matter(engine):
+    """Strides of 2 and 1 meet in one row; in columns, there are several."""
+    slow, fast = (
+        fdref.Conv(np.full((1, 1, 2, 2), value), stride=step) for value, step in ((1, 2), (3, 1))
+    )
+    crop = fdref.Pad((0, -1, 0, -1))
+    layers, wiring = [slow, fast, crop, fdref.Sum()], {2: 0, 4: [1, 3]}
+    net = fdref.Network(layers, wiring=wiring, input_size=3)
+    assert net.sizes[4] == (1, 1)
+    assert (fdref.decode(net, 4, engine=engine) == 4).all()
+    with pytest.raises(fdref.ArgumentError, match="no single filter"):
+        fdref.decode(fdref.Network(layers, wiring=wiring), 4, engine=engine)
+    crop = fdref.Pad((0, -1, 0, -2))
+    layers[2], columns = crop, {"input_size": (3, 5)}
+    with pytest.raises(fdref.ArgumentError, match=r"no single filter.* moved by 1x1 .* and by 2x2"):
+        fdref.decode(fdref.Network(layers, wiring=wiring, **columns), 4, engine=engine)
+
+
+def enlarging_twice() -> fdref.Network:
+    """Every second row by 2/3 of a pixel, then by 3: units repeat every 6 rows, as columns do."""
+    random = np.random.default_rng(0)
+    return fdref.Network(
+        [
+            fdref.Conv(random.standard_normal((2, 1, 1, 1)), name="below"),
+            fdref.Upsample(2),
+            fdref.Conv(random.standard_normal((2, 2, 2, 2)), stride=3),
+            fdref.Upsample(3),
+            fdref.Conv(random.standard_normal((2, 2, 2, 1)), name="above"),
+        ],
+        input_size=6,
+    )
+
+
+@pytest.mark.parametrize(
+    ("net", "number", "period", "stride", "sizes"),
+    [
+        (
+            enlarging(),
+            3,
+            (3, 2),
+            (Fraction(1, 3), Fraction(1, 2)),
+            {(3, 3), (3, 4), (4, 3), (4, 4)},
+        ),
+        (
+            enlarging_twice(),
+            5,
+            (6, 6),
+            (Fraction(1, 2), Fraction(1, 2)),
+            {(height, width) for height in (1, 2, 3) for width in (1, 2)},
+        ),
+    ],
+    ids=["once", "twice"],
+)
+def test_units_above_enlarged_maps_repeat_and_each_phase_has_its_filter(
+    net, number, period, stride, sizes, engine
+):
     x = np.random.default_rng(1).standard_normal((1, 1, 6, 6))
-    response = fdref.forward(net, x, engine)[3]
-    assert periods(net, 3) == (3, 2)
+    response = fdref.forward(net, x, engine)[number]
+    assert periods(net, number) == period
+    for beyond in ((period[0], 0), (0, period[1])):
+        with pytest.raises(fdref.ArgumentError, match="expected at most"):
+            fdref.decode(net, number, engine=engine, phase=beyond)
+    assert min(response.shape[2:]) > min(period)
+    found = set()
     for at in np.ndindex(*response.shape[2:]):
-        phase = tuple(n % period for n, period in zip(at, (3, 2), strict=True))
-        field = fdref.receptive_field(net, 3, phase=phase)
-        assert field.stride == (Fraction(1, 3), Fraction(1, 2))
+        phase = tuple(n % one for n, one in zip(at, period, strict=True))
+        field = fdref.receptive_field(net, number, phase=phase)
+        assert field.stride == stride
         top, left = (int(field.offset[a] + (at[a] - phase[a]) * field.stride[a]) for a in (0, 1))
         seen = x[0, :, top : top + field.size[0], left : left + field.size[1]]
         bank = fdref.decode(net, "above", unpool="nearest", engine=engine, phase=phase)
         close(np.einsum("kcyx,cyx->k", bank, seen), response[0, :, at[0], at[1]])
-    sizes = {fdref.decode(net, 3, phase=(y, x)).shape[2:] for y in range(3) for x in range(2)}
-    assert sizes == {(3, 3), (3, 4), (4, 3), (4, 4)}
+        found.add(bank.shape[2:])
+    assert found == sizes
 
 
 def test_what_has_no_single_filter_is_refused_by_name():

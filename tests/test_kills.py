@@ -79,7 +79,7 @@ def small_kit(monkeypatch) -> None:
     """No kit, but files like a kit's."""
     names = ("README.md", "cases/a.npz", "expected/a.npz", "manifest.json")
     files = {name: name.encode() for name in names}
-    monkeypatch.setattr("fdref.conformance.kit.contents", lambda form: files)
+    monkeypatch.setattr("fdref.conformance.kit.contents", lambda *about: files)
 
 
 def an_empty_folder(folder: Path) -> None:

@@ -11,14 +11,23 @@ import fdref
 from fdref import (
     ArgumentError,
     BatchNorm,
+    Channels,
+    Concat,
     Conv,
+    ConvTranspose,
     Dropout,
+    Elementwise,
     Network,
     NetworkError,
     Normalize,
+    Pad,
     Pool,
+    PReLU,
     ReLU,
+    Scale,
+    Shuffle,
     Softmax,
+    Sum,
 )
 
 
@@ -111,6 +120,15 @@ def test_nothing_can_be_changed():
             r"layer 2 \(bnorm\): 3 gains do not fit maps of 4 channels",
         ),
         (["conv"], "layer 1 is 'conv'; expected one of fdref's layers"),
+        ([Conv(ones(4, 1, 1, 1)), PReLU(ones(3))], "3 leaks do not fit maps of 4 channels"),
+        ([Conv(ones(4, 1, 1, 1)), PReLU(ones(5))], "5 leaks do not fit maps of 4 channels"),
+        ([Conv(ones(4, 1, 1, 1)), Scale(ones(3))], "3 factors do not fit maps of 4 channels"),
+        (
+            [Conv(ones(4, 1, 1, 1)), Channels([3, 4])],
+            "channel 4 of maps of 4; .* from 0 to 3",
+        ),
+        ([Conv(ones(6, 1, 1, 1)), Shuffle(2)], "6 channels are not blocks of 2 x 2; .* of 4"),
+        ([Conv(ones(4, 1, 1, 1)), ConvTranspose(ones(3, 1, 1, 1))], "3 filters do not fit maps of"),
     ],
 )
 def test_layers_that_do_not_fit(layers, message):
@@ -141,12 +159,34 @@ def test_layers_that_do_not_fit(layers, message):
         (lambda: ReLU(np.nan), "leak is nan"),
         (lambda: Normalize(0, 1, 1, 1), "number of channels is 0"),
         (lambda: Normalize(5, np.inf, 1, 1), "kappa is inf"),
+        (lambda: PReLU(ones(1, 1)), r"leaks have shape \(1, 1\); expected 1 axes"),
+        (lambda: Scale([1, 2], [3]), "offsets are 1 numbers; expected one for each of 2"),
+        (lambda: ConvTranspose(ones(3, 2, 1, 1), groups=2), "3 filters are not 2 groups"),
+        (lambda: ConvTranspose(ones(4, 2, 1, 1), ones(3), groups=2), "biases are 3 .* each of 4"),
+        (lambda: Elementwise("clip", (0, 1, 2)), r"clip has constants .*; expected low, high"),
+        (lambda: Elementwise("abs", (1,)), r"abs has constants .*; expected none"),
     ],
 )
 def test_layers_that_are_wrong_in_themselves(make, message):
     with pytest.raises(fdref.FdrefError, match=message) as caught:
         make()
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("layers", "wiring", "message"),
+    [
+        ([Sum((1, 2, 3))], {2: [1, 1]}, r"layer 2 \(sum\): it has 3 factors for 2 maps"),
+        ([Sum((1,))], {2: [1, 1]}, r"layer 2 \(sum\): it has 1 factors for 2 maps"),
+        ([Pad(1), Sum()], {3: [1, 2]}, "its maps are of 6x5, 8x7 pixels; expected one size"),
+        ([Pad((1, 0)), Concat()], {3: [2, 1]}, "its maps are of 8x5, 6x5 pixels; expected one"),
+        ([Shuffle(2, reverse=True)], {}, "a map of 6x5 is not whole blocks of 2 x 2"),
+        ([Pad((0, -3))], {}, r"layer 2 \(pad\) leaves nothing of its map of 6x5"),
+    ],
+)
+def test_maps_that_do_not_fit_each_other(layers, wiring, message):
+    with pytest.raises(NetworkError, match=message):
+        Network([Conv(ones(2, 1, 1, 1)), *layers], wiring=wiring, input_size=(6, 5))
 
 
 def test_a_pools_stride_must_be_said():

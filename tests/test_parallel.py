@@ -55,6 +55,17 @@ def test_two_threads_share_the_parts_and_blas_keeps_to_one(two_threads):
     assert blas.threads() == 2
 
 
+def test_no_more_threads_help_than_blas_would_take(two_threads):
+    seen = set()
+
+    def work(part):
+        sleep(0.005)
+        seen.add(threading.get_ident())
+
+    parallel.each(work, range(30))
+    assert len(seen) == 2
+
+
 def test_all_threads_warn_of_what_the_caller_is_warned_of(two_threads):
     meeting, seen = threading.Barrier(2, timeout=20), []
 
@@ -217,6 +228,7 @@ def test_however_operations_are_cut_they_are_the_references(data, block, channel
     images = random.integers(-3, 4, (5, channels, *size)).astype(np.float32)
     steps = layer.stride, layer.pad, layer.dilate
     maps = reference.correlate(images, layer.filters, None, *steps)
+    corner = np.ascontiguousarray(maps[:, :, :2, :1], np.float32)  # narrower than most filters
     down = layer.stride, layer.dilate, channels // layer.filters.shape[1]
     with pytest.MonkeyPatch.context() as patch:
         for name in ("MATRIX", "LARGEST_MATRIX", "MAPS", "STAMPS", "PIXELS"):
@@ -224,6 +236,7 @@ def test_however_operations_are_cut_they_are_the_references(data, block, channel
         found = (
             compiled.correlate(images, layer.filters, None, *steps),
             compiled.substitute(maps, layer.filters, *down),
+            compiled.substitute(corner, layer.filters, *down),
             compiled.filter_gradient(images, maps, layer.filters, *steps),
             compiled.unpool(maps, (2, 3), (3, 2), "nearest"),
             compiled.pool(images, (1, 1), (2, 2), (0, 0, 0, 0), "max"),
@@ -231,6 +244,7 @@ def test_however_operations_are_cut_they_are_the_references(data, block, channel
     expected = (
         maps,
         reference.substitute(maps, layer.filters, *down),
+        reference.substitute(corner, layer.filters, *down),
         reference.filter_gradient(images, maps, layer.filters, *steps),
         reference.unpool(maps, (2, 3), (3, 2), "nearest"),
         reference.pool(images, (1, 1), (2, 2), (0, 0, 0, 0), "max"),

@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from strategies import methods, networks, seeds
 
 import fdref
-from fdref import Conv, Network, Pool, ReLU
+from fdref import Channels, Conv, Network, Pool, ReLU
 from fdref.decoding import blocks, planning
 from fdref.decoding import ways as every_way
 from fdref.decoding.atoms import Composition
 from fdref.decoding.blocks import Plan
 from fdref.decoding.costs import Cost, substitution
+from fdref.decoding.every_pixel import with_pools
 from fdref.decoding.ways import Ways
 from fdref.network.units import Unit
 from fdref.weights.handmade import handmade
@@ -569,3 +570,11 @@ def test_every_pixel_is_found_once_for_maps_of_one_size(monkeypatch):
     assert abs(found - expected).max() <= 1e-5 * abs(expected).max()
     known = blocks._Known(plan)  # noqa: SLF001
     assert [len(known.every_pixel(2, size)) for size in ((1, 1), (2, 3))] == [20, 120]
+    known.forget([])
+    assert known.pixels is None
+
+
+def test_maps_above_a_pool_and_nothing_else_are_found_pixel_by_pixel():
+    one = Conv(np.ones((1, 1, 1, 1)))
+    layers = [one, Pool(2, 2), ReLU(), one, one, Channels([0]), one]
+    assert with_pools(Network(layers, wiring={5: 1})) == {2, 3, 4}

@@ -81,6 +81,9 @@ def test_long_substitutions_of_few_pixels():
     maps = equal(1, 1, 200, 200)
     maps[:, :, np.random.default_rng(0).random((200, 200)) < 0.8] = 0
     check(fdref.substitute, maps, equal(1, 1, 120, 120))
+    deep = np.zeros((1, 3000, 32, 32), np.float32)
+    deep[:, :, 15:17, 15:17] = 0.1
+    check(fdref.substitute, deep, equal(3000, 1, 2, 2))
 
 
 @pytest.mark.parametrize(("window", "stride"), [(1024, 1), ((1, 5000), 1), ((600, 500), 1)])

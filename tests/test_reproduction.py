@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 
 import fdref
-from fdref import ArgumentError, Conv, Network, ReLU
+from fdref import ArgumentError, Conv, Network, Pad, ReLU
 from fdref.engines.resize import PAPERS
-from fdref.measure.ceiling import best_filters, ceiling
+from fdref.measure.ceiling import ALIKE, Best, best_filters, ceiling, judges, weakest
 from fdref.measure.evaluation import compare
 from fdref.measure.ridge import STRENGTHS, fit, moments, predictions
-from fdref.measure.survey import EQ3, PER_FILTER, RAW_PIXELS, survey
+from fdref.measure.survey import AFTER_RELU, EQ3, PER_FILTER, RAW_PIXELS, survey
 from fdref.paper.reproduction import reproduce
 from fdref.paper.subject import Subject
 
@@ -177,8 +177,122 @@ def test_dead_maps_are_left_out_of_each_filter_by_itself():
     net = Network([Conv(np.array([1.0, 0]).reshape(2, 1, 1, 1))])  # the second answers nothing
     images = np.random.default_rng(0).integers(0, 256, (3, 4, 4))
     images[1] = 7  # nor does the first tell anything of this image
-    errors = survey(net, images, np.arange(3)).table[PER_FILTER, 1, "bicubic"].errors
+    seen = survey(net, images, np.arange(3))
+    errors = seen.table[PER_FILTER, 1, "bicubic"].errors
     np.testing.assert_array_equal(errors, [0, np.nan, 0])
+    assert seen.choosy[1].tolist() == [True, False]
+
+
+def test_images_say_nothing_of_a_filter_that_decodes_to_zero():
+    """|x| is made of two opposite filters: the network prefers some images, its picture none."""
+    last = np.array([[1.0, 1], [1, 0]]).reshape(2, 2, 1, 1)
+    net = Network([Conv(np.array([1.0, -1]).reshape(2, 1, 1, 1)), ReLU(), Conv(last)])
+    images = np.random.default_rng(0).integers(0, 256, (5, 4, 4))
+    seen = survey(net, images, np.arange(5))
+    assert {layer: row.tolist() for layer, row in seen.choosy.items()} == {
+        1: [True, True],
+        3: [False, True],
+    }
+    peaks = images.max(axis=(1, 2))
+    np.testing.assert_array_equal(seen.scores, np.stack([0 * peaks, peaks], axis=1))
+
+
+def test_after_the_relu_both_sides_are_rectified():
+    random = np.random.default_rng(0)
+    first, second = (Conv(random.standard_normal(s)) for s in ((3, 1, 2, 2), (2, 3, 2, 2)))
+    net, images = Network([first, ReLU(), second, ReLU()]), random.integers(0, 256, (4, 7, 6))
+    table = survey(net, images, np.arange(4)).table
+    x = net.prepare(images)
+    response, predicted = fdref.forward(net, x)[3], fdref.respond(net, 3, fdref.decode(net, 3), x)
+    sides = np.maximum(response, 0), np.maximum(predicted, 0)
+    found = table[AFTER_RELU, 3, "bicubic"].errors
+    np.testing.assert_allclose(found, compare(*sides)[0], rtol=1e-9)
+    assert (found != table[EQ3, 3, "bicubic"].errors).all()
+
+
+def test_of_few_solutions_least_squares_takes_the_smallest():
+    """Pixels that are sums of others, as those that are always alike are."""
+    random = np.random.default_rng(0)
+    pixels = random.standard_normal((30, 3)) @ random.standard_normal((3, 7))
+    answers = random.standard_normal((30, 2))
+    expected = np.linalg.lstsq(pixels, answers)[0]
+    found = fit(moments(pixels, answers), 0.0, "linear").filters
+    np.testing.assert_allclose(found, expected, atol=1e-9)
+
+
+def test_judges_are_chosen_evenly_among_every_other_image(monkeypatch):
+    images = np.arange(11)
+    assert judges(images).tolist() == [1, 3, 5, 7, 9]
+    monkeypatch.setattr("fdref.measure.ceiling.JUDGES", 2)
+    assert judges(images).tolist() == [1, 7]
+
+
+def test_the_weakest_of_the_ridges_with_the_least_error():
+    errors = [np.nan, 3, 1, 1 + ALIKE / 2, 1 + 3 * ALIKE]
+    assert weakest(errors) == (1, STRENGTHS[3])
+    assert weakest([np.nan] * len(STRENGTHS)) == weakest([]) == (np.inf, 0)
+
+
+def test_half_of_the_images_choose_the_ridge_and_all_are_fitted():
+    """A network that is not linear, and more pixels than a half of the images have patches."""
+    random = np.random.default_rng(0)
+    layers = [
+        Conv(random.standard_normal((4, 1, 3, 3))),
+        ReLU(),
+        Conv(random.standard_normal((2, 4, 3, 3))),
+    ]
+    net, images = Network(layers), random.uniform(-1, 1, (9, 6, 6))
+    x = net.prepare(images)
+    response = fdref.forward(net, x)[3]
+    seen = np.lib.stride_tricks.sliding_window_view(x[:, 0], (5, 5), (1, 2)).reshape(36, 25)
+    answers = response.transpose(0, 2, 3, 1).reshape(36, 2)
+    of = np.repeat(np.arange(9), 4)  # the image of each patch
+    first, others = of % 2 == 0, of % 2 == 1
+    half, every = moments(seen[first], answers[first]), moments(seen, answers)
+    expected = {}
+    for kind in ("linear", "slopes", "affine"):
+        errors = []
+        for strength in STRENGTHS:
+            filters, constant = fit(half, strength, kind)
+            sides = (answers[others], seen[others] @ filters + constant)
+            errors.append(compare(*(side.reshape(4, 8) for side in sides))[0].mean())
+        least, strength = weakest(errors)
+        assert 0 < strength < STRENGTHS[0]
+        expected[kind] = least, fit(every, strength, kind)
+    linear, affine = best_filters(net, images, [3])[3]
+    better = min(expected["linear"], expected["slopes"], key=lambda pair: pair[0])[1]
+    for found, wanted in ((linear, better), (affine, expected["affine"][1])):
+        np.testing.assert_allclose(found.bank.reshape(2, 25).T, wanted.filters, atol=1e-9)
+        np.testing.assert_allclose(found.offset, wanted.offset, atol=1e-9)
+
+
+@pytest.mark.parametrize("better", ["linear", "slopes"])
+def test_the_better_of_two_ways_to_fit_is_taken(better, monkeypatch):
+    def fitted(net, group, halves, x, acts, kind):
+        best = Best(np.full((2, 1, 2, 2), ["linear", "slopes", "affine"].index(kind)), np.zeros(2))
+        return dict.fromkeys(group, (0.1 if kind == better else 0.2, best))
+
+    monkeypatch.setattr("fdref.measure.ceiling.fitted", fitted)
+    linear, affine = best_filters(Network([Conv(np.ones((2, 1, 2, 2)))]), np.ones((3, 4, 4)), [1])[
+        1
+    ]
+    assert (linear.bank == ["linear", "slopes"].index(better)).all()
+    assert (affine.bank == 2).all()
+
+
+def test_layers_of_one_field_and_maps_of_other_sizes_are_fitted_apart():
+    random = np.random.default_rng(0)
+    layers = [
+        Conv(random.standard_normal((2, 1, 3, 3))),
+        Pad((0, -1, 0, -2)),
+        Conv(np.ones((1, 2, 1, 1))),
+    ]
+    net, images = Network(layers), random.uniform(0, 255, (12, 8, 8))
+    together = best_filters(net, images, [1, 3])
+    for layer in (1, 3):
+        (alone, _), (found, _) = best_filters(net, images, [layer])[layer], together[layer]
+        np.testing.assert_allclose(found.bank, alone.bank, atol=1e-9)
+        np.testing.assert_allclose(found.bank, fdref.decode(net, layer), atol=1e-9)
 
 
 @pytest.mark.parametrize("kind", ["linear", "slopes", "affine"])

@@ -12,6 +12,7 @@ import sys
 import time
 import warnings
 from contextlib import contextmanager
+from types import SimpleNamespace
 from typing import TYPE_CHECKING
 from weakref import WeakKeyDictionary
 
@@ -260,6 +261,51 @@ def test_half_a_record_does_not_cost_the_one_before(model, tmp_path, capsys):
     assert run(*command(model, killed[6] / "out")) == 0
     assert capsys.readouterr().err.startswith("fdref: going on with 6 of ")
     assert everything_in(killed[6] / "out") == {"decoded.h5": whole}
+
+
+def test_records_are_counted_on(model, tmp_path, monkeypatch):
+    """Else an older one, of fewer filters, would be taken for the newest."""
+    _, killed = states(tmp_path, model)
+    before, counted = max(record["records"] for record in records(kept(killed[6]))), []
+
+    def save(file, right=DecodedFile.save):
+        right(file)
+        counted.append(max(record["records"] for record in records(file.folder.path / file.name)))
+
+    monkeypatch.setattr(DecodedFile, "save", save)
+    assert run(*command(model, killed[6] / "out")) == 0
+    assert counted == list(range(before + 1, before + 1 + len(counted)))
+    assert counted
+
+
+@pytest.mark.parametrize("short", [0, 1])
+def test_room_is_looked_for_before_anything_is_decoded(short, model, tmp_path, capsys, monkeypatch):
+    takes = sum(bank.nbytes for bank in fdref.decode_all(NET).values())
+    usage = SimpleNamespace(free=takes - short)
+    monkeypatch.setattr("fdref.decoding.unfinished.shutil.disk_usage", lambda folder: usage)
+    assert run(*command(model, tmp_path / "out")) == (2 if short else 0)
+    said = capsys.readouterr().err
+    if short:
+        assert (
+            f"has {takes - 1:,} bytes free, the decoded filters take {takes:,}; make room" in said
+        )
+    assert list(everything_in(tmp_path)) == ([] if short else ["out", "out/decoded.h5"])
+
+
+def test_a_disk_that_is_full_when_the_file_is_laid_out_is_told(
+    model, tmp_path, capsys, monkeypatch
+):
+    """HDF5 must not hear of it: it would crash."""
+
+    def write(file, data):
+        with file._deferred():  # noqa: SLF001
+            raise OSError(28, "No space left on device")
+        return len(data)
+
+    monkeypatch.setattr("fdref.decoding.unfinished.SafeFile.write", write)
+    assert run(*command(model, tmp_path / "out")) == 2
+    assert "No space left on device" in capsys.readouterr().err
+    assert "out/decoded.h5" not in everything_in(tmp_path)
 
 
 def test_another_job_leaves_the_first_ones_filters_alone(model, tmp_path, capsys):
@@ -515,6 +561,31 @@ class TestMemory:
         )
         assert run(*command(model, killed / "out", *options)) == 0
         assert [plan.choice.memory for plan in plans] == [expected]
+
+    @pytest.mark.parametrize(
+        ("limit", "expected"), [(None, 12345678), (3 * 2**20, 3 * 2**20)], ids=["none", "own"]
+    )
+    def test_so_it_is_from_python(self, limit, expected, tmp_path, monkeypatch):
+        def put(file, bank, first, pictures, right=DecodedFile._put):  # noqa: SLF001
+            if file.done >= 6:
+                raise KeyboardInterrupt
+            right(file, bank, first, pictures)
+
+        def fill(file, plan, *more, right=DecodedFile.fill):
+            memory.append(plan.choice.memory)
+            right(file, plan, *more)
+
+        memory: list[int] = []
+        monkeypatch.setattr(DecodedFile, "fill", fill)
+        with monkeypatch.context() as patch:
+            patch.setattr(DecodedFile, "_put", put)
+            patch.setattr("fdref.decoding.planning.UNASKED", 12345678)
+            patch.setattr("fdref.decoding.planning._PLANS", WeakKeyDictionary())
+            with pytest.raises(KeyboardInterrupt):
+                fdref.decode_to(tmp_path / "decoded.h5", NET)
+        assert records(kept(tmp_path))
+        fdref.decode_to(tmp_path / "decoded.h5", NET, max_memory=limit)
+        assert memory == [12345678, expected]
 
     def test_a_limit_that_was_said_is_not_taken_for_granted_the_next_time(self, model, tmp_path):
         _, killed = states(tmp_path, model, "--max-memory", "1M")

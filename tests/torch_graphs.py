@@ -146,6 +146,25 @@ FUNCTIONS = {
 }
 
 
+DEFAULTS = {
+    "clip": functional.relu6,
+    "hard_sigmoid": lambda x: functional.relu6(x + 3) / 6,
+    "elu": functional.elu,
+}
+"""What they are without constants."""
+
+
+@in_double
+def function(name, constants, x):
+    """Return a function of numbers and its derivative; constants left out are PyTorch's."""
+    tried = {"clip": (0, 6), "hard_sigmoid": (1 / 6, 0.5), "elu": (1,)}.get(name, ())
+    by = FUNCTIONS[name] if constants else DEFAULTS.get(name, FUNCTIONS[name])
+    numbers = tensor(x).requires_grad_()
+    value = by(numbers, *constants, *(tried[len(constants) :] if constants else ()))
+    value.sum().backward()
+    return value.detach().numpy(), numbers.grad.numpy()
+
+
 def shuffled(layer, x):
     r = layer.block
     n, channels, height, width = x.shape

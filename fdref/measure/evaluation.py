@@ -281,12 +281,17 @@ def respond(
 
 
 def padded(net: Network, number: int, images: Array) -> Array:
-    """Put zeros around images wherever receptive fields of a layer reach beyond them."""
+    """Put zeros around images wherever receptive fields of a layer reach beyond them.
+
+    Rows and columns before the first field, which the network crops, are left out.
+    """
     field = receptive_field(net, number)
     count = map_size(net, number, images.shape[2:])
-    widths = [(0, 0), (0, 0)]
-    for axis in range(2):
-        before = -field.offset[axis]
-        reach = (count[axis] - 1) * field.stride[axis] + field.size[axis] - before
-        widths.append((before, max(0, reach - images.shape[2 + axis])))
-    return np.pad(images, widths)
+    seen, widths = [slice(None)] * 2, [(0, 0)] * 2
+    for size, first, stride, window, positions in zip(
+        images.shape[2:], field.offset, field.stride, field.size, count, strict=True
+    ):
+        last = first + (positions - 1) * stride + window
+        seen.append(slice(max(0, first), None))
+        widths.append((max(0, -first), max(0, last - max(size, first))))
+    return np.pad(images[tuple(seen)], widths)
