@@ -405,6 +405,7 @@ def test_what_has_no_single_filter_is_refused_by_name():
         ({0: "a"}, "wiring of an input"),
         ({"d": ["a", True]}, "takes True; expected a layer's number or name"),
         ({"d": [1, 9]}, "takes 9; expected a number up to 4"),
+        ({"d": [1, -64]}, "takes -64; expected a number up to 4"),  # so many inputs has nobody
         ([("d", ["a", "b"])], r"wiring is \[\('d'.*expected \{layer: what it takes\}"),
         ({"d": ["a", "input"]}, r"layer 4 .*: its maps have 2, 1 channels; expected the same"),
     ],
