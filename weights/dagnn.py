@@ -153,6 +153,11 @@ def _concat(stored: Stored, _: Sequence[Map], __: Budget) -> Layer | None:
 
 
 def _scale(stored: Stored, taken: Sequence[Map], budget: Budget) -> Layer:
+    if len(taken) > 2 or (len(taken) == 2 and stored.fields["weights"]):
+        raise NetworkError(
+            f"it takes {len(taken)} maps and {len(stored.shares)} parameters; expected one map, or "
+            "two without parameters: leave it out, or translate it"
+        )
     if len(taken) == 2:
         return Product(stored.name)
     factor, offset = arrays(stored.fields, budget)[:2]
