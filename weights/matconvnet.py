@@ -69,9 +69,9 @@ def network_from(
     budget, edit = Budget() if budget is None else budget, edit or Edit({}, ())
     given = given or Given()
     net = _net(variables)
-    meta = net.get("meta")
-    about: Struct = meta if isinstance(meta, dict) else net  # older nets have no `meta`
-    size, channels = _input_shape(about)
+    about = _about(net, variables)
+    shapes = map(_input_shape, (about, net, variables))
+    size, channels = next((shape for shape in shapes if any(shape)), (None, None))
     size, channels = given.size or size, given.channels or channels
     if "params" in net and "vars" in net:
         layers, inputs = dagnn.stored_layers(net, edit.hooks)
@@ -106,6 +106,12 @@ def _net(variables: Struct) -> Struct:
         f"there is no network among the file's variables ({one_line(there, 400)}); expected `net` "
         "with a field `layers`, or `layers` itself"
     )
+
+
+def _about(net: Struct, variables: Struct) -> Struct:
+    """Return what tells of a net: its `meta`, one beside it, or in older files the net itself."""
+    found = [place.get("meta") for place in (net, variables)]
+    return next((meta for meta in found if isinstance(meta, dict)), net)
 
 
 def _candidates(variables: Struct) -> Iterator[Struct]:
