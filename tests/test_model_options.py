@@ -111,6 +111,10 @@ def test_what_cannot_be_converted_leaves_nothing(model, tmp_path, capsys):
     target = tmp_path / "target.mat"
     assert "No such file" in refusal(capsys, "convert", tmp_path / "no.mat", target)
     assert "cannot be written" in refusal(capsys, "convert", model, tmp_path / "no" / "x.mat")
+    for name in ("x.keras", "x.h5", "x.npz", "x"):  # would be MATLAB's files of those names
+        said = refusal(capsys, "convert", model, tmp_path / name)
+        assert "expected a name that ends in .mat or .onnx" in said
+        assert not (tmp_path / name).exists()
     assert not target.exists()
     assert fdref.load(model).decodable == (1, 4)
 
