@@ -14,6 +14,8 @@ from PIL import Image
 
 import fdref
 from fdref import Conv, Network, Pool, ReLU, Sum
+from fdref.weights.matlab_write import write
+from fdref.weights.structs import to_matlab
 
 
 def random(*shape):
@@ -82,6 +84,31 @@ def test_filters_that_a_layer_lacks_are_left_out(model, tmp_path, capsys):
     said = refusal(capsys, "decode", model, "--filters", "3-4", "-o", tmp_path / "none")
     assert "layer 1 (conv 'low') has no filter 4" in said
     assert not (tmp_path / "none").exists()
+
+
+def test_the_layer_in_the_way_is_told(tmp_path, capsys):
+    layers = [
+        {"type": "conv", "name": "low", "weights": to_matlab(random(2, 1, 3, 3))},
+        {"type": "own", "name": "mine"},
+        {"type": "conv", "name": "high", "weights": to_matlab(random(2, 2, 3, 3))},
+        {"type": "conv", "name": "top", "weights": to_matlab(random(2, 2, 3, 3))},
+    ]
+    write(tmp_path / "n.mat", {"net": {"layers": layers}})
+    options = ["-o", tmp_path / "out", "--no-pictures"]
+    said = told(capsys, "decode", tmp_path / "n.mat", *options).err
+    assert "layer 3 (conv 'high') has no filter: layer 2 (unknown own 'mine') is of a" in said
+    assert "; 1 more left out, too" in said
+    assert told(capsys, "decode", tmp_path / "n.mat", "--quiet", *options).err == ""
+    options = ["-o", tmp_path / "low", "--no-pictures", "--layers", "low"]
+    assert told(capsys, "decode", tmp_path / "n.mat", *options).err == ""
+
+
+def test_ranges_of_layers_hold_transposed_convolutions(tmp_path, capsys):
+    layers = [Conv(random(2, 1, 3, 3)), ReLU(), fdref.ConvTranspose(random(2, 2, 2, 2), upsample=2)]
+    fdref.save(Network(layers), tmp_path / "n.mat")
+    options = ["--layers", "1-3", "-o", tmp_path / "out", "--no-pictures", "--json", "-"]
+    out = told(capsys, "decode", tmp_path / "n.mat", *options).out
+    assert [layer["number"] for layer in json.loads(out)["layers"]] == [1, 3]
 
 
 def test_colours_are_drawn_in_the_order_that_the_network_takes(model, tmp_path):
