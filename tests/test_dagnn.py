@@ -213,6 +213,28 @@ def test_what_only_losses_take_is_no_input(tmp_path):
     assert len(fdref.load(tmp_path / "n.mat", drop="own")) == 2
 
 
+@pytest.mark.parametrize("more", [{}, {"loss": ""}, {"loss": "softmaxlog"}])
+def test_a_loss_that_tells_no_kind_is_the_default_one(tmp_path, more):
+    layers = [
+        layer("c", "dagnn.Conv", ["image"], ["y"], ["f"]),
+        layer("top", "dagnn.Loss", ["y", "label"], ["p"], ignoreAverage=0.0, **more),
+    ]
+    net = fdref.load(dag(tmp_path / "n.mat", layers, {"f": F}))
+    assert [type(one) for one in net] == [Conv, Softmax]
+
+
+def test_a_graph_in_a_checkpoint_in_net(tmp_path):
+    whole = {
+        "layers": StructArray([layer("c", "dagnn.Conv", ["image"], ["y"], ["f"])]),
+        "params": StructArray([{"name": "f", "value": to_matlab(F)}]),
+        "vars": StructArray([{"name": "image"}, {"name": "y"}]),
+    }
+    for more in ({}, {"state": {"momentum": np.array(0.5)}, "stats": {"train": np.array(1.0)}}):
+        write(tmp_path / "n.mat", {"net": {"net": whole, **more}})
+        net = fdref.load(tmp_path / "n.mat")
+        assert [type(one) for one in net] == [Conv]
+
+
 def test_crops_scales_and_joins_of_one_map(tmp_path):
     layers = [
         layer("c", "dagnn.Conv", ["x"], ["small"], ["f"]),

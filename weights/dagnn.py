@@ -133,8 +133,8 @@ def _stored(number: int, struct: Value, params: Mapping[str, Value]) -> list[Sto
 
 
 def _only_compares(layer: Stored) -> bool:
-    """Tell a loss of MatConvNet's from the one that is a softmax, too."""
-    return layer.kind == "Loss" and text(layer.fields, "loss") != "softmaxlog"
+    """Tell a loss of MatConvNet's from the one that is a softmax, too, and its default."""
+    return layer.kind == "Loss" and text(layer.fields, "loss") not in ("softmaxlog", "")
 
 
 def _without(layer: Stored, maps: Collection[str]) -> Stored:

@@ -119,7 +119,7 @@ def _candidates(variables: Struct) -> Iterator[Struct]:
     net = variables.get("net")
     if isinstance(net, dict):
         yield net
-        inner = [value for value in net.values() if isinstance(value, dict)]
+        inner = [one for one in net.values() if isinstance(one, dict) and "layers" in one]
         if len(inner) == 1:
             yield inner[0]
     if isinstance(net, list):  # of structs: the layers themselves
