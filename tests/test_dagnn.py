@@ -213,6 +213,28 @@ def test_what_only_losses_take_is_no_input(tmp_path):
     assert len(fdref.load(tmp_path / "n.mat", drop="own")) == 2
 
 
+@pytest.mark.parametrize("more", [{}, {"loss": ""}, {"loss": "softmaxlog"}])
+def test_a_loss_that_tells_no_kind_is_the_default_one(tmp_path, more):
+    layers = [
+        layer("c", "dagnn.Conv", ["image"], ["y"], ["f"]),
+        layer("top", "dagnn.Loss", ["y", "label"], ["p"], ignoreAverage=0.0, **more),
+    ]
+    net = fdref.load(dag(tmp_path / "n.mat", layers, {"f": F}))
+    assert [type(one) for one in net] == [Conv, Softmax]
+
+
+def test_a_graph_in_a_checkpoint_in_net(tmp_path):
+    whole = {
+        "layers": StructArray([layer("c", "dagnn.Conv", ["image"], ["y"], ["f"])]),
+        "params": StructArray([{"name": "f", "value": to_matlab(F)}]),
+        "vars": StructArray([{"name": "image"}, {"name": "y"}]),
+    }
+    for more in ({}, {"state": {"momentum": np.array(0.5)}, "stats": {"train": np.array(1.0)}}):
+        write(tmp_path / "n.mat", {"net": {"net": whole, **more}})
+        net = fdref.load(tmp_path / "n.mat")
+        assert [type(one) for one in net] == [Conv]
+
+
 def test_crops_scales_and_joins_of_one_map(tmp_path):
     layers = [
         layer("c", "dagnn.Conv", ["x"], ["small"], ["f"]),
@@ -234,9 +256,34 @@ def test_crops_scales_and_joins_of_one_map(tmp_path):
     assert net.channels[6] == 4
 
 
+def test_a_gate_of_one_pixel_scales_a_whole_map(tmp_path):
+    """Squeeze and excitation, in either order: dagnn.Scale is MATLAB's bsxfun of its inputs."""
+    layers = [
+        layer("c", "dagnn.Conv", ["x"], ["y"], ["f"]),
+        layer("squeeze", "dagnn.Pooling", ["y"], ["q"], method="avg", poolSize=[4.0, 5.0]),
+        layer("gate", "dagnn.Sigmoid", ["q"], ["g"]),
+        layer("excite", "dagnn.Scale", ["y", "g"], ["z"], hasBias=0.0),
+        layer("again", "dagnn.Scale", ["g", "z"], ["u"], hasBias=0.0),
+    ]
+    net = fdref.load(dag(tmp_path / "n.mat", layers, {"f": F}), input_size=(6, 7))
+    x = random(2, 1, 6, 7)
+    acts = fdref.forward(net, x, "reference")
+    y = acts[1]
+    gate = 1 / (1 + np.exp(-y.mean((2, 3), keepdims=True)))
+    np.testing.assert_allclose(acts[-1], y * gate**2, rtol=1e-6)
+    assert acts[-1].shape == (2, 3, 4, 5)
+
+
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
+        (
+            [
+                layer("a", "dagnn.Conv", ["x"], ["y"], ["f"]),
+                layer("b", "dagnn.Scale", ["y", "y"], ["z"], ["b"], hasBias=1.0),
+            ],
+            r"layer 2 \(Scale 'b'\): it takes 2 maps and 1 parameters; expected one map, or two",
+        ),
         (
             [
                 layer("a", "dagnn.Conv", ["x"], ["y"], ["f"]),

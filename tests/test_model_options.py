@@ -14,6 +14,8 @@ from PIL import Image
 
 import fdref
 from fdref import Conv, Network, Pool, ReLU, Sum
+from fdref.weights.matlab_write import write
+from fdref.weights.structs import to_matlab
 
 
 def random(*shape):
@@ -84,6 +86,31 @@ def test_filters_that_a_layer_lacks_are_left_out(model, tmp_path, capsys):
     assert not (tmp_path / "none").exists()
 
 
+def test_the_layer_in_the_way_is_told(tmp_path, capsys):
+    layers = [
+        {"type": "conv", "name": "low", "weights": to_matlab(random(2, 1, 3, 3))},
+        {"type": "own", "name": "mine"},
+        {"type": "conv", "name": "high", "weights": to_matlab(random(2, 2, 3, 3))},
+        {"type": "conv", "name": "top", "weights": to_matlab(random(2, 2, 3, 3))},
+    ]
+    write(tmp_path / "n.mat", {"net": {"layers": layers}})
+    options = ["-o", tmp_path / "out", "--no-pictures"]
+    said = told(capsys, "decode", tmp_path / "n.mat", *options).err
+    assert "layer 3 (conv 'high') has no filter: layer 2 (unknown own 'mine') is of a" in said
+    assert "; 1 more left out, too" in said
+    assert told(capsys, "decode", tmp_path / "n.mat", "--quiet", *options).err == ""
+    options = ["-o", tmp_path / "low", "--no-pictures", "--layers", "low"]
+    assert told(capsys, "decode", tmp_path / "n.mat", *options).err == ""
+
+
+def test_ranges_of_layers_hold_transposed_convolutions(tmp_path, capsys):
+    layers = [Conv(random(2, 1, 3, 3)), ReLU(), fdref.ConvTranspose(random(2, 2, 2, 2), upsample=2)]
+    fdref.save(Network(layers), tmp_path / "n.mat")
+    options = ["--layers", "1-3", "-o", tmp_path / "out", "--no-pictures", "--json", "-"]
+    out = told(capsys, "decode", tmp_path / "n.mat", *options).out
+    assert [layer["number"] for layer in json.loads(out)["layers"]] == [1, 3]
+
+
 def test_colours_are_drawn_in_the_order_that_the_network_takes(model, tmp_path):
     for order in ("rgb", "bgr"):
         out = tmp_path / order
@@ -111,6 +138,10 @@ def test_what_cannot_be_converted_leaves_nothing(model, tmp_path, capsys):
     target = tmp_path / "target.mat"
     assert "No such file" in refusal(capsys, "convert", tmp_path / "no.mat", target)
     assert "cannot be written" in refusal(capsys, "convert", model, tmp_path / "no" / "x.mat")
+    for name in ("x.keras", "x.h5", "x.npz", "x"):  # would be MATLAB's files of those names
+        said = refusal(capsys, "convert", model, tmp_path / name)
+        assert "expected a name that ends in .mat or .onnx" in said
+        assert not (tmp_path / name).exists()
     assert not target.exists()
     assert fdref.load(model).decodable == (1, 4)
 
@@ -180,7 +211,13 @@ def in_zip(name):
         (b"\x80\x04\x95abc", "is a Python pickle"),
         ((200).to_bytes(8, "little") + b'{"a":', "is safetensors: weights alone"),
         (b"\x1c\0\0\0TFL3", "is TensorFlow Lite's, .*model.save"),
+        (in_zip("net/data/0"), "is PyTorch's .TorchScript., .*: .* torch.onnx.export"),
         (in_zip("filters.npy"), "is NumPy's arrays alone"),
+        (b"\x93NUMPY\1\0v\0{'descr'", "is NumPy's arrays alone"),
+        (b"# Created by Octave 8.4.0, Thu", "is in Octave's own format, .*`save -v7`"),
+        (b"Octave-1-L\0\1\0\0\0net", "is in Octave's own format, .*`save -v7`"),
+        (b"\x1f\x8b\x08\0\0\0\0\0", "is compressed by gzip, .*gunzip"),
+        (b'{"module": "keras", "class_name": "Model"}', "is Keras's JSON: .*model.save"),
         (b"", "is empty, expected a network of MatConvNet's"),
         (b"weights", r"is no file that fdref knows, or cut off \(it begins with b'weights'\)"),
     ],
@@ -196,6 +233,8 @@ def test_what_nobody_knows_is_not_written(tmp_path):
     pytest.importorskip("onnx")
     net = Network([Conv(random(1, 1, 1, 1)), fdref.Unknown("own", name="x")])
     for name in ("n.mat", "n.onnx"):
-        with pytest.raises(fdref.NetworkError, match=r"layer 2 \(unknown own 'x'\) cannot be writ"):
+        with pytest.raises(
+            fdref.NetworkError, match=r"layer 2 \(unknown own 'x'\) .*; leave it out"
+        ):
             fdref.save(net, tmp_path / name)
     assert not list(tmp_path.iterdir())

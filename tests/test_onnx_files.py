@@ -68,6 +68,24 @@ def test_a_file_that_leaves_the_size_open(graphs, tmp_path):
     assert net[2].window == (8, 7)
 
 
+def test_a_length_left_open_stays_so_on_its_own(graphs, tmp_path):
+    """A single unknown number is one, too: PyTorch's older exporter reads lengths one by one."""
+    arrays = {"two": np.array(2), "rest": np.array([4, -1]), "axis": np.array([0])}
+    made = graphs.chain(("Reshape", "shape", {}), shape=(None, 3, None, None), arrays=arrays)
+    nodes = [
+        graphs.node("Shape", "v0", "lengths"),
+        graphs.node("Gather", "lengths two", "height"),
+        graphs.node("Unsqueeze", "height axis", "row"),
+        graphs.node("Concat", "row rest", "shape", axis=0),
+    ]
+    for place, own in enumerate(nodes, 1):
+        made.graph.node.insert(place, own)
+    path = tmp_path / "net.onnx"
+    path.write_bytes(made.SerializeToString())
+    with pytest.raises(NetworkError, match=r"node 6 \(Reshape.* give input_size"):
+        fdref.load(path)
+
+
 @pytest.mark.parametrize(
     "data", [b"", b"\x08", b"PK\x03\x04" + bytes(99), b"\x80\x02}q\x00.", bytes(4096), b"\x08\x08"]
 )

@@ -215,6 +215,19 @@ def test_parts_of_the_channels(peers, axis):
     check(peers, graphs.model(nodes, arrays))
 
 
+def test_channels_in_another_order_as_the_newer_exporter_writes_it(peers):
+    """PyTorch's `x[:, [2, 1, 0]]`: channels to the front, GatherND, and back."""
+    graphs, _ = peers
+    nodes = [
+        graphs.node("Transpose", "x", "front", perm=[1, 0, 2, 3]),
+        graphs.node("GatherND", "front order", "chosen"),
+        graphs.node("Transpose", "chosen", "back", perm=[1, 0, 2, 3]),
+        graphs.node("Conv", "back w", "y"),
+    ]
+    arrays = {"w": weights(6, 3, 3, 3), "order": np.array([[2], [1], [-3]])}
+    check(peers, graphs.model(nodes, arrays))
+
+
 @pytest.mark.parametrize(
     ("places", "rounded", "factors"),
     [

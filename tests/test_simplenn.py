@@ -125,6 +125,31 @@ def test_an_average_colour(tmp_path, shape):
     assert net.input_size == (9, 8)
 
 
+@pytest.mark.parametrize("place", ["net.meta", "net", "meta", ""])
+@pytest.mark.parametrize("more", [{}, {"meta": {"trained": 1.0}}], ids=["alone", "beside a meta"])
+def test_what_is_told_of_images_may_stand_beside_the_net(tmp_path, place, more):
+    """In the net's `meta`, in the net, in a `meta` beside it, or beside it."""
+    told = {
+        "normalization": {
+            "averageImage": np.array([1.0, 2.0, 3.0]).reshape(1, 1, 3),
+            "imageSize": [9.0, 8.0, 3.0],
+        }
+    }
+    net = {"layers": [conv(random(1, 3, 2, 2), [0.0])], **(more if place in ("net", "") else {})}
+    match place:
+        case "net.meta":
+            variables = {"net": {**net, "meta": told}}
+        case "net":
+            variables = {"net": {**net, **told}}
+        case "meta":
+            variables = {"net": net, "meta": told}
+        case _:
+            variables = {"net": net, **told}
+    loaded = fdref.load(write(tmp_path / "n.mat", **variables))
+    assert loaded.average.ravel().tolist() == [1, 2, 3]
+    assert loaded.input_size == (9, 8)
+
+
 @pytest.mark.parametrize("average", [np.array(7.0), np.full((9, 8), 7.0)], ids=["number", "grey"])
 def test_one_average_for_all_channels(tmp_path, average):
     """MATLAB subtracts it from every channel."""

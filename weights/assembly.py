@@ -9,7 +9,17 @@ import numpy as np
 
 from fdref.arguments import elements, shown
 from fdref.errors import ArgumentError, FileError, NetworkError, one_line
-from fdref.layers import Channels, Concat, Conv, ConvTranspose, Layer, Shuffle, Unknown
+from fdref.layers import (
+    Channels,
+    Concat,
+    Conv,
+    ConvTranspose,
+    Layer,
+    Product,
+    Shuffle,
+    Unknown,
+    Upsample,
+)
 from fdref.network.fitting import own_channels
 from fdref.network.graph import Network
 from fdref.weights.stored import label_of
@@ -127,9 +137,24 @@ class Assembly:
         row = _translated(stored, taken, translate, hooks)
         if stored.shares and len(row) == 1:
             row = [_sharing(row[0], self.sharing.setdefault(stored.shares, row[0]))]
+        if isinstance(row[0], Product):
+            taken = self._repeated(taken, row[0].name)
         for layer in row:
             taken = [self._put(layer, taken[: layer.takes[1]])]  # a crop looks at a second map
         self.maps[stored.gives] = taken[0]
+
+    def _repeated(self, maps: Sequence[Map], name: str) -> list[Map]:
+        """Repeat single pixels to the size of the other maps, as MATLAB's `bsxfun` does."""
+        sizes = [one.size for one in maps if one.size is not None]
+        if len(sizes) < len(maps):
+            return list(maps)
+        height, width = (max(size[axis] for size in sizes) for axis in (0, 1))
+        found = []
+        for one, (rows, columns) in zip(maps, sizes, strict=True):
+            factor = (height if rows == 1 else 1, width if columns == 1 else 1)
+            repeat = Upsample(factor, f"{name}: all pixels")
+            found.append(one if factor == (1, 1) else self._put(repeat, [one]))
+        return found
 
     def _put(self, layer: Layer, taken: Sequence[Map]) -> Map:
         """Add a layer, and tell what is known of its map."""

@@ -133,8 +133,8 @@ def _stored(number: int, struct: Value, params: Mapping[str, Value]) -> list[Sto
 
 
 def _only_compares(layer: Stored) -> bool:
-    """Tell a loss of MatConvNet's from the one that is a softmax, too."""
-    return layer.kind == "Loss" and text(layer.fields, "loss") != "softmaxlog"
+    """Tell a loss of MatConvNet's from the one that is a softmax, too, and its default."""
+    return layer.kind == "Loss" and text(layer.fields, "loss") not in ("softmaxlog", "")
 
 
 def _without(layer: Stored, maps: Collection[str]) -> Stored:
@@ -153,6 +153,11 @@ def _concat(stored: Stored, _: Sequence[Map], __: Budget) -> Layer | None:
 
 
 def _scale(stored: Stored, taken: Sequence[Map], budget: Budget) -> Layer:
+    if len(taken) > 2 or (len(taken) == 2 and stored.fields["weights"]):
+        raise NetworkError(
+            f"it takes {len(taken)} maps and {len(stored.shares)} parameters; expected one map, or "
+            "two without parameters: leave it out, or translate it"
+        )
     if len(taken) == 2:
         return Product(stored.name)
     factor, offset = arrays(stored.fields, budget)[:2]

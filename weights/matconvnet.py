@@ -69,9 +69,9 @@ def network_from(
     budget, edit = Budget() if budget is None else budget, edit or Edit({}, ())
     given = given or Given()
     net = _net(variables)
-    meta = net.get("meta")
-    about: Struct = meta if isinstance(meta, dict) else net  # older nets have no `meta`
-    size, channels = _input_shape(about)
+    about = _about(net, variables)
+    shapes = map(_input_shape, (about, net, variables))
+    size, channels = next((shape for shape in shapes if any(shape)), (None, None))
     size, channels = given.size or size, given.channels or channels
     if "params" in net and "vars" in net:
         layers, inputs = dagnn.stored_layers(net, edit.hooks)
@@ -108,12 +108,18 @@ def _net(variables: Struct) -> Struct:
     )
 
 
+def _about(net: Struct, variables: Struct) -> Struct:
+    """Return what tells of a net: its `meta`, one beside it, or in older files the net itself."""
+    found = [place.get("meta") for place in (net, variables)]
+    return next((meta for meta in found if isinstance(meta, dict)), net)
+
+
 def _candidates(variables: Struct) -> Iterator[Struct]:
     """Yield what may be a network, the likeliest first."""
     net = variables.get("net")
     if isinstance(net, dict):
         yield net
-        inner = [value for value in net.values() if isinstance(value, dict)]
+        inner = [one for one in net.values() if isinstance(one, dict) and "layers" in one]
         if len(inner) == 1:
             yield inner[0]
     if isinstance(net, list):  # of structs: the layers themselves

@@ -22,6 +22,7 @@ from fdref.layers import (
     Scale,
     Softmax,
     Sum,
+    Unknown,
 )
 from fdref.weights.dagnn import PREFIX, SIMPLE
 from fdref.weights.matlab_write import StructArray
@@ -81,6 +82,11 @@ def check_same(net: Network, again: Network) -> None:
 
 def _check(net: Network, number: int, layer: Layer) -> None:
     """Refuse what MatConvNet does not know."""
+    if isinstance(layer, Unknown):
+        raise NetworkError(
+            f"{net.describe(number)} cannot be written: expected one of fdref's own layers, of "
+            "known type; leave it out"
+        )
     other = isinstance(layer, Elementwise) and layer.function != "sigmoid"
     signed = isinstance(layer, Sum) and set(layer.factors or ()) - {1.0}
     cropped = isinstance(layer, ConvTranspose) and min(layer.crop) < 0

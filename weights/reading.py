@@ -26,6 +26,7 @@ EXPECTED = "a network of MatConvNet's (MATLAB v5 to v7.3), ONNX or Keras"
 EXPORT = "write it with torch.onnx.export(model.eval(), example, 'model.onnx')"
 FOREIGN: tuple[tuple[Known, str, str], ...] = (
     (lambda data: _first_in_zip(data).endswith(b"/data.pkl"), "PyTorch's", EXPORT),
+    (lambda data: _first_in_zip(data).endswith(b"/data/0"), "PyTorch's (TorchScript)", EXPORT),
     (lambda data: data.startswith(b"\x80\x02\x8a\nl\xfcF\xf9"), "PyTorch's", EXPORT),
     (lambda data: data[:1] == b"\x80" and data[1:2] in b"\2\3\4\5", "a Python pickle", EXPORT),
     (
@@ -39,9 +40,20 @@ FOREIGN: tuple[tuple[Known, str, str], ...] = (
         "save the Keras model it was made of with model.save('model.keras')",
     ),
     (
-        lambda data: _first_in_zip(data).endswith(b".npy"),
+        lambda data: data.startswith(b"\x93NUMPY") or _first_in_zip(data).endswith(b".npy"),
         "NumPy's arrays alone",
         "put them together with fdref.Network, and fdref.save it",
+    ),
+    (
+        lambda data: data.startswith((b"# Created by Octave", b"Octave-1-")),
+        "in Octave's own format, its default",
+        "load it in Octave and `save -v7`",
+    ),
+    (lambda data: data.startswith(b"\x1f\x8b"), "compressed by gzip", "unpack it with gunzip"),
+    (
+        lambda data: data.lstrip()[:1] == b"{" and b'"class_name"' in data[:4096],
+        "Keras's JSON: a graph without weights",
+        "build the model in Keras, load its weights and call model.save('model.keras')",
     ),
 )
 """Kinds of files that people have, whose network cannot be read, and what to do."""

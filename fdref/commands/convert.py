@@ -15,6 +15,9 @@ from fdref.files.whole import check_file
 if TYPE_CHECKING:
     import argparse
 
+KINDS = (".mat", ".onnx")
+"""How the names of files end that can be written; a .h5 or .keras would be MATLAB's inside."""
+
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the parser."""
@@ -36,6 +39,8 @@ def run(options: argparse.Namespace) -> None:
     source, target = source_of(options), Path(options.target)
     if target.exists() and source.exists() and source.samefile(target):
         raise ArgumentError(f"{target} is what is read; expected another file")
+    if target.suffix.lower() not in KINDS:
+        raise ArgumentError(f"FILE is {target}; expected a name that ends in .mat or .onnx")
     check_file(target)
     net = load(options)
     fdref.save(net, target)

@@ -88,8 +88,8 @@ def run(options: argparse.Namespace) -> None:
     check_places({"--json": options.json}, [source] if out is None else [source, out], out)
     net = load(options)
     jobs, missing = read_jobs(net, options.layers, options.filters)
-    if missing:
-        note(options, missing)
+    for message in missing:
+        note(options, message)
     contents = Contents(net, jobs, options.unpool, options.engine, describe(source))
     plan = plan_within(contents, options.max_memory)
     if out is None:

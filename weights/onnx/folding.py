@@ -47,8 +47,10 @@ def fold(call: Call, budget: Budget, place: str) -> Sequence[Numbers]:
         If it would take too much.
     """
     node = call.node
-    if any(values.dtype == object for values in call.given) and node.op not in SELECTING:
+    unknown = any(values.dtype == object for values in call.given)
+    if unknown and node.op not in SELECTING:
         raise NetworkError(UNKNOWN)
+    kept = object if unknown else None  # of a single such number NumPy makes a plain float
     try:
         with np.errstate(all="ignore"):
             if node.op in FREE:
@@ -57,7 +59,7 @@ def fold(call: Call, budget: Budget, place: str) -> Sequence[Numbers]:
                 size = sum(collapsed(values).nbytes for values in call.given) + 8 * _size(call)
                 budget.take((place, f": {node.label}"), size)
                 made = COUNTED[node.op](call)
-            return [_settled(np.asarray(values)) for values in made]
+            return [_settled(np.asarray(values, kept)) for values in made]
     except NetworkError:
         raise
     except FAULTS as error:

@@ -149,12 +149,24 @@ def gather(t: Translation, node: Node) -> Sequence[View]:
     if indices is None or indices.ndim > 1:
         raise NetworkError("its indices are no list; expected numbers of channels")
     axis = view.axis(node.integer("axis"))
-    length = _length(view, axis)
-    numbers = np.array(whole_numbers(indices, "its indices"), np.int64)
-    if not ((numbers >= -length) & (numbers < length)).all():
-        raise NetworkError(f"its indices are not all from {-length} to {length - 1}")
-    chosen = selected(t, node, view, axis, numbers % length)
+    chosen = _chosen(t, node, view, axis, whole_numbers(indices, "its indices"))
     return [chosen if indices.ndim else chosen.without([axis])]
+
+
+def gather_nd(t: Translation, node: Node) -> Sequence[View]:
+    """Translate GatherND of a list of parts: a Gather along the first axis."""
+    view, indices = t.view(node), t.constant(node, 1, "indices")
+    if node.integer("batch_dims") or indices is None or indices.shape[1:] != (1,):
+        raise NetworkError("its indices are no list of parts of its first axis; expected one")
+    return [_chosen(t, node, view, 0, whole_numbers(indices.ravel(), "its indices"))]
+
+
+def _chosen(t: Translation, node: Node, view: View, axis: int, numbers: Sequence[int]) -> View:
+    """Select parts along an axis, which may be counted from its end."""
+    length, indices = _length(view, axis), np.array(numbers, np.int64)
+    if not ((indices >= -length) & (indices < length)).all():
+        raise NetworkError(f"its indices are not all from {-length} to {length - 1}")
+    return selected(t, node, view, axis, indices % length)
 
 
 def depth_to_space(t: Translation, node: Node) -> Sequence[View]:
@@ -212,6 +224,7 @@ REARRANGEMENTS = {
     "Expand": expand,
     "Flatten": flatten,
     "Gather": gather,
+    "GatherND": gather_nd,
     "Pad": pad,
     "Reshape": reshape,
     "Slice": cut,
