@@ -198,9 +198,7 @@ DAMAGE = {
     ),
 }
 
-RECOMPILED = (
-    "from fdref import first_use\nfirst_use.told_of_compiling.append(lambda: print('anew'))\n"
-)
+RECOMPILED = "from fdref.engines import first_use\nfirst_use.told_of_compiling.append(lambda: print('anew'))\n"
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from absence import absent
 from graph_strategies import SIDE, graphs
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from strategies import seeds
 
 import fdref
@@ -69,6 +69,8 @@ def in_float32(net):
 @settings(max_examples=150)
 @given(graphs(linear=False), seeds)
 def test_random_graphs_compute_the_same_in_onnx_runtime_and_when_read_again(onnxruntime, net, seed):
+    # Repeating each pixel once changes nothing, and is no layer when it is read.
+    assume(not any(isinstance(x, kinds.Upsample) and x.factor == (1, 1) for x in net))
     net = in_float32(net)
     random = np.random.default_rng(seed)
     inputs = [

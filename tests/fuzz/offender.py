@@ -66,7 +66,7 @@ def delete() -> None:
 
 
 def take_much() -> None:
-    np.ones(2**30, "u1")
+    np.empty(2**33, "u1")  # claimed, not filled: that would take its time
 
 
 def take_long() -> None:
