@@ -238,3 +238,27 @@ def test_what_nobody_knows_is_not_written(tmp_path):
         ):
             fdref.save(net, tmp_path / name)
     assert not list(tmp_path.iterdir())
+
+
+def test_several_networks_or_one_deep_inside(tmp_path):
+    savemat = pytest.importorskip("scipy.io").savemat
+    net = {"layers": [{"type": "conv", "weights": [random(3, 3, 1, 2), np.zeros((1, 2))]}]}
+    net["layers"] = np.array([net["layers"][0], None], object)[:1]
+    savemat(tmp_path / "two.mat", {"a": net, "b": net, "x": 1.0})
+    with pytest.raises(fdref.NetworkError, match=r"there are 2 networks .* \(a, b\); expected one"):
+        fdref.load(tmp_path / "two.mat")
+    savemat(tmp_path / "deep.mat", {"model": {"net": net, "opts": 1.0}})
+    assert fdref.load(tmp_path / "deep.mat").channels == (1, 2)
+
+
+def test_info_and_convert_say_what_is_in_the_way(tmp_path, capsys):
+    layers = [{"type": "conv", "weights": [random(1, 1, 3, 3)]}, {"type": "SubP", "name": "s"}]
+    layers.append({"type": "conv", "weights": [random(1, 1, 3, 3)], "name": "c"})
+    write(tmp_path / "n.mat", {"net": {"layers": layers}})
+    out = told(capsys, "info", tmp_path / "n.mat").out
+    assert out.splitlines()[-1].startswith(
+        "layer 3 (conv 'c') has no filter: layer 2 (unknown SubP"
+    )
+    said = refusal(capsys, "convert", tmp_path / "n.mat", tmp_path / "m.mat")
+    assert "layer 2 (unknown SubP 's') cannot be written" in said
+    assert "--drop" in said

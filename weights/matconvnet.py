@@ -100,6 +100,12 @@ def _net(variables: Struct) -> Struct:
     net = variables.get("net")
     if isinstance(net, Unsupported):
         raise NetworkError(f"`net` is {unsupported(net)}; expected a struct with a field `layers`")
+    several = [name for name, value in variables.items() if _has_layers(value)]
+    if len(several) > 1:
+        raise NetworkError(
+            f"there are {len(several)} networks among the file's variables "
+            f"({one_line(', '.join(several), 400)}); expected one: save it alone, as `net`"
+        )
     names = islice(sorted(variables.items()), 20)
     there = ", ".join(f"{name}: {brief(value)}" for name, value in names) or "none"
     raise NetworkError(
@@ -119,17 +125,27 @@ def _candidates(variables: Struct) -> Iterator[Struct]:
     net = variables.get("net")
     if isinstance(net, dict):
         yield net
-        inner = [one for one in net.values() if isinstance(one, dict) and "layers" in one]
-        if len(inner) == 1:
+        inner = [one for one in net.values() if _has_layers(one)]
+        if len(inner) == 1 and isinstance(inner[0], dict):
             yield inner[0]
     if isinstance(net, list):  # of structs: the layers themselves
         yield {"layers": net}
     yield variables
-    others = [
-        value for value in variables.values() if isinstance(value, dict) and "layers" in value
+    others = [value for value in variables.values() if _has_layers(value)]
+    inside = [
+        inner
+        for value in variables.values()
+        if isinstance(value, dict)
+        for inner in value.values()
+        if _has_layers(inner)
     ]
-    if len(others) == 1:
-        yield others[0]
+    for found in (others, inside):
+        if len(found) == 1 and isinstance(found[0], dict):
+            yield found[0]
+
+
+def _has_layers(value: Value) -> bool:
+    return isinstance(value, dict) and "layers" in value
 
 
 def _input_shape(about: Struct) -> tuple[Pair | None, int | None]:

@@ -70,6 +70,8 @@ def network_in(source: Path, edit: Edit, given: Given) -> Network:
     budget = Budget()
     data = contents(source, EXPECTED, budget.largest)
     name = f"{source}"
+    if b"OCTAVE_NEW_FORMAT" in data[: 2**16] and is_hdf5(data):
+        raise refusal(name, f"is Octave's own HDF5, expected {EXPECTED}: write it with `save -v7`")
     is_matlab = is_matlab5(data) or data.startswith(b"MATLAB")
     if is_matlab or (is_hdf5(data) and not keras.is_keras(data, name)):
         found = matlab.variables(data, name, budget)

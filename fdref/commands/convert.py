@@ -9,7 +9,7 @@ import fdref
 from fdref.commands.messages import add_quiet, printable, tell
 from fdref.commands.models import add_model, load, source_of
 from fdref.commands.places import named
-from fdref.errors import ArgumentError
+from fdref.errors import ArgumentError, FdrefError
 from fdref.files.whole import check_file
 
 if TYPE_CHECKING:
@@ -43,5 +43,8 @@ def run(options: argparse.Namespace) -> None:
         raise ArgumentError(f"FILE is {target}; expected a name that ends in .mat or .onnx")
     check_file(target)
     net = load(options)
-    fdref.save(net, target)
+    try:
+        fdref.save(net, target)
+    except FdrefError as error:
+        raise type(error)(str(error).replace("leave it out", "leave it out with --drop")) from None
     tell(options, f"wrote {printable(str(target))}, {len(net)} layers")

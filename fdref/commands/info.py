@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import fdref
+from fdref.commands.jobs import out_of_sight
 from fdref.commands.messages import LONGEST_NAME, add_quiet, printable, tell
 from fdref.commands.models import add_model, load, source_of
 from fdref.commands.places import add_json, check_places, write_json
@@ -66,7 +67,8 @@ def run(options: argparse.Namespace) -> None:
     write_json(options.json, as_json(source.name, net))
     model = "the shipped LeNet" if options.model is None else options.model
     lines = [printable(line, LONGEST_LINE) for line in about(model, net)]
-    tell(options, "\n".join([*lines, "", table(COLUMNS, list(rows(net)))]))
+    ways = [printable(line, None) for line in out_of_sight(net)]
+    tell(options, "\n".join([*lines, "", table(COLUMNS, list(rows(net))), *ways]))
 
 
 def as_json(model: str, net: Network) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def read_jobs(net: Network, layers: str | None, filters: str | None) -> tuple[li
     A filter that some layers have and others do not is left out of the others.
     """
     numbers = list(net.decodable) if layers is None else layer_numbers(net, layers)
-    told = _out_of_sight(net) if layers is None else []
+    told = out_of_sight(net) if layers is None else []
     if len(set(numbers)) < len(numbers):
         raise ArgumentError(f"--layers {layers} names a layer twice")
     if filters is None:
@@ -41,7 +41,7 @@ def read_jobs(net: Network, layers: str | None, filters: str | None) -> tuple[li
     return [job for job in jobs if job.filters], [*told, *_told(net, short)]
 
 
-def _out_of_sight(net: Network) -> list[str]:
+def out_of_sight(net: Network) -> list[str]:
     """Say which layer is in the way of those that are left out where nobody names any."""
     decodable = set(net.decodable)
     lost = [

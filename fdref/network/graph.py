@@ -118,7 +118,11 @@ class Network(Value):
     ) -> None:
         self.__dict__["_layers"] = read_layers(layers)
         if not any(isinstance(layer, Conv | ConvTranspose) for layer in self._layers):
-            raise NetworkError("the network has no convolutional layer; there is nothing to decode")
+            kinds = ", ".join(dict.fromkeys(layer.kind for layer in self._layers)) or "no layer"
+            raise NetworkError(
+                f"the network has no convolutional layer, but {one_line(kinds)}; there is nothing "
+                "to decode"
+            )
         self.__dict__["_takes"] = ((), *connect(self._layers, wiring or {}))
         mean = None if average is None else read_average(average)
         self.__dict__["_average"] = mean
