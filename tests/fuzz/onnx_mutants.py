@@ -1,39 +1,22 @@
-"""Mutants of ONNX files: fields, lengths, names and nodes changed, and bytes.
-
-    python tests/fuzz/onnx_mutants.py 5000 [seed]
-
-counts what becomes of so many: a network whose forward pass has the right shapes, or one of our own
-errors; everything else is a finding, and so are 5 s or 1 GB.
-"""
+"""Mutants of ONNX files: fields, lengths, names and nodes changed, and bytes."""
 
 from __future__ import annotations
 
-import collections
-import multiprocessing
-import resource
-import sys
-import time
-import traceback
-from pathlib import Path
-
 import numpy as np
 import onnx
-from google.protobuf.message import DecodeError, Message
-
-if __name__ == "__main__":
-    sys.path += [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
-
 import onnx_graphs as own
+from fuzz.harness import Format
+from google.protobuf.message import DecodeError, Message
 
 import fdref
 from fdref.errors import FdrefError
-from fdref.weights.onnx import encoded_onnx, network_from_bytes
+from fdref.weights.onnx import encoded_onnx
 
 INTEGERS = [0, 1, -1, 2, 3, 7, 255, 2**20, 2**31 - 1, 2**31, 2**40, 2**62, 2**63 - 1, -(2**63)]
 FLOATS = [0.0, -0.0, 1.0, -1.0, 0.5, 1e-45, 1e38, -1e38, float("inf"), float("nan")]
 WORDS = ["", "x", "..", "../secret", "/etc/passwd", "a\n\x1b[31m", "é" * 300, "SAME_UPPER", "CRD"]
-SECONDS, BYTES, LARGEST = 5, 2**30, 2**22
-CHUNK = 250
+LARGEST = 2**22
+"""Numbers that the maps of a mutant may have to be computed."""
 
 
 def mutate(data, random):
@@ -340,14 +323,9 @@ def seeds():
     return {name: proto.SerializeToString() for name, proto in found.items()}
 
 
-def outcome(data):
+def outcome(path):
     """Read a mutant and run what becomes of it; return what that was."""
-    try:
-        net = network_from_bytes(data)
-    except FdrefError as error:
-        if "\n" in str(error):
-            raise AssertionError(error) from error
-        return type(error).__name__
+    net = fdref.load(path)
     try:
         sizes = net.map_sizes(net.input_size or (12, 10))
     except FdrefError:
@@ -363,54 +341,4 @@ def outcome(data):
     return "network"
 
 
-def run_some(first, count, seed, queue):
-    """Run some mutants in a process of their own."""
-    import random
-
-    base, found, findings = seeds(), collections.Counter(), []
-    for data in base.values():
-        outcome(data)
-    resting = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    for number in range(first, first + count):
-        chance = random.Random(f"{seed} {number}")  # noqa: S311 - the same each time
-        data = mutate(chance.choice(sorted(base.values())), chance)
-        start = time.perf_counter()
-        try:
-            result = outcome(data)
-        except Exception:  # noqa: BLE001 - whatever it is, it is a finding
-            result = "FINDING"
-            findings.append((number, traceback.format_exc(limit=-4)))
-        took = time.perf_counter() - start
-        grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - resting
-        if took > SECONDS or grown > BYTES:
-            result = "FINDING"
-            findings.append((number, f"{took:.1f} s, {grown >> 20} MB"))
-        found[result] += 1
-    queue.put((found, findings))
-
-
-def main(count, seed=0):
-    """Run mutants and print what became of them; return how many findings there were."""
-    total, findings = collections.Counter(), []
-    for first in range(0, count, CHUNK):
-        queue = multiprocessing.Queue()
-        own_count = min(CHUNK, count - first)
-        worker = multiprocessing.Process(target=run_some, args=(first, own_count, seed, queue))
-        worker.start()
-        try:
-            found, some = queue.get(timeout=SECONDS * own_count / 4)
-        except Exception:  # noqa: BLE001 - empty: it hangs, or died
-            worker.kill()
-            found, some = collections.Counter(), [(first, "died or hung")]
-        worker.join()
-        total += found
-        findings += some
-    for result, times in total.most_common():
-        print(f"{times:7} {result}")
-    for number, problem in findings[:20]:
-        print(f"mutant {number} of seed {seed}: {problem}")
-    return len(findings)
-
-
-if __name__ == "__main__":
-    sys.exit(bool(main(int(sys.argv[1]), *map(int, sys.argv[2:3]))))
+FORMAT = Format("onnx", seeds, mutate, outcome, ".onnx", decoys=("other.bin",))
