@@ -121,3 +121,27 @@ def test_branches_and_loops_are_refused(peers):
     model = graphs.model(nodes, {"w": weights(4, 3, 3, 3), "condition": np.array(True)})
     with pytest.raises(NetworkError, match=r"node 2 \(If 'b'\): .* operator If"):
         network_from_bytes(model.SerializeToString())
+
+
+def test_an_output_that_an_operator_does_not_have(peers):
+    graphs, _ = peers
+    nodes = [graphs.node("Conv", "x w", "v0 more", kernel_shape=[3, 3])]
+    for outputs in (["more"], ["v0", "more"]):
+        proto = graphs.model(nodes, {"w": weights(4, 3, 3, 3)}, outputs=outputs)
+        with pytest.raises(NetworkError, match=r"node 1 \(Conv 'v0'\) has 2 outputs; expected 1"):
+            network_from_bytes(proto.SerializeToString())
+    proto = graphs.model(nodes, {"w": weights(4, 3, 3, 3)}, outputs=["v0"])
+    assert len(network_from_bytes(proto.SerializeToString())) == 1
+
+
+@pytest.mark.parametrize("parts", [[1, 2**31 - 1], [2, 1], [5, -1]])
+def test_parts_that_are_not_the_whole(peers, parts):
+    graphs, _ = peers
+    nodes = [
+        graphs.node("Conv", "x w", "v0", kernel_shape=[3, 3]),
+        graphs.node("Split", "v0", "a b", axis=1, split=parts),
+        graphs.node("Relu", "a", "y"),
+    ]
+    proto = graphs.model(nodes, {"w": weights(4, 3, 3, 3)}, opset=11)
+    with pytest.raises(NetworkError, match=r"node 2 \(Split.*\): 4 are split in"):
+        network_from_bytes(proto.SerializeToString())

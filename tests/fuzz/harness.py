@@ -41,6 +41,8 @@ LAST_WORDS = 2.0
 """Seconds from the last that is heard of a process to its end."""
 OURS = tuple(str(Path(place).resolve()) for place in {*filter(None, sys.path), HERE.parents[1]})
 CODE = (".py", ".pyc", ".so", ".pyd")
+COMPILED = (".nbi", ".nbc")
+"""Of Numba's cache, wherever that is: loops are loaded when they are first needed."""
 FORBIDDEN = (
     *("os.exec", "os.fork", "os.posix_spawn", "os.spawn", "os.startfile", "os.system", "pty.spawn"),
     *("subprocess.Popen", "socket.connect", "socket.bind", "socket.getaddrinfo", "urllib.Request"),
@@ -258,7 +260,8 @@ class _Watch:
         """Tell files of Python's, of packages and of ours, and what Python has frozen."""
         if name.startswith("<frozen "):
             return True
-        return os.path.realpath(name).startswith(OURS) and name.endswith(CODE)
+        ours = os.path.realpath(name).startswith(OURS) and name.endswith(CODE)
+        return ours or name.endswith(COMPILED)
 
 
 def _limit(more: int | None) -> None:

@@ -107,10 +107,12 @@ def selected(
     return replace(own, axes=tuple(axes))
 
 
-def _length(view: View, axis: int) -> int:
+def _length(t: Translation, view: View, axis: int) -> int:
+    """Return how long an axis is, whose numbers may be listed: a file may say anything."""
     length = view.lengths[axis]
     if length is None:
         raise NetworkError(UNKNOWN)
+    t.model.tensors.budget.spare((t.model.tensors.place, ": the channels"), 16 * length)
     return length
 
 
@@ -119,7 +121,7 @@ def split(t: Translation, node: Node) -> Sequence[View]:
     view = t.view(node)
     axis = view.axis(node.integer("axis"))
     call = Call(node, [None, t.constant(node, 1, "lengths")], t.model.opset)
-    parts = split_lengths(call, _length(view, axis))
+    parts = split_lengths(call, _length(t, view, axis))
     ends = np.cumsum(parts)
     return [
         selected(t, node, view, axis, np.arange(end - length, end), output)
@@ -136,7 +138,7 @@ def cut(t: Translation, node: Node) -> Sequence[View]:
     ).items():
         if (start, step) == (0, 1) and end >= 2**31 - 1:
             continue  # all of it, however long
-        length = _length(view, axis)
+        length = _length(t, view, axis)
         chosen = np.arange(length)[python_slice(start, end, step, length)]
         if len(chosen) < length or step != 1:
             view = selected(t, node, view, axis, chosen)
@@ -163,7 +165,7 @@ def gather_nd(t: Translation, node: Node) -> Sequence[View]:
 
 def _chosen(t: Translation, node: Node, view: View, axis: int, numbers: Sequence[int]) -> View:
     """Select parts along an axis, which may be counted from its end."""
-    length, indices = _length(view, axis), np.array(numbers, np.int64)
+    length, indices = _length(t, view, axis), np.array(numbers, np.int64)
     if not ((indices >= -length) & (indices < length)).all():
         raise NetworkError(f"its indices are not all from {-length} to {length - 1}")
     return selected(t, node, view, axis, indices % length)

@@ -186,7 +186,10 @@ def translated(model: Model, input_size: Pair | None = None) -> tuple[Network, T
         work.values[name] = view
         work.shapes[view.map] = view.shape
     for node in nodes:
-        work.values |= zip(node.outputs, outputs_of(work, node), strict=False)
+        made: list[Value] = list(outputs_of(work, node))
+        reason = f"{node.label} has {len(node.outputs)} outputs; expected {len(made)}"
+        made += [Untranslated(reason)] * (len(node.outputs) - len(made))
+        work.values |= zip(node.outputs, made, strict=False)
     return finished(work, list(views.values())), work
 
 
