@@ -215,3 +215,30 @@ def test_maps_above_a_pool_and_nothing_else_are_found_pixel_by_pixel():
     one = Conv(np.ones((1, 1, 1, 1)))
     layers = [one, Pool(2, 2), ReLU(), one, one, Channels([0]), one]
     assert with_pools(Network(layers, wiring={5: 1})) == {2, 3, 4}
+
+
+def test_a_unit_at_a_border_goes_from_above_whatever_was_planned_before():
+    """What others meet is not what it sees: padding, and windows that are cut."""
+    random = np.random.default_rng(0)
+    shapes = (8, 1, 3, 3), (30, 8, 3, 3), (40, 30, 3, 3)
+    first, second, third = (Conv(random.standard_normal(shape), pad=1) for shape in shapes)
+    net = Network([first, Pool(2, 2), second, third], input_size=12)
+    inner = fdref.decode(net, 4, unpool="nearest")
+    assert "atoms" in {
+        way.kind for way in Plan(net, {4: range(40)}, "nearest", "compiled").choice.ways
+    }
+    for at in ((0, 0), (5, 3)):
+        unit = Unit(at, clip=True)
+        plan = Plan(net, {4: range(40)}, "nearest", "compiled", unit=unit)
+        (way,) = plan.choice.ways
+        assert way.kind == "from above"
+        assert [own.kind for own in Ways(net, "nearest", 8, unit=unit).all_to(4, 40)] == [
+            "from above"
+        ]
+        found = fdref.decode(net, 4, unpool="nearest", position=at)
+        expected = fdref.decode(net, 4, unpool="nearest", position=at, engine="reference")
+        assert found.shape == expected.shape != inner.shape
+        assert abs(found - expected).max() <= 1e-12 * abs(expected).max()
+    corner = Ways(net, "nearest", 8, unit=Unit((0, 0), clip=True)).from_above(4, 40)
+    assert corner.largest == 8 * 6 * 6  # of 3 x 3 pixels below the pool
+    assert corner.result == 7 * 7
