@@ -27,7 +27,9 @@ settings.register_profile("random", patient, derandomize=False)
 settings.load_profile("fdref")
 
 # They assert, and shall say as much as the tests when it fails.
-pytest.register_assert_rewrite("html_checker", "kit_cases", "matlab_values", "report_schema")
+pytest.register_assert_rewrite(
+    "graph_strategies", "html_checker", "kit_cases", "matlab_values", "report_schema"
+)
 
 
 @pytest.hookimpl(tryfirst=True)  # before Hypothesis reads it

@@ -184,3 +184,8 @@ def has_single_filter(net, number):
     except FdrefError:
         return False
     return True
+
+
+def close(found, expected, eps=1e-10):
+    assert found.shape == expected.shape
+    assert abs(found - expected).max(initial=0) <= eps * max(1, abs(expected).max(initial=0))

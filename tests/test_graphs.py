@@ -9,7 +9,7 @@ from typing import get_args
 import numpy as np
 import pytest
 from absence import absent
-from graph_strategies import SIDE, blocks, graphs, has_single_filter
+from graph_strategies import SIDE, blocks, close, graphs, has_single_filter
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from strategies import seeds
@@ -45,11 +45,6 @@ def torch_graphs():
 def inputs_for(net, seed, count=2):
     random = np.random.default_rng(seed)
     return [random.standard_normal((count, channels, *SIDE)) for channels in net.input_channels]
-
-
-def close(found, expected, eps=1e-10):
-    assert found.shape == expected.shape
-    assert abs(found - expected).max(initial=0) <= eps * max(1, abs(expected).max(initial=0))
 
 
 @given(graphs(linear=False), seeds, ENGINES)
@@ -281,118 +276,6 @@ def test_all_that_has_filters_in_the_image_is_decoded_by_default(tmp_path):
             fdref.decode_to(tmp_path / "decoded.h5", net, [refused])
     with pytest.raises(fdref.ArgumentError, match="2 inputs; expected one"):
         fdref.evaluate(net, np.zeros((1, 1, 3, 3)))
-
-
-def test_layers_above_products_have_no_filter_though_they_see_the_image_otherwise(engine):
-    one = fdref.Conv(np.ones((1, 1, 1, 1)))
-    for join in (kinds.Product, kinds.Maximum):
-        layers = [one, join(name="gate"), fdref.Sum(name="both"), one, one]
-        net = fdref.Network(layers, wiring={"gate": [0, 1], "both": ["gate", 1], 5: 1})
-        assert net.decodable == (1, 5)
-        assert fdref.decode_all(net, engine=engine).keys() == {1, 5}
-        for above in ("gate", "both", 4):
-            with pytest.raises(fdref.ArgumentError, match=f"has no filter: layer 2 .{join.kind} "):
-                fdref.decode(net, above, engine=engine)
-
-
-def test_where_there_is_one_unit_its_neighbours_do_not_matter(engine):
-    """Strides of 2 and 1 meet in one row; in columns, there are several."""
-    slow, fast = (
-        fdref.Conv(np.full((1, 1, 2, 2), value), stride=step) for value, step in ((1, 2), (3, 1))
-    )
-    crop = fdref.Pad((0, -1, 0, -1))
-    layers, wiring = [slow, fast, crop, fdref.Sum()], {2: 0, 4: [1, 3]}
-    net = fdref.Network(layers, wiring=wiring, input_size=3)
-    assert net.sizes[4] == (1, 1)
-    assert (fdref.decode(net, 4, engine=engine) == 4).all()
-    with pytest.raises(fdref.ArgumentError, match="no single filter"):
-        fdref.decode(fdref.Network(layers, wiring=wiring), 4, engine=engine)
-    crop = fdref.Pad((0, -1, 0, -2))
-    layers[2], columns = crop, {"input_size": (3, 5)}
-    with pytest.raises(fdref.ArgumentError, match=r"no single filter.* moved by 1x1 .* and by 2x2"):
-        fdref.decode(fdref.Network(layers, wiring=wiring, **columns), 4, engine=engine)
-
-
-@pytest.mark.parametrize("pool", [
-    kinds.Pool((3, 2), (2, 1), (1, 1, 1, 0), "avg"),
-    kinds.Pool((4, 5), (3, 4), (3, 2, 0, 4), "avg"),
-    kinds.Pool((9, 8), (2, 3), (4, 4, 3, 3), "avg"),  # of more than the whole map
-], ids=["small", "uneven", "large"])  # fmt: skip
-def test_what_a_unit_sees_through_averages_that_borders_cut(pool, engine):
-    """The network averages what lies on the map; `window` shares a pixel over as much."""
-    random = np.random.default_rng(0)
-    first = kinds.Conv(random.standard_normal((2, 1, 3, 2)), pad=1)
-    layers = [first, pool, kinds.Conv(random.standard_normal((2, 2, 2, 1)), pad=(1, 0, 0, 1))]
-    net = fdref.Network(layers, input_size=(7, 6))
-    response = fdref.forward(net, np.eye(42).reshape(42, 1, 7, 6), engine)[3]  # linear
-    for position in np.ndindex(*response.shape[2:]):
-        bank = fdref.decode(net, 3, unpool="window", engine=engine, position=position)
-        field = fdref.receptive_field(net, 3, position=position)
-        (top, left), (height, width) = field.offset, field.size
-        laid = np.zeros((2, 7, 6))
-        laid[:, top : top + height, left : left + width] = bank[:, 0]
-        close(laid, response[:, :, *position].T.reshape(2, 7, 6))
-
-
-@pytest.mark.parametrize(
-    ("window", "stride", "pad", "size", "picture"),
-    [
-        ((4, 4), 1, 0, (4, 4), np.ones((4, 4))),
-        ((4, 2), (3, 2), 0, (4, 6), np.ones((4, 2))),
-        ((2, 4), (2, 3), 0, (6, 4), np.ones((2, 4))),
-        ((4, 3), 1, (1, 1, 0, 0), (2, 5), np.ones((4, 1))),  # centred in three columns
-    ],
-)
-def test_a_pool_of_a_single_position_is_spread_over_its_window(
-    window, stride, pad, size, picture, engine
-):
-    """Whatever its stride is: it never takes a second step."""
-    one = kinds.Conv(np.full((1, 1, 1, 1), 2.0))
-    net = fdref.Network([kinds.Pool(window, stride, pad, "avg"), one], input_size=size)
-    assert 1 in net.sizes[1]
-    found = fdref.decode(net, 2, unpool="nearest", engine=engine)
-    expected = np.zeros(window)
-    gap = [(whole - part) // 2 for whole, part in zip(window, picture.shape, strict=True)]
-    expected[gap[0] :, gap[1] :][: picture.shape[0], : picture.shape[1]] = 2
-    close(found, expected[None, None])
-    assert fdref.receptive_field(net, 2).offset == (-net[1].pad[0], -net[1].pad[2])
-
-
-def test_where_ways_lead_through_other_pools_each_counts_once(engine):
-    """The one with the fewest copies as it is, the other divided by its own."""
-    pools = [kinds.Pool(2, 2), kinds.Pool(4, 4), kinds.Conv(np.ones((1, 1, 1, 1)), stride=2)]
-    for fewest, wiring in ((4, {2: 0, 3: 1, 4: [2, 3]}), (1, {2: 0, 3: 0, 4: [1, 3]})):
-        net = fdref.Network([*pools, kinds.Sum()], wiring=wiring)
-        assert net.copies[4][0] == fewest
-        found = fdref.decode(net, 4, unpool="nearest", engine=engine)
-        if fewest == 4:  # a pool of 4 x 4 beside one of 2 x 2 below every second pixel
-            expected = np.full((4, 4), 4 / 16)
-            expected[:2, :2] += 1
-        else:
-            expected = np.full((2, 2), 1 / 4)
-            expected[0, 0] += 1
-        close(found, expected[None, None])
-
-
-def test_groups_are_known_of_every_layer_with_filters():
-    layers = [
-        kinds.Conv(np.ones((4, 1, 1, 1))),
-        kinds.Conv(np.ones((6, 2, 1, 1))),
-        kinds.ConvTranspose(np.ones((6, 2, 2, 2)), groups=3),
-        kinds.ReLU(),
-    ]
-    net = fdref.Network(layers)
-    assert [net.groups(number) for number in range(1, 5)] == [1, 2, 3, 1]
-    assert net.channels == (1, 4, 6, 6, 6)
-
-
-def test_names_in_wiring():
-    one = [kinds.Conv(np.ones((1, 1, 1, 1)), name=name) for name in ("input", "a", "b", "b")]
-    net = fdref.Network(one, wiring={"a": "input", 3: 0, 4: "a"})
-    assert net.takes == ((), (0,), (1,), (0,), (2,))  # a layer of that name comes first
-    assert fdref.Network(one[1:3], wiring={"b": "input"}).takes == ((), (0,), (0,))
-    with pytest.raises(fdref.NetworkError, match=r"'b': layers \[3, 4\] have that name"):
-        fdref.Network(one, wiring={"b": 0})
 
 
 def enlarging_twice() -> fdref.Network:
