@@ -300,7 +300,7 @@ class TestCommand:
             "fdref does not know, and no layer with filters is below: there is nothing to ask"
         )
         monkeypatch.setattr(
-            fdref, "load", lambda path: Network([SMALL[1], PReLU(bank(3), name="bent")])
+            fdref, "load", lambda path, **edits: Network([SMALL[1], PReLU(bank(3), name="bent")])
         )
         assert "layer 2 (prelu 'bent') cannot be written, MatConvNet has no such" in refused("x")
         assert everything_in(tmp_path) == before

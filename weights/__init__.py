@@ -79,7 +79,7 @@ def load(
     >>> import fdref
     >>> fdref.load()
     <Network of 8 layers: conv, pool, conv, pool, conv, relu, conv, softmax>
-    >>> fdref.load(drop=["relu", 8])
+    >>> fdref.load(drop=["relu3", 8])
     <Network of 6 layers: conv, pool, conv, pool, conv, conv>
     """
     source = SHIPPED if path is None else path_of(path, "path")
