@@ -145,6 +145,7 @@ def test_filters_go_down_together_as_the_limit_allows(unpool, given, engine):
         fdref.decode(ROUND, 4, None, unpool, engine, max_memory=1)
     least = int(str(refusal.value).split()[-1])
     picture = way.largest * itemsize
+    decode(least)  # what is compiled, and imported, is no array
     for together in (1, 3):
         taken = taken_by(lambda together=together: decode(together * least))
         assert 2 * together * picture < taken <= together * least + 50_000
