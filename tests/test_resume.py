@@ -278,6 +278,24 @@ def test_records_are_counted_on(model, tmp_path, monkeypatch):
     assert counted
 
 
+def test_what_is_there_is_not_written_again(model, tmp_path, monkeypatch):
+    """Where others stand on a bank of which some filters were asked for, these are decoded again."""
+    firsts = {}
+
+    def write(file, block, right=DecodedFile.write):
+        new = right(file, block)
+        again = firsts.setdefault(block.layer, block)
+        before = [bank.done for bank in file.asked]
+        assert new > 0
+        assert right(file, again) == 0
+        assert [bank.done for bank in file.asked] == before
+        return new
+
+    monkeypatch.setattr(DecodedFile, "write", write)
+    assert run(*command(model, tmp_path / "out")) == 0
+    assert firsts.keys() == {1, 3, 5}
+
+
 @pytest.mark.parametrize("short", [0, 1])
 def test_room_is_looked_for_before_anything_is_decoded(short, model, tmp_path, capsys, monkeypatch):
     takes = sum(bank.nbytes for bank in fdref.decode_all(NET).values())
