@@ -279,7 +279,7 @@ def test_records_are_counted_on(model, tmp_path, monkeypatch):
 
 
 def test_what_is_there_is_not_written_again(model, tmp_path, monkeypatch):
-    """Where others stand on a bank of which some filters were asked for, these are decoded again."""
+    """Where others stand on a bank of which some filters were asked for, these come again."""
     firsts = {}
 
     def write(file, block, right=DecodedFile.write):
