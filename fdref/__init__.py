@@ -48,6 +48,7 @@ from fdref.layers import (
     Shuffle,
     Softmax,
     Sum,
+    Unknown,
     Upsample,
 )
 from fdref.measure.evaluation import Evaluation, evaluate, respond
@@ -90,6 +91,7 @@ __all__ = [
     "Shuffle",
     "Softmax",
     "Sum",
+    "Unknown",
     "Upsample",
     "correlate",
     "decode",

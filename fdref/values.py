@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self, TypeVar
+from weakref import WeakValueDictionary
 
 import numpy as np
 
@@ -16,10 +17,25 @@ if TYPE_CHECKING:
 Kind = TypeVar("Kind")
 
 
+_OWNERS: WeakValueDictionary[int, NDArray[Any]] = WeakValueDictionary()
+"""Arrays that values hold, by their addresses as objects; nobody else can write to them."""
+
+
 def read_only(array: NDArray[Any]) -> NDArray[Any]:
     """Return an array that nobody makes writeable again: a view, which must ask its owner."""
     array.flags.writeable = False
+    _OWNERS[id(array)] = array
     return array.view()
+
+
+def is_held(array: NDArray[Any]) -> bool:
+    """Tell whether an array is a value's own, so that another may hold it without a copy."""
+    owner = array.base
+    return (
+        isinstance(owner, np.ndarray)
+        and _OWNERS.get(id(owner)) is owner
+        and (array.shape, array.strides, array.dtype) == (owner.shape, owner.strides, owner.dtype)
+    )
 
 
 class _View:

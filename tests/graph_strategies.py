@@ -108,16 +108,16 @@ def layer(draw, kind, channels, maps, *, linear, integers):  # noqa: C901, PLR09
 
 
 @st.composite
-def graphs(draw, *, linear=True, integers=False, most=12):
+def graphs(draw, *, linear=True, integers=False, most=12, among=None):
     """A network of two to twelve layers in any wiring that fits; the last is decoded.
 
-    What would not fit, or would grow beyond a test's patience, is left out.
+    What would not fit, or would grow beyond a test's patience, is left out. `among` are kinds.
     """
     channels = {-n: draw(st.integers(1, 3)) for n in range(draw(st.integers(1, 2)))}
     sizes = dict.fromkeys(channels, SIDE)
     inputs, layers, wiring = sorted(channels, reverse=True), [], {}
     for _ in range(draw(st.integers(2, most))):
-        kind = draw(st.sampled_from(LINEAR if linear else LINEAR + OTHERS))
+        kind = draw(st.sampled_from(among or (LINEAR if linear else LINEAR + OTHERS)))
         first = draw(st.sampled_from([max(channels)] * 3 + sorted(channels)[-5:]))
         taken = [first]
         if kind in JOINS:

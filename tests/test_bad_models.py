@@ -27,7 +27,7 @@ def bad_models(model: Path, folder: Path) -> dict[str, str]:
         "cut": good[: len(good) // 2],
         "header": good[:512],
         "text": b"weights\n" * 100,
-        "old": b"MATLAB 5.0 MAT-file".ljust(128) + bytes(100),
+        "old": np.array([0, 2, 2, 0, 2], "<i4").tobytes() + b"x\0" + bytes(32),
     }
     for name, content in files.items():
         (folder / f"{name}.mat").write_bytes(content)
@@ -50,8 +50,8 @@ def bad_models(model: Path, folder: Path) -> dict[str, str]:
         "empty": "is empty",
         "cut": "",
         "header": "",
-        "text": "not HDF5",
-        "old": "v5",
+        "text": "no file that fdref knows",
+        "old": "v4",
         "none": "no network",
         "nan": "layer 1 (conv 'low')",
         "inf": "layer 1 (conv 'low')",

@@ -36,7 +36,7 @@ USAGE = {
     "decode --filters 1,,2": "'1,,2' cannot be read",
     "decode --filters 1.5": "'1.5' cannot be read",
     "decode --filters ²": "'²' cannot be read",
-    "decode --filters 20": "layer 1 (conv 'conv1') has no filter 20; its filters are 0 to 19",
+    "decode --layers 1 --filters 20": "has no filter 20; its filters are 0 to 19",
     "decode --filters 0-999999999": "has no filter 999999999",
     f"decode --filters {'9' * 5000}": "cannot be read",
     f"decode --layers {'9' * 5000}": "no layer is named",
@@ -94,8 +94,8 @@ def test_bad_usage_is_said_in_one_line_and_leaves_nothing(command, capsys, tmp_p
 
 
 def test_an_empty_name_is_not_the_shipped_net(capsys):
-    assert "expected a MATLAB v7.3 file" in refusal(capsys, "info", "")
-    assert "expected a MATLAB v7.3 file" in refusal(capsys, "decode", "")
+    assert "expected a network of MatConvNet's" in refusal(capsys, "info", "")
+    assert "expected a network of MatConvNet's" in refusal(capsys, "decode", "")
     assert "'' cannot be read" in refusal(capsys, "decode", "--layers", "")
     assert "'' cannot be read" in refusal(capsys, "decode", "--filters", "")
 

@@ -20,7 +20,7 @@ from fdref.commands import main
 from fdref.commands.jobs import layer_numbers, ranges
 from fdref.decoding.blocks import Plan
 from fdref.decoding.contents import compact, digest
-from fdref.decoding.decoded_file import BLOCK, DecodedFile
+from fdref.decoding.decoded_file import WRITTEN, DecodedFile
 from fdref.errors import ArgumentError, FileError
 from fdref.selection import decodable_numbers
 
@@ -509,7 +509,7 @@ def test_a_bank_larger_than_the_memory_allowed(unpool, tmp_path):
         taken.append(int(done.stdout.split()[-1]) * unit)
     size = (out / "decoded.h5").stat().st_size
     assert size > 400 * 2**20
-    assert taken[1] - taken[0] < 64 * 2**20 + 3 * 4 * BLOCK
+    assert taken[1] - taken[0] < 64 * 2**20 + 3 * 4 * WRITTEN
     assert taken[1] - taken[0] < size / 2
 
 

@@ -11,7 +11,7 @@ import fdref
 from fdref.commands.info import rows
 from fdref.geometry import stack_windows
 from fdref.show.text_table import table
-from fdref.weights import matlab
+from fdref.weights import matlab73
 from fdref.weights.bounded import Budget
 
 LAYERS = 6000
@@ -104,9 +104,9 @@ def test_a_small_file_of_very_many_layers_is_read_object_by_object(tmp_path, mon
         cell.attrs.update(about)
     assert path.stat().st_size < 100_000
     seen = []
-    read = matlab._Reader.read  # noqa: SLF001
+    read = matlab73._Reader.read  # noqa: SLF001
     monkeypatch.setattr(
-        matlab._Reader,  # noqa: SLF001
+        matlab73._Reader,  # noqa: SLF001
         "read",
         lambda self, node, place: (seen.append(place), read(self, node, place))[1],
     )
@@ -126,9 +126,13 @@ def test_what_is_read_once_is_counted_every_time(tmp_path, monkeypatch):
         cell = file["net/layers"]
         cell[...] = np.full(cell.shape, cell[()].ravel()[0], object)
     size = path.stat().st_size
-    monkeypatch.setattr("fdref.weights.Budget", lambda: Budget(size + 2 * 2 * 40_000 + 40_000))
+    monkeypatch.setattr(
+        "fdref.weights.reading.Budget", lambda: Budget(size + 2 * 2 * 40_000 + 40_000)
+    )
     with pytest.raises(fdref.FdrefError, match="does not fit"):
         fdref.load(path)
-    monkeypatch.setattr("fdref.weights.Budget", lambda: Budget(size + 2 * 2 * 40_000 - 40_000))
+    monkeypatch.setattr(
+        "fdref.weights.reading.Budget", lambda: Budget(size + 2 * 2 * 40_000 - 40_000)
+    )
     with pytest.raises(fdref.FdrefError, match="too much"):
         fdref.load(path)

@@ -17,6 +17,8 @@ import fdref.conformance.cases
 import fdref.conformance.mistakes
 import fdref.kernels
 import fdref.paper
+import fdref.weights.keras
+import fdref.weights.onnx
 
 README = Path(__file__).parents[1] / "README.md"
 MODULES = [
@@ -30,6 +32,8 @@ MODULES = [
         fdref.kernels,
         fdref.paper,
         fdref.weights,
+        fdref.weights.keras,
+        fdref.weights.onnx,
     )
     for module in pkgutil.iter_modules(package.__path__[:1])
     if module.name != "__main__"

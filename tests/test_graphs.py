@@ -27,6 +27,7 @@ from fdref.walk.down import Decoding
 from fdref.walk.forward import run
 from fdref.walk.gradient import Gradient
 from fdref.walk.pictures import unite
+from fdref.weights.onnx.writers import WRITERS
 
 ENGINES = st.sampled_from(["compiled", "reference"])
 METHODS = st.sampled_from(["bicubic", "bilinear", "nearest", "window"])
@@ -396,10 +397,11 @@ def test_a_graph_is_a_value():
     assert fdref.Network(chain) != fdref.Network(chain, wiring={2: 0})
 
 
-def test_a_graph_cannot_be_written_as_a_chain(tmp_path):
-    block = fdref.Network([fdref.Conv(np.ones((1, 1, 1, 1))), fdref.Sum()], wiring={2: [0, 1]})
-    for net in (block, enlarging()):
-        with pytest.raises(fdref.NetworkError, match="cannot be written"):
+def test_what_matconvnet_does_not_have_cannot_be_written(tmp_path):
+    halves = fdref.Sum((0.5, 0.5))
+    mean = fdref.Network([fdref.Conv(np.ones((1, 1, 1, 1))), halves], wiring={2: [0, 1]})
+    for net in (mean, enlarging()):
+        with pytest.raises(fdref.NetworkError, match="cannot be written, MatConvNet has no such"):
             fdref.save(net, tmp_path / "net.mat")
     assert not list(tmp_path.iterdir())
 
@@ -414,6 +416,8 @@ def test_every_table_has_a_row_for_every_kind_of_layer():
     }
     assert made == known
     assert {"Sum", "Conv", "Product"} < known
+    written = {kind.__name__ for kind in WRITERS}
+    assert written == known - {"Unknown"}
     assert known <= set(fdref.__all__)
 
 

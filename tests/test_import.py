@@ -198,9 +198,10 @@ DAMAGE = {
     ),
 }
 
-RECOMPILED = (
-    "from fdref import first_use\nfirst_use.told_of_compiling.append(lambda: print('anew'))\n"
-)
+RECOMPILED = """
+from fdref.engines import first_use
+first_use.told_of_compiling.append(lambda: print("anew"))
+"""
 
 
 @pytest.mark.slow

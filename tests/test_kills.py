@@ -45,8 +45,8 @@ class TestDecode:
     @pytest.fixture(autouse=True)
     def every_filter_a_block_with_a_record(self, model, monkeypatch):
         net = fdref.load(model)
-        monkeypatch.setattr("fdref.load", lambda source: net)
-        monkeypatch.setattr("fdref.decoding.decoded_file.BLOCK", 1)
+        monkeypatch.setattr("fdref.load", lambda source, **edits: net)
+        monkeypatch.setattr("fdref.decoding.decoded_file.WRITTEN", 1)
         monkeypatch.setattr("fdref.decoding.decoded_file.EVERY", 0)
         monkeypatch.setattr("fdref.show.sheets.save_filters", draw_nothing)
 
@@ -79,7 +79,7 @@ def small_kit(monkeypatch) -> None:
     """No kit, but files like a kit's."""
     names = ("README.md", "cases/a.npz", "expected/a.npz", "manifest.json")
     files = {name: name.encode() for name in names}
-    monkeypatch.setattr("fdref.conformance.kit.contents", lambda form: files)
+    monkeypatch.setattr("fdref.conformance.kit.contents", lambda *about: files)
 
 
 def an_empty_folder(folder: Path) -> None:
@@ -128,6 +128,17 @@ def a_file(folder: Path) -> None:
 def test_save(prepare, tmp_path):
     net = fdref.Network([fdref.Conv(np.ones((1, 1, 2, 2)))])
     survives(tmp_path, prepare, lambda folder: fdref.save(net, folder / "net.mat") or 0)
+
+
+@pytest.mark.parametrize("name", ["net.mat", "net.onnx"])
+def test_convert(name, model, tmp_path):
+    if name == "net.onnx":
+        pytest.importorskip("onnx")
+    survives(
+        tmp_path,
+        lambda folder: (folder / name).write_text("an older network"),
+        lambda folder: run("convert", model, folder / name),
+    )
 
 
 def test_check(tmp_path, monkeypatch):

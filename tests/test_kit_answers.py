@@ -18,6 +18,8 @@ from fdref import BatchNorm, Normalize, Pool, Softmax
 from fdref.conformance.case import EXACT, OPERATIONS
 from fdref.conformance.cases.tolerances import in_line, tolerance_of, upwards
 from fdref.conformance.compute import Library, compute, rounded
+from fdref.conformance.expectations import excuses
+from fdref.conformance.networks import network_of
 from fdref.engines import patched
 from fdref.measure.evaluation import compare
 from fdref.walk.down import Decoding
@@ -56,6 +58,8 @@ def test_documented_values_are_in_it():
     }
     for method, row in rows.items():
         assert expected[f"unpool-{method}-imresize"]["pictures"][0, 0, 0].tolist() == row
+    shared = expected["unpool-window-example"]["pictures"][0, 0]
+    assert shared.tolist() == [[1, 3, 2], [4, 10, 6], [3, 7, 4]]
     impulse = expected["correlate-impulse"]["response"][0, 0]
     np.testing.assert_array_equal(impulse[1:3, 1:4], [[6, 5, 4], [3, 2, 1]])
     replaced = expected["substitute-impulse"]["pictures"][0, 0]
@@ -108,6 +112,33 @@ def test_integers_are_small_enough_for_every_order_of_adding():
             for values in case.expected.values():
                 limit = 2**24 if values.dtype == np.float32 else 2**53
                 assert np.nan_to_num(np.abs(values)).max() < limit
+
+
+@named([case for case in ANSWERED if "unpool-window" in case.id and case.tolerance is EXACT])
+def test_every_way_of_sharing_gives_the_same_bits(case):
+    """Divided, or times reciprocals that are rounded, by the area or along each axis."""
+    maps, (height, width) = case.inputs["maps"], case.parameters["window"]
+    down, across, area = (np.float32(1) / np.float32(n) for n in (height, width, height * width))
+    for shares in (maps * area, maps * down * across, maps * across * down, maps / width / height):
+        np.testing.assert_array_equal(shares, maps / (height * width))
+
+
+def test_the_specification_lists_the_cases_of_the_method_that_is_not_the_papers():
+    text = Path(fdref.conformance.__file__).with_name("SPECIFICATION.md").read_text()
+    (line,) = (line for line in text.splitlines() if "leaves out its cases" in line)
+    patterns = re.findall(r"`([a-z*-]*window[a-z*-]*)`", line)
+    ids = [case.id for case in CASES]
+    own = [c.id for c in CASES if "window" in (c.parameters.get(k) for k in ("method", "unpool"))]
+    assert len(own) == 10
+    assert sorted(excuses(patterns, ids)) == sorted(own)
+
+
+def test_no_case_asks_for_a_layer_without_filters():
+    """For units of others an implementation may decode or refuse."""
+    for case in CASES:
+        if case.operation in ("decode", "evaluate"):
+            net, number = network_of(case.parameters, case.inputs, None), case.parameters["layer"]
+            assert number in net.decodable or number > len(net)
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import h5py
 import numpy as np
 import pytest
+from fuzz.checksums import corrected
 from matlab_values import FILTERS, NET, refused
 
 from fdref.errors import FileError
@@ -17,6 +18,7 @@ from fdref.weights.matlab import read
 from fdref.weights.matlab_write import HEADER, write
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from fdref.weights.matlab import Value
@@ -29,13 +31,13 @@ if TYPE_CHECKING:
         ("", "folder or a device"),
         ("a\0b", "cannot be read.*: embedded null byte"),
         ("pipe", "folder or a device"),
-        ("empty.mat", "is empty, expected a MATLAB v7.3 file"),
-        ("text.mat", "is not HDF5, or cut off, expected a MATLAB v7.3 file"),
-        ("header.mat", "is not HDF5, or cut off, expected a MATLAB v7.3 file"),
+        ("empty.mat", "is empty, expected a MATLAB file of version 5 to 7.3"),
+        ("text.mat", "is no MATLAB file, or cut off, expected .* 5 to 7.3: `save -v7`"),
+        ("header.mat", "is a MATLAB file that is cut off, expected .* 5 to 7.3"),
         ("line\nbreak.mat", "is empty"),
     ],
 )
-def test_what_is_no_v73_file_is_named(tmp_path: Path, name: str, match: str) -> None:
+def test_what_is_no_matlab_file_is_named(tmp_path: Path, name: str, match: str) -> None:
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "empty.mat").touch()
     (tmp_path / "line\nbreak.mat").touch()
@@ -48,7 +50,9 @@ def test_a_file_cut_anywhere_is_refused(net_file: Path) -> None:
     data = net_file.read_bytes()
     for length in range(0, len(data), 61):
         net_file.write_bytes(data[:length])
-        refused(net_file, match="net.mat is (empty|not HDF5, or cut off|damaged or cut off)")
+        refused(
+            net_file, match="net.mat is (empty|(a|no) MATLAB file.* cut off|damaged or cut off)"
+        )
 
 
 @pytest.mark.slow
@@ -119,6 +123,55 @@ def test_a_list_longer_than_its_heap_is_refused(net_file: Path) -> None:
         data[data.index(heap, data.index(b"MATLAB_")) - 1] = 0xFF  # of the length before it
         path.write_bytes(data)
         refused(path, match="damaged.*a list longer than its heap")
+
+
+def many_chunks(file: h5py.File) -> None:
+    """Chunks in each of the indices that HDF5 has by now."""
+    numbers = np.arange(200.0).reshape(10, 20)
+    file.create_dataset("fixed", data=numbers, chunks=(3, 7))
+    file.create_dataset("growing", data=numbers, chunks=(3, 7), maxshape=(None, 20))
+    file.create_dataset("both", data=numbers, chunks=(3, 7), maxshape=(None, None))
+
+
+def many_names(file: h5py.File) -> None:
+    for number in range(12):
+        file[f"x/{number}"] = 1.0
+
+
+def parts_of_others(file: h5py.File) -> None:
+    layout = h5py.VirtualLayout((4,), "f8")
+    layout[:] = h5py.VirtualSource("other.mat", "source", (4,))
+    file.create_virtual_dataset("x", layout)
+
+
+@pytest.mark.parametrize(
+    ("fill", "near", "offset", "match"),
+    [
+        (many_chunks, b"FAHD", 15, r"an index \(FAHD\) of more"),
+        (many_chunks, b"EAHD", 51, r"an index \(EAHD\) of more"),
+        (many_chunks, b"BTLF\0\x0a", 12, "RuntimeError: Error iterating"),
+        (many_names, b"BTHD\0\5", 27, ""),
+        (many_names, b"BTHD\0\5", 9, r"an index \(BTHD\) of more"),
+        (parts_of_others, b"other.mat\0", -1, "a virtual dataset"),
+        (many_chunks, b"\x89HDF", 9, "addresses that are not of eight bytes"),
+    ],
+)
+def test_what_hdf5_does_not_survive(
+    tmp_path: Path, fill: Callable[[h5py.File], None], near: bytes, offset: int, match: str
+) -> None:
+    """It hung or crashed on each; checksums are right, as in files that are made to harm."""
+    with h5py.File(tmp_path / "a.mat", "w", libver="latest") as file:
+        fill(file)
+    whole = (tmp_path / "a.mat").read_bytes()
+    data = bytearray(whole)
+    data[data.index(near) + offset] ^= 0x3C
+    leaf = near.startswith(b"BTLF")  # a wrong checksum is what harms there
+    (tmp_path / "a.mat").write_bytes(bytes(data) if leaf else corrected(bytes(data)))
+    if match:
+        refused(tmp_path / "a.mat", match=f"damaged.*{match}")
+    else:
+        assert sorted(read(tmp_path / "a.mat")["x"]) == sorted(map(str, range(12)))
+    assert corrected(whole) == whole
 
 
 def test_a_list_of_fields_that_crashes_hdf5_is_not_read(net_file: Path) -> None:

@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from matlab_values import FILTERS, plain
 
-from fdref.errors import FileError
 from fdref.weights.matlab import Unsupported, read
 from fdref.weights.matlab_write import write
 
@@ -137,11 +136,6 @@ def test_a_matlab_dagnn_has_struct_arrays(shared: Path) -> None:
     assert plain(found["net"]["meta"]) == plain(np.zeros((0, 0)))
     filters = next(p["value"] for p in found["net"]["params"] if p["name"] == "conv1_f")
     assert (filters.shape, filters.dtype) == ((64, 1, 3, 3), np.dtype("f4"))
-
-
-def test_a_matlab_v5_file_is_named(shared: Path) -> None:
-    with pytest.raises(FileError, match=r"plate-simplenn-v5.mat is a MATLAB v5 file.*-v7\.3"):
-        read(shared / "models" / "plate-simplenn-v5.mat")
 
 
 def sparse(file: h5py.File) -> h5py.HLObject:

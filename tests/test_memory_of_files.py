@@ -16,9 +16,9 @@ from taken import taken
 import fdref
 from fdref.errors import FileError
 from fdref.weights.bounded import ALWAYS, VALUE, Budget
+from fdref.weights.matconvnet import network_from
 from fdref.weights.matlab import read
 from fdref.weights.matlab_write import write
-from fdref.weights.simplenn import network_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,8 +12,7 @@ from fdref.conformance.comparison import equal
 from fdref.conformance.compute import compute
 from fdref.conformance.diagnosis import diagnose, summary
 from fdref.conformance.mistakes import MISTAKES, Mistake
-from fdref.conformance.mistakes.mistake import over
-from fdref.conformance.mistakes.unpooling import UNPOOL, resized
+from fdref.conformance.mistakes.unpooling import UNPOOL, by, resized
 
 pytestmark = pytest.mark.large
 CASES = [case for case in cases() if not case.refused]
@@ -85,13 +84,32 @@ def test_shapes_and_nan_are_compared():
 
 
 def test_the_resizing_that_mistakes_are_made_of_is_right():
-    right = Mistake("none", "nothing is wrong", UNPOOL, over(unpool=resized))
+    right = Mistake("none", "nothing is wrong", UNPOOL, by(resized))
     assert not [case.id for case in CASES if right.compute(case) is not None]
-    zero = Mistake("none", "it is another method", UNPOOL, over(unpool=partial(resized, a=0)))
+    zero = Mistake("none", "it is another method", UNPOOL, by(partial(resized, a=0)))
     shown = {
         case.parameters["method"] for case in CASES if zero.compute(case) and case.id[:3] == "unp"
     }
     assert shown == {"bicubic"}
+
+
+def test_what_goes_wrong_with_window_and_what_does_not(wrong):
+    """Its own mistakes show in all of its cases where they can, and in no others."""
+
+    def shown(name):
+        return {case for mistake, case in wrong if mistake == name}
+
+    own = {c.id for c in CASES if "window" in (c.parameters.get(k) for k in ("method", "unpool"))}
+    assert len(own) == 10
+    alike = {"unpool-window-even", "decode-lenet5-window"}  # windows as large as strides
+    assert shown("window-not-divided") == own
+    assert shown("window-divided-by-stride") == own - alike
+    assert shown("window-overlaps-overwritten") == own - alike - {"unpool-window-narrow"}
+    assert shown("window-ignored") & own == own - alike - {"evaluate-window"}
+    assert shown("unpooled-with-zeros") > own
+    for mistake in MISTAKES:
+        if mistake.operations == UNPOOL and "window" not in mistake.name:
+            assert mistake.name == "unpooled-with-zeros" or not shown(mistake.name) & own
 
 
 def test_names_and_sentences_are_fit_for_a_report():

@@ -24,7 +24,7 @@ from fdref.conformance.results import read_results
 from fdref.errors import DependencyError, FdrefError, FileError, one_line
 from fdref.testing import assert_conforms
 from fdref.training import sgd
-from fdref.weights import bounded, matlab, npz
+from fdref.weights import bounded, matlab, matlab73, npz
 from fdref.weights.bounded import Budget, contents
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ class TestWhoseFaultItIs:
         def fail(*arguments: object, **keywords: object) -> None:
             raise fault("ours")
 
-        monkeypatch.setattr(matlab, "_decode", fail)
+        monkeypatch.setattr(matlab73, "_decode", fail)
         with pytest.raises(fault, match="ours") as caught:
             fdref.load(net_file)
         assert not isinstance(caught.value, FdrefError)

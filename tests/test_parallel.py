@@ -231,7 +231,7 @@ def test_however_operations_are_cut_they_are_the_references(data, block, channel
     corner = np.ascontiguousarray(maps[:, :, :2, :1], np.float32)  # narrower than most filters
     down = layer.stride, layer.dilate, channels // layer.filters.shape[1]
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("BLOCK", "LARGEST_BLOCK", "MAPS", "STAMPS", "PIXELS"):
+        for name in ("MATRIX", "LARGEST_MATRIX", "MAPS", "STAMPS", "PIXELS"):
             patch.setattr(cuts, name, block)
         found = (
             compiled.correlate(images, layer.filters, None, *steps),

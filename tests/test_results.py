@@ -14,14 +14,12 @@ import h5py
 import hdf5storage
 import numpy as np
 import pytest
-from scipy.io import loadmat, savemat, whosmat
+from scipy.io import savemat
 
 from fdref.conformance.case import Case
 from fdref.conformance.comparison import Outcome, judge
 from fdref.conformance.results import read_results
 from fdref.errors import FileError
-from fdref.weights import matlab5
-from fdref.weights.bounded import Budget
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -312,57 +310,3 @@ class TestFolders:
             with monkeypatch.context() as patch:
                 patch.setattr(builtins, "__import__", absent)
                 assert "a" in read_results(tmp_path, self.kit).answers["ramp"]
-
-
-class TestOldMatlabFiles:
-    """Held against SciPy's reader, which crashes on some damage."""
-
-    @pytest.mark.parametrize("packed", [False, True])
-    @pytest.mark.parametrize("dtype", [*"bhilqBHILQfd", "?", ">f4"])
-    def test_as_scipy_reads_them(self, dtype, packed, tmp_path):
-        generator = np.random.default_rng(0)
-        arrays = {
-            f"a{number}": generator.integers(0, 100, shape).astype(dtype)
-            for number, shape in enumerate([(2, 3, 4, 5), (1, 1), (3, 1), (0, 4), (7, 6)])
-        }
-        savemat(tmp_path / "a.mat", arrays, do_compression=packed)
-        found = matlab5.variables((tmp_path / "a.mat").read_bytes(), "a.mat", Budget())
-        expected = loadmat(tmp_path / "a.mat", chars_as_strings=False)
-        assert found.keys() == arrays.keys()
-        for name, array in found.items():
-            assert np.array_equal(array, expected[name])
-            assert array.shape == expected[name].shape
-            if dtype != "?":  # SciPy gives uint8
-                assert array.dtype == expected[name].dtype
-
-    def test_what_matlab_wrote(self, shared):
-        for path in sorted((shared / "models").glob("*v5.mat")):
-            found = matlab5.variables(path.read_bytes(), path.name, Budget())
-            assert found.keys() == {name for name, _, _ in whosmat(path)}
-
-    @pytest.mark.parametrize("packed", [False, True])
-    def test_damage_gives_arrays_or_a_refusal(self, packed, tmp_path):
-        values = {"a": ramp(3, 4), "s": {"t": "text"}, "c": np.array([["x", np.ones(2)]], object)}
-        savemat(tmp_path / "a.mat", values, do_compression=packed)
-        data = (tmp_path / "a.mat").read_bytes()
-        outcomes = {False: 0, True: 0}
-        for seed in range(1500):
-            generator = np.random.default_rng(seed)
-            damaged = np.frombuffer(data, "u1").copy()
-            places = generator.integers(116, len(data), generator.choice([1, 2, 8]))
-            damaged[places] = generator.choice([0, 255, generator.integers(256)], len(places))
-            cut = damaged[: generator.choice([len(data), generator.integers(len(data))])]
-            try:
-                matlab5.variables(cut.tobytes(), "a.mat", Budget())
-            except FileError as refusal:
-                outcomes[str(refusal).startswith("a.mat")] += 1
-        assert outcomes[False] == 0
-        assert 500 < outcomes[True] < 1500
-
-    def test_what_unpacks_to_too_much(self, tmp_path):
-        savemat(tmp_path / "a.mat", {"a": np.zeros(10**6)}, do_compression=True)
-        data = (tmp_path / "a.mat").read_bytes()
-        assert len(data) < 10**5
-        assert matlab5.variables(data, "a.mat", Budget(largest=25 * 10**6))["a"].size == 10**6
-        with pytest.raises(FileError, match=r"a.mat is too much"):
-            matlab5.variables(data, "a.mat", Budget(largest=15 * 10**6))

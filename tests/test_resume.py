@@ -55,7 +55,7 @@ def write(self, block, write=decoded_file.DecodedFile.write):
     time.sleep(0.2)
     return write(self, block)
 
-decoded_file.BLOCK = 1
+decoded_file.WRITTEN = 1
 decoded_file.EVERY = 0
 decoded_file.DecodedFile.write = write
 sys.exit(main(sys.argv[1:]))
@@ -71,7 +71,7 @@ def model(tmp_path_factory) -> Path:
 
 @pytest.fixture(autouse=True)
 def every_filter_a_block_with_a_record(monkeypatch):
-    monkeypatch.setattr(decoded_file, "BLOCK", 1)
+    monkeypatch.setattr(decoded_file, "WRITTEN", 1)
     monkeypatch.setattr(decoded_file, "EVERY", 0)
 
 

@@ -113,7 +113,9 @@ def test_as_much_as_can_be_read_is_written(tmp_path, monkeypatch, limit):
     fdref.save(net, path := tmp_path / "net.mat")
 
     def taken(most, call):
-        monkeypatch.setattr("fdref.weights.Budget", lambda: Budget(**{limit: most}))
+        for module in ("reading", "writing"):
+            made = f"fdref.weights.{module}.Budget"
+            monkeypatch.setattr(made, lambda: Budget(**{limit: most}))
         try:
             call()
         except fdref.FdrefError:

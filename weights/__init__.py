@@ -1,22 +1,24 @@
-"""Where networks come from: MatConvNet's files, the shipped LeNet and how it is trained, MNIST."""
+"""Where networks come from: MatConvNet's files, ONNX, Keras, the shipped LeNet, MNIST."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from fdref.arguments import instance, path_of
-from fdref.errors import ArgumentError, FileError, NetworkError
+from fdref.arguments import instance, path_of, whole_number
 from fdref.files.whole import replace_file
+from fdref.geometry import LARGEST_NUMBER, pair
 from fdref.network.graph import Network
-from fdref.weights.bounded import Budget
-from fdref.weights.matlab import read, variables
-from fdref.weights.matlab_write import encoded
 from fdref.weights.mnist import Digits, Mnist, mnist
-from fdref.weights.simplenn import check_same, network_from, variables_of
+from fdref.weights.reading import network_in
+from fdref.weights.stored import Edit, Given
+from fdref.weights.writing import matlab_bytes, onnx_bytes
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
     from os import PathLike
+
+    from fdref.weights.stored import Drop, Hook
 
 __all__ = ["SHIPPED", "Digits", "Mnist", "load", "mnist", "save"]
 
@@ -24,13 +26,35 @@ SHIPPED = Path(__file__).with_name("lenet.mat")
 """The LeNet that ships with the package."""
 
 
-def load(path: str | PathLike[str] | None = None) -> Network:
-    """Read a MatConvNet SimpleNN network from a MATLAB v7.3 file.
+def load(
+    path: str | PathLike[str] | None = None,
+    *,
+    layers: Mapping[str, Hook] | None = None,
+    drop: Drop = (),
+    input_size: int | Sequence[int] | None = None,
+    input_channels: int | None = None,
+) -> Network:
+    """Read a network from a file, whatever its name.
+
+    MatConvNet's SimpleNN and DagNN of every age, in MATLAB files of version 5 to 7.3; ONNX (with
+    the extra `onnx`); Keras's `.h5` and `.keras`. A MatConvNet layer of a type that fdref does not
+    know is `fdref.Unknown`: what lies below it can be used.
 
     Parameters
     ----------
     path : path, optional
-        A file that holds `net`, or its fields as variables. The shipped LeNet by default.
+        The shipped LeNet by default.
+    layers : mapping, optional
+        ``{type: function}`` for layers of somebody's own in a MatConvNet file. A function takes a
+        dict of what the file says of a layer (arrays with the axes that MATLAB shows, `weights` as
+        a list, and `input_channels`, None where not known) and returns one of fdref's layers, or
+        several that follow each other.
+    drop : int, str, or sequence of them, optional
+        Layers to leave out, by number or name: whoever takes their maps takes what they took.
+    input_size : int or (height, width), optional
+        Of the images, in place of what the file says.
+    input_channels : int, optional
+        Likewise; needed where neither the file nor a layer's weights tell.
 
     Returns
     -------
@@ -40,35 +64,39 @@ def load(path: str | PathLike[str] | None = None) -> Network:
     Raises
     ------
     FileError
-        If the file cannot be read, is no v7.3 file, or is damaged, or would take more than 4 GiB,
-        or more than 100 times its own size (256 MiB at least).
+        If the file cannot be read, is of no kind that fdref knows, or is damaged, or would take
+        more than 4 GiB, or more than 100 times its own size (256 MiB at least).
     NetworkError
-        If it holds no network, a layer of a type that fdref does not know, numbers out of range, or
-        layers that do not fit each other. Every message names the file.
+        If it holds no network, numbers out of range, or layers that do not fit each other. Every
+        message names the file.
+    ArgumentError
+        If there is no such layer to drop, or no such function.
     DependencyError
-        If h5py cannot be imported.
+        If the package that reads such files cannot be imported.
 
     Examples
     --------
     >>> import fdref
     >>> fdref.load()
     <Network of 8 layers: conv, pool, conv, pool, conv, relu, conv, softmax>
+    >>> fdref.load(drop=["relu3", 8])
+    <Network of 6 layers: conv, pool, conv, pool, conv, conv>
     """
     source = SHIPPED if path is None else path_of(path, "path")
-    budget = Budget()
-    found = read(source, budget)
-    try:
-        return network_from(found, budget)
-    except FileError as error:
-        raise FileError(f"{source}: {error}") from None
-    except (NetworkError, ArgumentError) as error:
-        raise NetworkError(f"{source}: {error}") from None
+    edit = Edit.of(layers, drop)
+    size = None if input_size is None else pair(input_size, "input_size")
+    channels = None
+    if input_channels is not None:
+        channels = whole_number(input_channels, "input_channels", 1, LARGEST_NUMBER)
+    return network_in(source, edit, Given(size, channels))
 
 
 def save(net: Network, path: str | PathLike[str]) -> None:
-    """Write a network as a SimpleNN to a MATLAB v7.3 file, bit for bit the same each time.
+    """Write a network to a file, bit for bit the same each time.
 
-    `load` makes an equal network of it: it decodes, forwards and describes the same.
+    To a MATLAB v7.3 file, a chain as SimpleNN, another graph as DagNN: `load` makes an equal
+    network of it. To ONNX if the file's name ends in ``.onnx``: `load` makes one that computes the
+    same.
 
     Parameters
     ----------
@@ -82,6 +110,8 @@ def save(net: Network, path: str | PathLike[str]) -> None:
         If the file cannot be written; nothing is left behind.
     NetworkError, ArgumentError
         If something of the network would not come back, or it is more than `load` reads.
+    DependencyError
+        If the package onnx is needed and cannot be imported.
 
     Examples
     --------
@@ -92,11 +122,6 @@ def save(net: Network, path: str | PathLike[str]) -> None:
     np.True_
     """
     target = path_of(path, "path")
-    data = encoded(variables_of(instance(net, Network, "net")))
-    budget = Budget()
-    try:
-        again = network_from(variables(data, "the network", budget), budget)
-    except FileError as error:
-        raise NetworkError(f"{net!r} cannot be written so that it can be read: {error}") from None
-    check_same(net, again)
-    replace_file(target, data)
+    own = instance(net, Network, "net")
+    is_onnx = target.suffix.lower() == ".onnx"
+    replace_file(target, onnx_bytes(own) if is_onnx else matlab_bytes(own))

@@ -45,7 +45,7 @@ def opened(path: str | PathLike[str], expected: str) -> FileIO:
     ----------
     path : path
     expected : str
-        What it should be, for the message: "a MATLAB v7.3 file".
+        What it should be, for the message: "a MATLAB file".
 
     Raises
     ------
@@ -101,6 +101,8 @@ class Budget:
     largest: int = LARGEST
     """bytes, however large the files"""
     most_values: int = MOST_VALUES
+    always: int = ALWAYS
+    """bytes that the smallest of files may take"""
     files: int = 0
     """bytes of the files themselves"""
     taken: int = 0
@@ -111,7 +113,7 @@ class Budget:
     @property
     def most(self) -> int:
         """Bytes that may be taken, in proportion to the files."""
-        return min(self.largest, max(ALWAYS, EXPANSION * self.files))
+        return min(self.largest, max(self.always, EXPANSION * self.files))
 
     def file(self, size: int) -> None:
         """Count a file that is held while it is read."""

@@ -9,12 +9,10 @@ from __future__ import annotations
 
 import io
 import math
-import re
 import struct
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -22,6 +20,8 @@ import numpy as np
 from fdref.errors import FileError
 from fdref.imports import imported
 from fdref.weights.files import refusal
+from fdref.weights.hdf5_damage import Damaged, check, start_of
+from fdref.weights.inflating import RATIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -37,19 +37,8 @@ SLACK = 2**20  # bytes that may be claimed and not stored: fill values, the rest
 CHUNK = 512  # bytes that it takes to know where a chunk is
 DEFLATE, SHUFFLE, FLETCHER32 = 1, 2, 3  # HDF5's numbers
 FILTERS = {SHUFFLE: "shuffle", DEFLATE: "gzip", FLETCHER32: "fletcher32"}
-DEFLATE_RATIO = 1032  # zlib cannot do better
-SIGNATURE = b"\x89HDF\r\n\x1a\n"
-HEAP = re.compile(rb"GCOL\x01\x00\x00\x00(?=(.{8}))", re.DOTALL)
-PACKED_HEAP = re.compile(rb"FRHP\x00.\x00(?!\x00\x00)", re.DOTALL)
-ATTRIBUTE = re.compile(rb"(?:MATLAB_(?:class|empty|fields)|parameters)\0")
-"""The attributes that are read; lists in them are looked at beforehand."""
 FAULTS = (OSError, RuntimeError, LookupError, ValueError, TypeError, ArithmeticError, struct.error)
 """What h5py raises over damaged files; of other errors they are not the reason."""
-VARIABLE_LENGTH = 9  # HDF5's number of the type
-
-
-class Damaged(Exception):  # noqa: N818 - it is the file that is in error
-    """A file that is not what HDF5 writes; whoever knows its name says so."""
 
 
 @contextmanager
@@ -75,17 +64,8 @@ def import_h5py() -> Any:
 
 
 def is_hdf5(data: bytes) -> bool:
-    """Tell whether HDF5's signature stands where it may: at 0, or after a user's block.
-
-    >>> is_hdf5(bytes(4096) + SIGNATURE), is_hdf5(bytes(1000) + SIGNATURE)
-    (True, False)
-    """
-    start = 0
-    while start + len(SIGNATURE) <= len(data):
-        if data.startswith(SIGNATURE, start):
-            return True
-        start = 2 * start or 512
-    return False
+    """Tell whether HDF5's signature stands where it may: at 0, or after a user's block."""
+    return start_of(data) >= 0
 
 
 @contextmanager
@@ -99,10 +79,7 @@ def opened(data: bytes, budget: Budget) -> Iterator[Hdf5]:
     """
     h5py = import_h5py()
     with of_the_file():
-        heap = _largest_heap(data)
-        _check_lists(data, heap)
-        if PACKED_HEAP.search(data):
-            raise Damaged("a packed heap")
+        heap = check(data)
     with io.BytesIO(data) as buffer:
         with of_the_file():
             file = h5py.File(buffer, "r")
@@ -111,51 +88,6 @@ def opened(data: bytes, budget: Budget) -> Iterator[Hdf5]:
         finally:
             with of_the_file():
                 file.close()
-
-
-def _largest_heap(data: bytes) -> int:
-    """Walk the heaps, where lists in attributes lie, and refuse those that HDF5 never leaves."""
-    found = [(heap.start(), *struct.unpack("<Q", heap[1])) for heap in HEAP.finditer(data)]
-    heaps = [(start, size) for start, size in found if 4096 <= size <= len(data) - start]
-    if sum(size for _, size in heaps) > len(data):
-        raise Damaged("heaps overlap")
-    for start, size in heaps:
-        position, end = start + 16, start + size
-        while position + 16 <= end:
-            index, length = struct.unpack_from("<H6xQ", data, position)
-            entry = 16 + (length + 7) // 8 * 8 if index else length
-            if not 0 < entry <= end - position:
-                raise Damaged(f"an entry of {entry} bytes in a heap")
-            position += entry
-    return max((size for _, size in heaps), default=0)
-
-
-def _check_lists(data: bytes, longest: int) -> None:
-    """Refuse lists in attributes that no heap can hold: HDF5 takes the memory before it looks."""
-    left = len(data)  # they do not overlap
-    for match in ATTRIBUTE.finditer(data):
-        start = match.start()
-        head = data[start - 9 : start].rjust(9, b"\0")  # of three versions, the last a byte longer
-        for version, found, flags, sizes, unit in (
-            (1, head[1], 0, head[3:9], 8),
-            (2, head[1], head[2], head[3:9], 1),
-            (3, head[0], head[1], head[2:8], 1),
-        ):
-            lengths = struct.unpack("<3H", sizes)
-            if found != version or lengths[0] != len(match[0]):
-                continue
-            if flags:
-                raise Damaged("an attribute whose type or shape stands elsewhere")
-            padded = (-(-size // unit) * unit for size in lengths)
-            kind, shape, values = (start + end for end in accumulate(padded))
-            if data[kind] & 15 != VARIABLE_LENGTH:
-                continue
-            axes = data[shape + 1]  # more than one are not read
-            (count,) = struct.unpack_from("<Q", data, shape + (8 if data[shape] == 1 else 4))
-            lists = np.frombuffer(data, "<u4, V12", count if axes else 1, values)
-            left -= lists.nbytes
-            if left < 0 or (lists["f0"] > longest).any():
-                raise Damaged("a list longer than its heap")
 
 
 @dataclass(frozen=True)
@@ -185,6 +117,21 @@ class Hdf5:
         with of_the_file():
             return group[name]
 
+    def find(self, group: h5py.Group, path: str, place: Place) -> h5py.HLObject | None:
+        """Go down a path, one link after the other; None where there is no more."""
+        node = group
+        for name in path.split("/"):
+            self.budget.take(place, values=1)
+            with of_the_file():
+                inside = name not in ("", ".") and isinstance(node, self.h5py.Group)
+                link = node.get(name, getlink=True) if inside else None
+            if link is None:
+                return None
+            if not isinstance(link, self.h5py.HardLink):
+                raise refusal((*place, path), "is a link to elsewhere, expected data: not safe")
+            node = self.member(node, name)
+        return node
+
     def _names(self, group: h5py.Group, place: Place) -> list[str]:
         """List names one by one: many links may share one that is very long."""
         names: list[str] = []
@@ -201,19 +148,21 @@ class Hdf5:
             names.append(name.decode(errors="surrogateescape"))
             return None
 
+        # To sort them, HDF5 takes a table as long as the file says, and reads what it did not fill.
         with of_the_file():
-            group.id.links.iterate(note)
+            group.id.links.iterate(note, order=self.h5py.h5.ITER_NATIVE)
         if refusals:
             raise refusals[0]
-        return names
+        return sorted(names)
 
     def address(self, node: h5py.HLObject) -> int:
         """Tell objects apart: where one lies in the file."""
-        with of_the_file():
-            return int(self.h5py.h5o.get_info(node.id).addr)
+        with of_the_file():  # `h5o.get_info` looks into the index of chunks, too, and may crash
+            low, high = self.h5py.h5g.get_objinfo(node.id, b".").objno
+            return int(low) | int(high) << 32
 
     def kind(self, node: h5py.HLObject) -> str:
-        """Tell a group, references, numbers and the rest, which is named by its type."""
+        """Tell a group, references, (complex) numbers and the rest, which is named by its type."""
         if isinstance(node, self.h5py.Group):
             return "group"
         if not isinstance(node, self.h5py.Dataset):
@@ -222,6 +171,8 @@ class Hdf5:
             dtype = node.dtype
             if self.h5py.check_ref_dtype(dtype) is self.h5py.Reference:
                 return "references"
+        if dtype.names == ("real", "imag"):  # as MATLAB writes them
+            return "complex"
         return "numbers" if dtype.kind in "biuf" else f"{dtype}"
 
     def follow(self, reference: h5py.Reference) -> h5py.HLObject:
@@ -247,6 +198,20 @@ class Hdf5:
         found = self._attribute(node, name, count)
         with of_the_file():
             return [] if found is None else [_text(one) for one in np.atleast_1d(found)]
+
+    def row(self, node: h5py.HLObject, name: str, place: Place) -> list[str] | None:
+        """Return an attribute of any number of texts in a row, each of which costs a visit."""
+        with of_the_file():
+            if name not in node.attrs:
+                return None
+            (count,) = node.attrs.get_id(name).shape
+        self.budget.take(place, values=count)
+        self.budget.spare(place, count * self.heap)  # the worst that they can take
+        found = self._attribute(node, name, count) if count else []
+        if found is None:
+            raise Damaged(f"the attribute {name} is no list of texts")
+        with of_the_file():
+            return [_text(one) for one in np.atleast_1d(found)]
 
     def flag(self, node: h5py.HLObject, name: str) -> bool:
         """Return an attribute of one number, or whether there is a text."""
@@ -307,13 +272,15 @@ class Hdf5:
             filters = [properties.get_filter(i)[0] for i in range(properties.get_nfilters())]
             size = math.prod(dataset.shape) * dataset.dtype.itemsize
             chunk = math.prod(dataset.chunks or (0,)) * dataset.dtype.itemsize
-            stored = dataset.id.get_storage_size()
         if elsewhere:
             raise refusal(place, "lies in another file, expected data: not safe")
         if filters != [code for code in FILTERS if code in filters]:
             problem = f"is packed by HDF5 filters {filters}, expected at most {FILTERS}"
             raise refusal(place, f"{problem}, in this order: write it again with gzip")
-        most = stored * (DEFLATE_RATIO if DEFLATE in filters else 1) + SLACK
+        chunks = self._chunks(dataset, place)
+        with of_the_file():
+            stored = sum(one.size for one in chunks) if chunk else dataset.id.get_storage_size()
+        most = stored * (RATIO if DEFLATE in filters else 1) + SLACK
         if max(size, chunk) > most or stored > self.size:
             problem = f"claims {max(size, chunk)} bytes in {stored} of the file's {self.size}"
             raise refusal(place, f"{problem}, which cannot be: damaged or not safe")
@@ -321,17 +288,39 @@ class Hdf5:
         swapped = 0 if dataset.dtype.isnative else size  # into the machine's order, in a copy
         self.budget.spare(place, swapped + 2 * chunk)  # HDF5's, and the one that we look at
         if filters:
-            self._check_chunks(dataset, filters, chunk, place)
+            self._check_chunks(dataset, filters, chunk, chunks, place)
+
+    def _chunks(self, dataset: h5py.Dataset, place: Place) -> list[Any]:
+        """List where chunks are, as far as the budget goes: an index may have no end."""
+        chunks: list[Any] = []
+        refusals: list[FileError] = []  # none goes through HDF5's own code
+
+        def note(info: Any) -> bool | None:
+            try:
+                self.budget.take(place, size=CHUNK)
+            except FileError as refusal:
+                refusals.append(refusal)
+                return True
+            chunks.append(info)
+            return None
+
+        with of_the_file():
+            if dataset.chunks:
+                dataset.id.chunk_iter(note)
+        if refusals:
+            raise refusals[0]
+        return chunks
 
     def _check_chunks(
-        self, dataset: h5py.Dataset, filters: list[int], chunk: int, place: Place
+        self,
+        dataset: h5py.Dataset,
+        filters: list[int],
+        chunk: int,
+        chunks: list[Any],
+        place: Place,
     ) -> None:
         """Refuse chunks that do not unpack to what they should: HDF5 overruns memory with them."""
-        stored: list[Any] = []
-        with of_the_file():
-            self.budget.take(place, size=CHUNK * dataset.id.get_num_chunks())
-            dataset.id.chunk_iter(stored.append)
-        for info in stored:
+        for info in chunks:
             with of_the_file():
                 skipped, packed = dataset.id.read_direct_chunk(info.chunk_offset)
             active = [code for i, code in enumerate(filters) if not skipped >> i & 1]

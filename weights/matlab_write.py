@@ -13,7 +13,7 @@ from fdref.errors import ArgumentError
 from fdref.files.whole import replace_file
 from fdref.weights.bounded import MOST_VALUES
 from fdref.weights.hdf5 import import_h5py
-from fdref.weights.matlab import DEEPEST, DTYPES
+from fdref.weights.matlab_classes import DEEPEST, DTYPES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fdref.weights.hdf5 import Place
-    from fdref.weights.matlab import Value
+    from fdref.weights.matlab_classes import Value
 
 MOST_FIELDS = 4000  # HDF5 has 64 KiB for the list of their names
 CLASSES = {np.dtype(code): kind for kind, code in DTYPES.items()}
@@ -35,6 +35,10 @@ TEXT = b"MATLAB 7.3 MAT-file, Platform: GLNXA64, Created on: Thu Jan  1 00:00:00
 HEADER = (TEXT + b" HDF5 schema 1.00 .").ljust(116) + bytes(8) + b"\0\2IM"
 
 
+class StructArray(list["Value"]):
+    """Structs of the same fields, to be written as one array; a list is written as a cell."""
+
+
 def write(path: str | PathLike[str], variables: Mapping[str, Value]) -> None:
     """Write a MATLAB v7.3 file; the same variables give the same bytes.
 
@@ -44,7 +48,7 @@ def write(path: str | PathLike[str], variables: Mapping[str, Value]) -> None:
         The file; one that exists is replaced, once everything is written.
     variables : mapping
         By name: arrays with the axes as `read` returns them, 1-d ones becoming 1 x N; str; a list
-        becomes a 1 x N cell, a dict a struct.
+        becomes a 1 x N cell, a dict a struct, a `StructArray` a 1 x N array of them.
 
     Raises
     ------
@@ -94,6 +98,8 @@ class _Writer:
         match value:
             case dict():
                 return self.struct(group, name, value, place)
+            case StructArray():
+                return self.structs(group, name, value, place)
             case list():
                 return self.cell(group, name, value, place)
             case str():
@@ -127,19 +133,30 @@ class _Writer:
             return _store(group, name, np.zeros((1, 1)), "struct")
         node = group.create_group(name)
         self.fields(node, values, place)
-        node.attrs["MATLAB_class"] = np.bytes_("struct")
-        if len(values) <= MOST_FIELDS:  # MATLAB does without it
-            names = np.empty(len(values), object)
-            names[:] = [np.frombuffer(field.encode(), "S1") for field in values]
-            node.attrs.create(
-                "MATLAB_fields", names, dtype=import_h5py().vlen_dtype(np.dtype("S1"))
-            )
-        return node
+        return _name_fields(node, list(values))
+
+    def structs(
+        self, group: h5py.Group, name: str, values: StructArray, place: Place
+    ) -> h5py.HLObject:
+        """Store a struct array: a struct whose fields are references to each one's value."""
+        rows = [value for value in values if isinstance(value, dict)]
+        if len(rows) == 1:
+            return self.struct(group, name, rows[0], place)
+        if not rows:
+            return _store(group, name, np.zeros((0, 0)), "struct")
+        node = group.create_group(name)
+        for field in rows[0]:
+            node[field] = self.references([row[field] for row in rows], (*place, f".{field}"))
+        return _name_fields(node, list(rows[0]))
 
     def cell(self, group: h5py.Group, name: str, values: list[Value], place: Place) -> h5py.Dataset:
         """Store a cell: references to its elements."""
         if not values:
             return _store(group, name, np.zeros((0, 0)), "cell")
+        return _store(group, name, self.references(values, place), "cell")
+
+    def references(self, values: list[Value], place: Place) -> NDArray[Any]:
+        """Store values apart from where they belong, and return what leads to them."""
         if "#refs#" not in self.file:  # MATLAB puts this first
             _store(self.file.create_group("#refs#"), "a", np.zeros((0, 0)), "canonical empty")
         references = np.empty((len(values), 1), import_h5py().ref_dtype)
@@ -148,7 +165,17 @@ class _Writer:
             element = (*place, f"{{{i + 1}}}")
             node = self.value(self.file["#refs#"], str(self.referred), value, element)
             references[i] = node.ref
-        return _store(group, name, references, "cell")
+        return references
+
+
+def _name_fields(node: h5py.Group, fields: list[str]) -> h5py.Group:
+    """Mark a group as a struct, and list its fields in their order."""
+    node.attrs["MATLAB_class"] = np.bytes_("struct")
+    if len(fields) <= MOST_FIELDS:  # MATLAB does without it
+        names = np.empty(len(fields), object)
+        names[:] = [np.frombuffer(field.encode(), "S1") for field in fields]
+        node.attrs.create("MATLAB_fields", names, dtype=import_h5py().vlen_dtype(np.dtype("S1")))
+    return node
 
 
 def _store(group: h5py.Group, name: str, array: NDArray[Any], kind: str) -> h5py.Dataset:

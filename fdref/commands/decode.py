@@ -10,7 +10,6 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import fdref
 from fdref.commands.decode_report import decoded_json, decoded_table, plan_json, plan_table
 from fdref.commands.drawing import drawing
 from fdref.commands.info import by
@@ -23,6 +22,7 @@ from fdref.commands.messages import (
     tell,
     telling_what_is_kept,
 )
+from fdref.commands.models import add_model, load, source_of
 from fdref.commands.places import add_json, check_places, named, write_json
 from fdref.commands.progress import progress_bar
 from fdref.decoding.contents import Contents
@@ -31,7 +31,6 @@ from fdref.engines.resize import METHODS
 from fdref.errors import ArgumentError, FdrefError, FileError
 from fdref.files.folder import refusal, refuse_special
 from fdref.files.whole import folder_for
-from fdref.weights import SHIPPED
 from fdref.weights.bounded import opened
 
 if TYPE_CHECKING:
@@ -56,7 +55,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "interrupted or killed, the same command goes on where it stopped.",
     )
     add = parser.add_argument
-    add("model", metavar="MODEL", nargs="?", help="a SimpleNN .mat file, v7.3 (the shipped LeNet)")
+    add_model(parser)
     add("--layers", metavar="1,3-7", help="numbers, ranges or names of layers (all with filters)")
     add("--filters", metavar="0-9,12", help="numbers of filters, from 0 (all)")
     add("--unpool", choices=METHODS, default="bicubic", help="how pooling is undone (bicubic)")
@@ -68,6 +67,12 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
     add("--plan", action="store_true", help="show the ways to decode and what they cost; no more")
     add("--max-memory", metavar="2GB", type=memory, help="beside the result (half of the free)")
+    add(
+        "--channels",
+        choices=("rgb", "bgr"),
+        default="rgb",
+        help="the order of colours that the network takes, which pictures are drawn by (rgb)",
+    )
     add("--no-pictures", action="store_true", help="write decoded.h5 alone")
     add("--force", action="store_true", help="replace what DIR holds of something else")
     add("-o", dest="folder", metavar="DIR", type=named, default=Path("decoded"), help="(decoded)")
@@ -78,11 +83,13 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def run(options: argparse.Namespace) -> None:
     """Decode and write; nothing is written before all that was asked for is found to exist."""
-    source = SHIPPED if options.model is None else Path(options.model)
+    source = source_of(options)
     out = None if options.plan else options.folder
     check_places({"--json": options.json}, [source] if out is None else [source, out], out)
-    net = fdref.load(source)
-    jobs = read_jobs(net, options.layers, options.filters)
+    net = load(options)
+    jobs, missing = read_jobs(net, options.layers, options.filters)
+    for message in missing:
+        note(options, message)
     contents = Contents(net, jobs, options.unpool, options.engine, describe(source))
     plan = plan_within(contents, options.max_memory)
     if out is None:
@@ -176,15 +183,17 @@ def draw_all(file: DecodedFile, pictures: dict[str, str], options: argparse.Name
     amount = sum(work(bank.shape) for bank in file.asked)
     with progress_bar("drawing", amount, quiet=options.quiet) as advance:
         for job in file.contents.jobs:
-            draw(file, job, pictures[job.stem], advance)
+            draw(file, job, pictures[job.stem], advance, options.channels)
 
 
-def draw(file: DecodedFile, job: Job, name: str, progress: Advance) -> None:
+def draw(file: DecodedFile, job: Job, name: str, progress: Advance, channels: str) -> None:
     """Draw one layer's decoded filters."""
     from fdref.show.sheets import save_filters  # noqa: PLC0415 - matplotlib takes its time
 
     try:
         bank = file.pictures(job)
+        if channels == "bgr" and bank.shape[1] == 3:
+            bank = bank[:, ::-1]
         label = printable(job.label, LONGEST_NAME)
         filters = "filter" if len(bank) == 1 else "filters"
         size, unpool = by(bank.shape[2:]), file.contents.unpool

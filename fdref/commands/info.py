@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 import fdref
+from fdref.commands.jobs import out_of_sight
 from fdref.commands.messages import LONGEST_NAME, add_quiet, printable, tell
+from fdref.commands.models import add_model, load, source_of
 from fdref.commands.places import add_json, check_places, write_json
 from fdref.errors import ArgumentError
-from fdref.layers import BatchNorm, Channels, Conv, ConvTranspose, Dropout, Normalize, Pool, ReLU
+from fdref.layers import (
+    BatchNorm,
+    Channels,
+    Conv,
+    ConvTranspose,
+    Dropout,
+    Normalize,
+    Pool,
+    ReLU,
+    Unknown,
+)
 from fdref.show.text_table import table
-from fdref.weights import SHIPPED
 
 if TYPE_CHECKING:
     import argparse
@@ -43,9 +53,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         description="Show a network's layers: type, filters, output, receptive field and jump in "
         "pixels of the input, and the size of the decoded filters.",
     )
-    parser.add_argument(
-        "model", metavar="MODEL", nargs="?", help="a SimpleNN .mat file, v7.3 (the shipped LeNet)"
-    )
+    add_model(parser)
     add_json(parser)
     add_quiet(parser)
     parser.set_defaults(run=run)
@@ -53,13 +61,14 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def run(options: argparse.Namespace) -> None:
     """Tell what there is to know about a network."""
-    source = SHIPPED if options.model is None else Path(options.model)
+    source = source_of(options)
     check_places({"--json": options.json}, [source])
-    net = fdref.load(options.model)
+    net = load(options)
     write_json(options.json, as_json(source.name, net))
     model = "the shipped LeNet" if options.model is None else options.model
     lines = [printable(line, LONGEST_LINE) for line in about(model, net)]
-    tell(options, "\n".join([*lines, "", table(COLUMNS, list(rows(net)))]))
+    ways = [printable(line, None) for line in out_of_sight(net)]
+    tell(options, "\n".join([*lines, "", table(COLUMNS, list(rows(net))), *ways]))
 
 
 def as_json(model: str, net: Network) -> dict[str, Any]:
@@ -98,10 +107,9 @@ def as_json(model: str, net: Network) -> dict[str, Any]:
 
 def layers(net: Network) -> Iterator[tuple[int, Layer, int, Pair | None, ReceptiveField | None]]:
     """Yield each layer's number, itself, its channels, size of output and field, where known."""
-    sizes = None if net.input_size is None else net.map_sizes(net.input_size)
+    sizes = {} if net.input_size is None else net.sizes
     for number, layer in enumerate(net, 1):
-        size = None if sizes is None else sizes[number]
-        yield number, layer, net.channels[number], size, field_of(net, number)
+        yield number, layer, net.channels[number], sizes.get(number), field_of(net, number)
 
 
 def field_of(net: Network, number: int) -> ReceptiveField | None:
@@ -166,7 +174,7 @@ def rows(net: Network) -> Iterator[tuple[str, ...]]:
 
 def parameters(layer: Layer) -> dict[str, Any]:
     """Return what programs may want to know of a layer beside its weights."""
-    parts = layer.parts().items()
+    parts = {k: dict(v) if k == "fields" else v for k, v in layer.parts().items()}.items()
     return {
         name: part
         for name, part in parts
@@ -193,6 +201,8 @@ def details(layer: Layer) -> str:
             return f"{len(indices)} of them"
         case ReLU() | Dropout():
             return ""
+        case Unknown(fields=fields):
+            return printable(", ".join(f"{name} {value}" for name, value in fields), LONGEST_LINE)
         case _:
             return ", ".join(
                 f"{name} {by(part) if isinstance(part, tuple) else part}"

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from fdref.decoding.contents import Job
 from fdref.errors import ArgumentError
-from fdref.layers import Conv
+from fdref.layers import Conv, ConvTranspose
+from fdref.network.fields import check_has_filters
 from fdref.selection import decodable_number, filter_indices
 
 if TYPE_CHECKING:
@@ -16,20 +17,55 @@ if TYPE_CHECKING:
 NUMBER = re.compile("[0-9]{1,9}")
 NUMBERS = re.compile(r"\s*([0-9]{1,9})\s*(?:-\s*([0-9]{1,9})\s*)?")
 """A number, or a range, its last number included."""
+WITH_FILTERS = Conv | ConvTranspose
 
 
-def read_jobs(net: Network, layers: str | None, filters: str | None) -> list[Job]:
-    """Read which filters of which layers are meant."""
+def read_jobs(net: Network, layers: str | None, filters: str | None) -> tuple[list[Job], list[str]]:
+    """Read which filters of which layers are meant, and what is to be said of those missing.
+
+    A filter that some layers have and others do not is left out of the others.
+    """
     numbers = list(net.decodable) if layers is None else layer_numbers(net, layers)
+    told = out_of_sight(net) if layers is None else []
     if len(set(numbers)) < len(numbers):
         raise ArgumentError(f"--layers {layers} names a layer twice")
     if filters is None:
-        return [Job(n, net.describe(n), range(net.channels[n])) for n in numbers]
+        return [Job(n, net.describe(n), range(net.channels[n])) for n in numbers], told
     parts = ranges("--filters", filters)
-    for number in numbers:
-        filter_indices(net, number, [end for part in parts for end in (part[0], part[-1])])
+    if numbers:
+        most = max(numbers, key=lambda number: net.channels[number])
+        filter_indices(net, most, [end for part in parts for end in (part[0], part[-1])])
     chosen = [k for part in parts for k in part]
-    return [Job(number, net.describe(number), chosen) for number in numbers]
+    jobs = [Job(n, net.describe(n), [k for k in chosen if k < net.channels[n]]) for n in numbers]
+    short = [job for job in jobs if len(job.filters) < len(chosen)]
+    return [job for job in jobs if job.filters], [*told, *_told(net, short)]
+
+
+def out_of_sight(net: Network) -> list[str]:
+    """Say which layer is in the way of those that are left out where nobody names any."""
+    decodable = set(net.decodable)
+    lost = [
+        number
+        for number, layer in enumerate(net, 1)
+        if isinstance(layer, WITH_FILTERS) and number not in decodable
+    ]
+    if not lost:
+        return []
+    try:
+        check_has_filters(net, lost[0])
+    except ArgumentError as error:
+        more = f"; {len(lost) - 1} more left out, too" if len(lost) > 1 else ""
+        return [f"{error}{more}"]
+    return []
+
+
+def _told(net: Network, short: list[Job]) -> list[str]:
+    """Say which layers have less filters than were asked for."""
+    if not short:
+        return []
+    which = ", ".join(f"{job.label} has {net.channels[job.number]}" for job in short[:3])
+    more = f", and {len(short) - 3} more" if len(short) > 3 else ""
+    return [f"filters that a layer does not have are left out: {which}{more}"]
 
 
 def layer_numbers(net: Network, text: str) -> list[int]:
@@ -52,7 +88,7 @@ def layer_numbers(net: Network, text: str) -> list[int]:
         (own,) = ranges("--layers", part)
         for end in (own[0], own[-1]):
             net.number(end)
-        within = [number for number in own if isinstance(net[number], Conv)]
+        within = [number for number in own if isinstance(net[number], WITH_FILTERS)]
         numbers += within or [decodable_number(net, own[0])]  # which says what there is
     return numbers
 

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from fdref.commands.messages import add_quiet, printable, tell
+from fdref.commands.models import add_edits, load
 from fdref.commands.places import named
+from fdref.commands.progress import progress_bar
+from fdref.errors import FdrefError
 
 if TYPE_CHECKING:
     import argparse
+
+    from fdref.conformance.model import Model
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -26,14 +32,35 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         default="npz",
         help="of the arrays: NumPy's or HDF5 (npz)",
     )
+    parser.add_argument(
+        "--model", metavar="FILE", help="a network of your own, to be asked about as well"
+    )
+    add_edits(parser)
     add_quiet(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> None:
     """Write the kit, whole or not at all."""
-    from fdref.conformance.kit import write_kit  # noqa: PLC0415 - the cases take a moment
+    from fdref.conformance.kit import check_place, write_kit  # noqa: PLC0415 - takes a moment
 
-    count = write_kit(options.folder, options.format)
+    model = None
+    if options.model is not None:
+        check_place(options.folder)
+        model = asked_about(options)
+    count = write_kit(options.folder, options.format, model)
+    for line in () if model is None else model.left_out:
+        tell(options, printable(f"model.mat: {line}"))
     folder = printable(str(options.folder))
     tell(options, f"wrote {count} cases to {folder}; begin with its README.md")
+
+
+def asked_about(options: argparse.Namespace) -> Model:
+    """Read a network, and ask about it."""
+    from fdref.conformance.model import model_of  # noqa: PLC0415 - takes a moment
+
+    net = load(options)
+    try:
+        return model_of(net, partial(progress_bar, quiet=options.quiet))
+    except FdrefError as error:
+        raise type(error)(f"{options.model}: {error}") from None

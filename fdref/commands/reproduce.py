@@ -14,13 +14,13 @@ import numpy as np
 import fdref
 from fdref.commands.drawing import drawing
 from fdref.commands.messages import add_quiet, printable
+from fdref.commands.models import add_model, load, source_of
 from fdref.commands.places import named
 from fdref.commands.progress import progress_bar
 from fdref.errors import ArgumentError, FileError
 from fdref.files.whole import check_folder, write_folder
 from fdref.layers import Softmax
 from fdref.show.text_table import table
-from fdref.weights import SHIPPED
 from fdref.weights.bounded import Budget, contents, opened
 from fdref.weights.npz import arrays_of
 
@@ -65,9 +65,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "Writes DIR/report.html, with the table as JSON and CSV, the figures as PNG and SVG, and "
         "the numbers behind them as HDF5.",
     )
-    parser.add_argument(
-        "model", metavar="MODEL", nargs="?", help="a SimpleNN .mat file, v7.3 (the shipped LeNet)"
-    )
+    add_model(parser)
     which = parser.add_mutually_exclusive_group()
     add = which.add_argument
     add("--mnist", metavar="DIR", type=Path, help="all of MNIST (the 1,000 digits shipped)")
@@ -83,8 +81,8 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 
 def run(options: argparse.Namespace) -> None:
     """Check everything, then compute, then write."""
-    source = SHIPPED if options.model is None else Path(options.model)
-    net = fdref.load(source)
+    source = source_of(options)
+    net = load(options)
     check_folder(options.folder, NAMES)
     drawing("fdref.paper.canvas")
     from fdref.paper.files import files_of  # noqa: PLC0415 - matplotlib takes its time

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from fdref.weights.files import refusal
-from fdref.weights.hdf5 import Damaged, import_h5py, opened
+from fdref.weights.hdf5 import import_h5py, opened
+from fdref.weights.hdf5_damage import Damaged
 from fdref.weights.npz import arrays_of
 
 if TYPE_CHECKING:

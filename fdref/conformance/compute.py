@@ -16,7 +16,6 @@ from fdref.layers import Conv, Pool
 from fdref.measure.evaluation import Evaluation, compare
 from fdref.network.graph import Network
 from fdref.network.units import receptive_field
-from fdref.selection import decodable_number
 from fdref.walk.forward import output
 
 if TYPE_CHECKING:
@@ -120,6 +119,8 @@ class Library:
     """of a layer"""
     change: Callable[[Outputs, Network, Arrays, Parameters], Outputs] | None = None
     """what is returned of a network"""
+    model: Network | None = None
+    """somebody's own, where it lies in no folder yet"""
 
     def outputs(self, operation: str, inputs: Arrays, known: Parameters) -> Outputs:
         """Carry out one operation, in the type that the engine computes in."""
@@ -142,7 +143,9 @@ class Library:
             case "forward" | "decode" | "evaluate":
                 net = self._network(inputs, known)
                 found = self._of_network(operation, net, inputs, known)
-                return self.change(found, net, inputs, known) if self.change else found
+                if self.change:
+                    found = self.change(found, net, inputs, known)
+                return asked(found, known)
             case _:
                 raise ArgumentError(f"there is no operation {operation!r}; see SPECIFICATION.md")
 
@@ -189,16 +192,17 @@ class Library:
         return response[:, :, : output[0], : output[1]]
 
     def _network(self, inputs: Arrays, known: Parameters) -> Network:
-        net = network_of(known, inputs, self.folder)
+        net = network_of(known, inputs, self.folder, self.model)
         if self.read is None:
             return net
-        return Network([self.read(layer) for layer in net], input_channels=net.channels[0])
+        return Network(**net.parts() | {"layers": [self.read(layer) for layer in net]})
 
     def _of_network(
         self, operation: str, net: Network, inputs: Arrays, known: Parameters
     ) -> Outputs:
         if operation == "forward":
-            maps = fdref.forward(net, inputs["images"], self.engine)[1:]
+            last = max(known.get("layers", [len(net)]))
+            maps = fdref.forward(net, inputs["images"], self.engine, last)[1:]
             return {f"layer{number}": values for number, values in enumerate(maps, 1)}
         if operation == "decode":
             stages = self._stages(net, known["layer"], known["filters"], known["unpool"])
@@ -208,13 +212,12 @@ class Library:
     def _stages(
         self, net: Network, number: int, filters: Sequence[int], unpool: Method
     ) -> list[Array]:
-        decodable_number(net, number)  # the kit knows no other layers' units
         if self.rules is None:
             return fdref.stages(net, number, filters, unpool, self.engine)
         return self.rules(net, number, unpool, engine_named(self.engine)).stages(filters)
 
     def _evaluate(self, net: Network, images: Array, number: int, unpool: Method) -> Outputs:
-        response = fdref.forward(net, images, self.engine)[number]
+        response = fdref.forward(net, images, self.engine, number)[number]
         if self.rules is None and self.field is None:
             bank = fdref.decode(net, number, None, unpool, self.engine)
             predicted = fdref.respond(net, number, bank, images, self.engine)
@@ -235,6 +238,14 @@ def _one_window(images: Array, bank: Conv, offset: Sequence[int], output: Sequen
         reach = (count - 1) * bank.stride[axis] + bank.window[axis] - before
         pad += [before, max(0, reach - images.shape[2 + axis])]
     return Network([Conv(np.zeros((1, *bank.filters.shape[1:])), None, bank.stride, pad)])
+
+
+def asked(found: Outputs, known: Parameters) -> Outputs:
+    """Return those maps or stages that a case asks for: all, unless it says which."""
+    for parameter, name in (("layers", "layer"), ("stages", "stage")):
+        if parameter in known:
+            return {f"{name}{number}": found[f"{name}{number}"] for number in known[parameter]}
+    return found
 
 
 def judged(response: Array, predicted: Array, found: Evaluation | None = None) -> Outputs:

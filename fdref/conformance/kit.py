@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 import fdref
 from fdref.conformance.archives import FORMATS, Format, packed, unpacked
 from fdref.conformance.case import OPERATIONS, Case, Tolerance
-from fdref.conformance.cases import cases
+from fdref.conformance.cases import cases, in_order
+from fdref.conformance.networks import LENET, MODEL
 from fdref.errors import ArgumentError
 from fdref.files.whole import check_folder, holds, write_folder
 from fdref.weights import SHIPPED
+from fdref.weights.bounded import LARGEST as LARGEST_NETWORK
 from fdref.weights.bounded import Budget
 from fdref.weights.bounded import contents as contents_of
 from fdref.weights.files import refusal
@@ -24,12 +26,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from fdref.conformance.case import Arrays
+    from fdref.conformance.model import Model
 
 SCHEMA = 1
 """Of manifest.json; one more whenever a reader of the old would go wrong."""
 
 LARGEST = 2**28
-"""Bytes of a kit's file; the largest that fdref writes has a few million."""
+"""Bytes of a kit's file, networks aside; the largest that fdref writes has a few million."""
 PAGES = ("README.md", "SPECIFICATION.md")
 IDENTIFIER = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -46,7 +49,7 @@ class Kit:
     cases: list[Case]
 
 
-def write_kit(folder: Path, form: Format = "npz") -> int:
+def write_kit(folder: Path, form: Format = "npz", model: Model | None = None) -> int:
     """Write a kit; the same version of fdref writes the same bytes.
 
     Parameters
@@ -55,6 +58,8 @@ def write_kit(folder: Path, form: Format = "npz") -> int:
         One that does not exist, is empty, or holds this very kit.
     form : "npz" or "h5"
         Of the arrays.
+    model : Model, optional
+        Somebody's own network, whose cases come beside the general ones.
 
     Returns
     -------
@@ -70,19 +75,36 @@ def write_kit(folder: Path, form: Format = "npz") -> int:
     """
     if form not in FORMATS:
         raise ArgumentError(f"format is {form!r}; expected one of {', '.join(FORMATS)}")
-    files = contents(form)
+    files = contents(form, model)
     if not holds(folder, files):
         check_folder(folder)
         write_folder(folder, files)
-    return len(cases())
+    return len(_cases(model))
 
 
-def contents(form: Format) -> dict[str, bytes]:
+def check_place(folder: Path) -> None:
+    """Refuse at once what `write_kit` would refuse after long work; a kit may be the same one.
+
+    Raises
+    ------
+    FileError
+        If the folder holds anything else or cannot be written.
+    """
+    if not (folder / "manifest.json").is_file():
+        check_folder(folder)
+
+
+def _cases(model: Model | None) -> list[Case]:
+    return cases() if model is None else in_order([*cases(), *model.cases])
+
+
+def contents(form: Format, model: Model | None = None) -> dict[str, bytes]:
     """Return the files of a kit by their paths, manifest.json last."""
     files = {page: Path(__file__).with_name(page).read_bytes() for page in PAGES}
-    files["lenet.mat"] = SHIPPED.read_bytes()
+    networks = {LENET: SHIPPED.read_bytes()} | ({} if model is None else {MODEL: model.data})
+    files |= networks
     entries = []
-    for case in cases():
+    for case in _cases(model):
         parameters = json.dumps(case.parameters, allow_nan=False)
         question, answer = f"cases/{case.id}.{form}", f"expected/{case.id}.{form}"
         files[question] = packed(case.inputs, parameters, form)
@@ -93,7 +115,7 @@ def contents(form: Format) -> dict[str, bytes]:
         "schema": SCHEMA,
         "fdref": fdref.__version__,
         "format": form,
-        "files": {"lenet.mat": sha256(files["lenet.mat"])},
+        "files": {name: sha256(data) for name, data in networks.items()},
         "cases": entries,
     }
     files["manifest.json"] = (json.dumps(manifest, indent=1, allow_nan=False) + "\n").encode()
@@ -152,7 +174,8 @@ def read_kit(folder: Path) -> Kit:
         form = manifest["format"]
         if form not in FORMATS:
             raise refusal(str(manifest_path), f"names the format {form!r}, expected npz or h5")
-        _check(folder / "lenet.mat", manifest["files"]["lenet.mat"])
+        for name, digest in _networks(manifest["files"]).items():
+            _check(folder / name, digest, LARGEST_NETWORK)
         budget = Budget()
         found = [_case(folder, entry, form, budget) for entry in manifest["cases"]]
         version = str(manifest["fdref"])
@@ -160,6 +183,12 @@ def read_kit(folder: Path) -> Kit:
         problem = f"is damaged, write the kit again: {type(error).__name__} {error}"
         raise refusal(str(manifest_path), problem) from None
     return Kit(folder, version, SCHEMA, found)
+
+
+def _networks(files: Mapping[str, str]) -> Mapping[str, str]:
+    if not {LENET} <= files.keys() <= {LENET, MODEL}:
+        raise ValueError(f"in {sorted(files)}")
+    return files
 
 
 def _case(folder: Path, entry: Mapping[str, Any], form: Format, budget: Budget) -> Case:
@@ -185,8 +214,8 @@ def _case(folder: Path, entry: Mapping[str, Any], form: Format, budget: Budget) 
     )
 
 
-def _check(path: Path, digest: str) -> bytes:
-    data = contents_of(path, "a file of a kit", LARGEST)
+def _check(path: Path, digest: str, most: int = LARGEST) -> bytes:
+    data = contents_of(path, "a file of a kit", most)
     if sha256(data) != digest:
         raise refusal(str(path), "is not the file that fdref wrote; write the kit again")
     return data

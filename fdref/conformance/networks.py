@@ -18,8 +18,16 @@ if TYPE_CHECKING:
     from fdref.layers import Layer
 
 
-def network_of(parameters: Mapping[str, Any], inputs: Arrays, folder: Path | None) -> Network:
-    """Put together the parameter `network`; a file lies in the kit's folder, or is the shipped one.
+LENET, MODEL = "lenet.mat", "model.mat"
+"""The networks that a kit may have as files: the shipped one, and somebody's own."""
+
+
+def network_of(
+    parameters: Mapping[str, Any], inputs: Arrays, folder: Path | None, model: Network | None = None
+) -> Network:
+    """Put together the parameter `network`; a file lies in the kit's folder.
+
+    Without a folder, they are the shipped LeNet, and `model`.
 
     Raises
     ------
@@ -28,7 +36,12 @@ def network_of(parameters: Mapping[str, Any], inputs: Arrays, folder: Path | Non
     """
     described = parameters["network"]
     if isinstance(described, dict):
-        path = SHIPPED if folder is None else folder / Path(described["file"]).name
+        name = Path(described["file"]).name
+        if name == MODEL and model is not None:
+            return model
+        if name != LENET and folder is None:
+            raise fdref.NetworkError(f"{name} lies in a kit's folder; say which")
+        path = SHIPPED if folder is None else folder / name
         return _loaded(path, path.stat().st_mtime_ns if path.exists() else 0)
     return Network(
         [layer_of(entry, inputs) for entry in described],

@@ -10,9 +10,8 @@ import numpy as np
 
 from fdref.conformance.comparison import REAL, Problem
 from fdref.errors import FileError, one_line
-from fdref.weights import matlab, matlab5
+from fdref.weights import matlab, matlab73
 from fdref.weights.bounded import Budget, contents
-from fdref.weights.hdf5 import is_hdf5
 from fdref.weights.npz import arrays_of
 
 if TYPE_CHECKING:
@@ -103,23 +102,15 @@ def _npz(path: Path, budget: Budget, case: Case) -> Arrays:  # noqa: ARG001 - as
 
 def _hdf5(path: Path, budget: Budget, case: Case) -> Arrays:  # noqa: ARG001 - as the other readers
     """Read HDF5 with the shapes of the specification."""
-    return {name: _array(name, value) for name, value in matlab.read(path, budget).items()}
+    data = contents(path, "an HDF5 file", LARGEST)
+    found = matlab73.variables(data, f"{path}", budget)
+    return {name: _array(name, value) for name, value in found.items()}
 
 
 def _mat(path: Path, budget: Budget, case: Case) -> Arrays:
     """Read a MATLAB file of any version from 5 on, and put its axes in our order."""
-    data = contents(path, "a MATLAB file", LARGEST)
-    values: dict[str, Any]
-    if data.startswith(matlab5.MAGIC):
-        values = dict(matlab5.variables(data, f"{path}", budget))
-    elif is_hdf5(data):
-        found = matlab.variables(data, f"{path}", budget)
-        values = {name: _reversed(value) for name, value in found.items()}
-    else:
-        raise FileError(
-            "is no MATLAB file of version 5 to 7.3, or cut off; save it with -v7 or -v7.3"
-        )
-    arrays = {name: _array(name, value) for name, value in values.items()}
+    found = matlab.read(path, budget)
+    arrays = {name: _array(name, value).T for name, value in found.items()}
     return {
         name: from_matlab(array, np.ndim(case.expected[name])) if name in case.expected else array
         for name, array in arrays.items()
@@ -140,11 +131,6 @@ def from_matlab(array: NDArray[Any], axes: int) -> NDArray[Any]:
         return array.ravel() if array.ndim == 2 and 1 in array.shape else array
     whole = array.reshape(array.shape + (1,) * (axes - array.ndim))
     return whole.T.swapaxes(-1, -2)
-
-
-def _reversed(value: Any) -> Any:
-    """Give an array the order of axes that MATLAB shows."""
-    return value.T if isinstance(value, np.ndarray) else value
 
 
 def _array(name: str, value: Any) -> NDArray[Any]:

@@ -2,8 +2,8 @@
 
 Substitution commutes with shifts, and so do `nearest` and `window` unpooling. So what a pixel of
 channel j amounts to, its *atom*, is the same picture wherever the pixel is, moved by the map's
-jump; and filters decode to sums of moved atoms: a substitution again, of atoms for filters, at the
-jump.
+jump (the product of the strides below); and filters decode to sums of moved atoms: a substitution
+again, a transposed convolution with the atoms for filters and the jump for a stride.
 """
 
 from __future__ import annotations
@@ -13,27 +13,7 @@ from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
 
-from fdref.layers import (
-    BatchNorm,
-    Channels,
-    Concat,
-    Conv,
-    ConvTranspose,
-    Dropout,
-    Elementwise,
-    Maximum,
-    Normalize,
-    Pad,
-    Pool,
-    PReLU,
-    Product,
-    ReLU,
-    Scale,
-    Shuffle,
-    Softmax,
-    Sum,
-    Upsample,
-)
+from fdref import layers as kinds
 from fdref.network.fields import around
 from fdref.walk.down import top
 from fdref.walk.pictures import Picture, unite
@@ -66,12 +46,12 @@ def commutes_with_shifts(layer: Layer, unpool: Method) -> bool:
     are unlike their neighbours.
     """
     match layer:
-        case Pool(window=window, stride=stride):
+        case kinds.Pool(window=window, stride=stride):
             separate = unpool == "nearest" and all(np.greater_equal(window, stride))
             return unpool == "window" or separate
-        case ConvTranspose(upsample=factor) | Upsample(factor=factor):
-            return factor == (1, 1) and isinstance(layer, Upsample)
-        case Shuffle(reverse=False) | Product() | Maximum():
+        case kinds.ConvTranspose(upsample=factor) | kinds.Upsample(factor=factor):
+            return factor == (1, 1) and isinstance(layer, kinds.Upsample)
+        case kinds.Shuffle(reverse=False) | kinds.Product() | kinds.Maximum() | kinds.Unknown():
             return False
         case _:
             return True
@@ -105,62 +85,72 @@ class Composition:
         if not any(taken):
             return None
         layer = self.net.decoded_as[number]
-        if isinstance(layer, Sum | Concat):
+        if isinstance(layer, kinds.Sum | kinds.Concat):
             return self._joined(layer, number, taken)
         (atoms,) = taken
         assert atoms is not None  # noqa: S101 - it is the only one
         pictures, jump = atoms.pictures, atoms.jump
         match layer:
-            case Conv(stride=stride, pad=pad):
+            case kinds.Conv(stride=stride, pad=pad):
                 every = range(self.net.channels[number])
                 filters = top(self.net, number, every, self.dtype)
                 below = Picture(filters, (-pad[0], -pad[2]))
                 return Atoms(contract(below, atoms, self.engine), _product(jump, stride))
-            case Pool(stride=stride, pad=pad):
+            case kinds.Pool(stride=stride, pad=pad):
                 return Atoms(self._copied(layer, atoms), _product(jump, stride))
-            case Channels(indices=indices):
+            case kinds.Channels(indices=indices):
                 return Atoms(Picture(pictures.values[list(indices)], pictures.origin), jump)
-            case Pad(pad=pad):
+            case kinds.Pad(pad=pad):
                 return Atoms(Picture(pictures.values, _back(pictures.origin, pad, jump)), jump)
-            case BatchNorm():
+            case kinds.BatchNorm():
                 scale = layer.scale(self.dtype)[:, None, None, None]
                 return Atoms(Picture(pictures.values * scale, pictures.origin), jump)
-            case Scale(factor=own):
+            case kinds.Scale(factor=own):
                 scale = own.astype(self.dtype)[:, None, None, None]
                 return Atoms(Picture(pictures.values * scale, pictures.origin), jump)
-            case Shuffle(block=block):
+            case kinds.Shuffle(block=block):
                 return Atoms(_moved_apart(layer, atoms), _product(jump, (block, block)))
-            case ReLU() | PReLU() | Elementwise() | Dropout() | Softmax() | Normalize():
+            case (
+                kinds.ReLU()
+                | kinds.PReLU()
+                | kinds.Elementwise()
+                | kinds.Dropout()
+                | kinds.Softmax()
+                | kinds.Normalize()
+            ):
                 return atoms
-            case Upsample():  # by 1
+            case kinds.Upsample():  # by 1
                 return atoms
-            case ConvTranspose() | Product() | Maximum():
+            case kinds.ConvTranspose() | kinds.Product() | kinds.Maximum() | kinds.Unknown():
                 raise AssertionError(layer)  # nobody composes through them
             case _:
                 assert_never(layer)
 
-    def _copied(self, pool: Pool, atoms: Atoms) -> Picture:
+    def _copied(self, pool: kinds.Pool, atoms: Atoms) -> Picture:
         """Add up the copies that unpooling makes of a pixel."""
         pictures = atoms.pictures
         pixel = np.ones((1, 1, 1, 1), self.dtype)
+        # Unpooling one pixel of value 1 shows its copies; each moves the pixel's atom by the jump.
         copies = self.engine.unpool(pixel, pool.stride, pool.window, self.unpool)
         maps = pictures.values.reshape(-1, 1, *pictures.values.shape[2:])
         values = self.engine.substitute(maps, copies, (1, 1), atoms.jump, 1)
         shape = (*pictures.values.shape[:2], *values.shape[2:])
         return Picture(values.reshape(shape), _back(pictures.origin, pool.pad, atoms.jump))
 
-    def _joined(self, layer: Sum | Concat, number: int, taken: Sequence[Atoms | None]) -> Atoms:
+    def _joined(
+        self, layer: kinds.Sum | kinds.Concat, number: int, taken: Sequence[Atoms | None]
+    ) -> Atoms:
         """Add, or stack, the atoms of several maps."""
         shares = [self._share(number, below) for below in self.net.takes[number]]
         known = [atoms for atoms in taken if atoms is not None]
         box = around(atoms.pictures.box for atoms in known)
-        if isinstance(layer, Sum):
-            parts = [
+        if isinstance(layer, kinds.Sum):
+            weighed = [
                 _times(atoms.pictures, layer.factor(n) * shares[n])
                 for n, atoms in enumerate(taken)
                 if atoms is not None
             ]
-            return Atoms(unite(parts), known[0].jump)
+            return Atoms(unite(weighed), known[0].jump)
         stacked = [
             np.zeros((self.net.channels_of(below), self.net.channels[0], *box.size), self.dtype)
             if atoms is None
@@ -177,7 +167,7 @@ class Composition:
         return copies[number][0] / copies[below][0]
 
 
-def _moved_apart(layer: Shuffle, atoms: Atoms) -> Picture:
+def _moved_apart(layer: kinds.Shuffle, atoms: Atoms) -> Picture:
     """Return the atoms of space to depth: one channel for each place in a block."""
     values, (down, right), r = atoms.pictures.values, atoms.jump, layer.block
     count, inputs, height, width = values.shape

@@ -35,10 +35,12 @@ if TYPE_CHECKING:
     """{layer: (how many of the filters asked for are decoded already, what reads them)}"""
 
 LARGEST = 2**31
-"""Numbers that a block may hold where nobody asks for less."""
+"""Elements that a block may hold where nobody asks for less."""
 
+# 64 MB in float32: filters go down together so that products are large, not so many that all that
+# is gained is memory taken. Memory that is scarcer bounds them further.
 PICTURES = 2**24
-"""Numbers that the pictures of a block of filters hold at most on their way down."""
+"""Elements that the pictures of a block of filters hold at most on their way down."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,7 @@ class Plan:
         Parameters
         ----------
         largest : int
-            Numbers that a block may hold, if that is at least one filter's picture.
+            Elements that a block may hold, if that is at least one filter's picture.
         found : {layer: (count, pictures)}, optional
             What need not be decoded again.
         progress : callable, optional
@@ -176,6 +178,7 @@ class _Decoder:
         kept = way.layer in self.plan.choice.kept
         indices = every if kept else asked
         done, bank = 0, None
+        # What a file has already need not be decoded again, but a bank must be whole to be met.
         if way.layer in self.found and indices == asked:
             done, read = self.found[way.layer]
             if kept and done:
@@ -246,19 +249,19 @@ class _Known:
 
     def contracted(self, met: Mapping[int, Picture]) -> Array:
         """Express pictures over several maps in the input, and add them."""
-        parts = [
+        pictures = [
             contract(picture, atoms, self.engine)
             for number, picture in met.items()
             if (atoms := self.of(number)) is not None
         ]
-        return unite(parts).values
+        return unite(pictures).values
 
     def every_pixel(self, number: int, size: Pair) -> Array:
         """Return what each pixel of pictures of a size amounts to."""
         if self.pixels is None or self.pixels[0] != (number, size):
             dtype = self.engine.precision(self.net.dtype)
-            found = every_pixel(self.net, number, size, self.unpool, dtype, self.engine)
-            self.pixels = (number, size), found
+            atoms = every_pixel(self.net, number, size, self.unpool, dtype, self.engine)
+            self.pixels = (number, size), atoms
         return self.pixels[1]
 
     def forget(self, ways: Sequence[Way]) -> None:

@@ -74,7 +74,7 @@ class Contents:
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the numbers."""
+        """The type of the decoded filters' elements."""
         return engine_named(self.engine).precision(self.net.dtype)
 
     def plan(self, max_memory: int | None) -> Plan:
@@ -83,7 +83,7 @@ class Contents:
 
     def described(self) -> Described:
         """Describe the datasets."""
-        found: Described = {}
+        datasets: Described = {}
         for job in self.jobs:
             field = receptive_field(self.net, job.number)
             name = self.net[job.number].name
@@ -93,28 +93,32 @@ class Contents:
                 "layer_name": one_line(name, None),
                 "filters": compact(job.filters),
                 "receptive_field_size": list(field.size),
-                "receptive_field_stride": list(field.stride),
+                "receptive_field_stride": [
+                    n if isinstance(n, int) else float(n) for n in field.stride
+                ],
                 "receptive_field_offset": list(field.offset),
             }
             size = receptive_field(self.net, job.number).size
             shape = len(job.filters), self.net.channels[0], *size
-            found[job.stem] = shape, self.dtype, about
-        return found
+            datasets[job.stem] = shape, self.dtype, about
+        return datasets
 
 
 def digest(net: Network) -> str:
-    """Return the hash of all that makes a network what it is."""
-    found = hashlib.sha256(f"{net.channels[0]}".encode())
-    for layer in net:
-        found.update(layer.kind.encode())
+    """Return the hash of all that makes a network's filters what they are."""
+    hashed = hashlib.sha256(f"{net.channels[0]}".encode())
+    if not net.is_chain:
+        hashed.update(f"{net.takes} {net.input_channels}".encode())
+    for layer in net.decoded_as.values():  # a pool of one position depends on the images' size
+        hashed.update(layer.kind.encode())
         for field in fields(layer):
             value = getattr(layer, field.name)
             if isinstance(value, np.ndarray):
-                found.update(f"{field.name} {value.dtype.str} {value.shape}".encode())
-                found.update(np.ascontiguousarray(value).data)
+                hashed.update(f"{field.name} {value.dtype.str} {value.shape}".encode())
+                hashed.update(np.ascontiguousarray(value).data)
             else:
-                found.update(f"{field.name} {value!r}".encode())
-    return found.hexdigest()
+                hashed.update(f"{field.name} {value!r}".encode())
+    return hashed.hexdigest()
 
 
 def compact(numbers: Sequence[int]) -> str:

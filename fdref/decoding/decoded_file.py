@@ -40,8 +40,8 @@ if TYPE_CHECKING:
 EVERY = 5.0
 """Seconds of decoding from one record to the next; less is not worth keeping."""
 
-BLOCK = 2**23
-"""Numbers that are written at a time."""
+WRITTEN = 2**23
+"""Elements that are decoded and written at a time: 32 MB in float32."""
 
 RECORD = 2**20
 """Bytes behind the file for each of the two records, of which a disk takes what is written."""
@@ -160,7 +160,7 @@ class DecodedFile:
         }
         self.clock = perf_counter()
         with np.errstate(all="ignore"):
-            for block in plan.blocks(BLOCK, found, work):
+            for block in plan.blocks(WRITTEN, found, work):
                 new = self.write(block)
                 del block  # else it is kept for as long as the next one is being decoded
                 if progress is not None:
@@ -210,7 +210,7 @@ class DecodedFile:
 
     def pieces(self, bank: Bank) -> Iterator[tuple[int, Array]]:
         """Read a bank's filters, some at a time."""
-        step = max(1, BLOCK // prod(bank.shape[1:]))
+        step = max(1, WRITTEN // prod(bank.shape[1:]))
         for first in range(0, bank.shape[0], step):
             count = min(step, bank.shape[0] - first)
             piece = np.empty((count, *bank.shape[1:]), bank.dtype)
@@ -244,6 +244,7 @@ class DecodedFile:
             for stem, bank in self.banks.items()
         }
         record = {"records": self.records + 1, "memory": self.memory, "banks": banks}
+        # By turns, so that the record before stays whole should the process die while it writes.
         self.disk.seek(self.end + self.records % 2 * RECORD)
         write_all(self.disk, line_of(record))
         self.records += 1

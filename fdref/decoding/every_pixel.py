@@ -2,7 +2,7 @@
 
 Bilinear and bicubic unpooling mirror at the borders, but they work on rows and columns apart. So do
 the positions of the taps, and what each pixel of a map amounts to is a product of three: rows, the
-taps' weights, columns.
+taps' weights, columns. That takes far fewer operations than decoding each pixel by itself.
 """
 
 from __future__ import annotations
@@ -63,8 +63,9 @@ def every_pixel(
     """
     weights = None  # (C, channels below, vertical paths, horizontal paths)
     ends = [np.eye(n, dtype=dtype)[:, None] for n in size]  # of each axis: (pixel, path, place)
-    for filters, step, pool in _blocks(net, path_down(net, number), dtype, engine):
+    for filters, step, pool in _between_pools(net, path_down(net, number), dtype, engine):
         taps = (filters.shape[2], filters.shape[3])
+        # A stride of the size of the taps keeps paths apart where substitution would add them.
         weights = (
             filters if weights is None else engine.substitute(weights, filters, taps, (1, 1), 1)
         )
@@ -74,20 +75,22 @@ def every_pixel(
                 _unpool_axis(places, stride, window, unpool, engine)
                 for places, stride, window in zip(ends, pool.stride, pool.window, strict=True)
             ]
-    assert weights is not None  # noqa: S101 - there is at least one block
+    assert weights is not None  # noqa: S101 - there is at least one bank, if of single pixels
     rows, columns = (places.swapaxes(1, 2) for places in ends)  # (pixel, place, path)
     (height, below, _), (width, right, _) = rows.shape, columns.shape
+    # Columns first, then rows: two GEMMs over all pixels, paths summed out one axis at a time.
     across = weights @ columns.reshape(-1, columns.shape[2]).T
     down = rows.reshape(-1, rows.shape[2]) @ across
+    # (c, c0, y, row, x, column) to (c, y, x, c0, row, column): a picture (C0, H, W) for each pixel
     every = down.reshape(*weights.shape[:2], height, below, width, right)
     pictures: Array = every.transpose(0, 2, 4, 1, 3, 5).reshape(-1, weights.shape[1], below, right)
     return pictures
 
 
-def _blocks(
+def _between_pools(
     net: Network, path: list[int], dtype: np.dtype[Any], engine: Engine
 ) -> Iterator[tuple[Array, Pair, Pool | None]]:
-    """For all layers between two pools: one bank of filters, its stride, and the pool below."""
+    """Compose the layers between pools: one bank of filters, its stride, and the pool below."""
     filters, step = _pixels(net, path[0], dtype), (1, 1)
     rules = Decoding(net, path[0], "nearest", engine)
     for number in path:

@@ -28,7 +28,7 @@ class Lattice:
 
     @property
     def size(self) -> Pair:
-        """Of the picture."""
+        """The size of the picture that a pixel amounts to."""
         return self.field.size
 
 

@@ -22,13 +22,13 @@ BAND = 400
 
 
 class Paths(NamedTuple):
-    """What finds the weights of all paths from a map's pixels down to the image."""
+    """The cost of the weights of all paths from a map's pixels down to the image."""
 
     cost: Cost
     held: int
-    """numbers"""
+    """elements that are held meanwhile"""
     scratch: int
-    """numbers that a thread keeps"""
+    """elements that a thread keeps"""
     counts: Pair
     """how many paths there are along each axis"""
 
@@ -39,7 +39,10 @@ def paths_of(
     step: Callable[[int, Box, Box], Cost],
     scratch_of: Callable[[int, int, Box, Box], Pair],
 ) -> Paths:
-    """Count what finds the weights of all paths down through the layers of the only way."""
+    """Count what it takes to find the weights of all paths down the only way.
+
+    As `fdref.decoding.every_pixel` goes: banks between pools, then paths through their taps.
+    """
     channels, cost, peak, scratch = net.channels[path[0]], Cost(), 0, 0
     top, filters, paths = path[0], (1, 1), (1, 1)
     for number, after in zip([*path, 0], [*path[1:], 0, 0], strict=True):
@@ -74,9 +77,10 @@ def pixels_of(
     )
     down, across = paths.counts
     products = pictures * columns * down * (across + rows)
-    numbers = pictures * rows * columns
+    elements = pictures * rows * columns
+    # What lies between the two products; the ends of paths before and after a step, and turned.
     held = paths.held + pictures * columns * down + 3 * (rows * down + columns * across)
-    cost = paths.cost + Cost(products, short=3 * numbers, calls=10)  # made, and put in order
+    cost = paths.cost + Cost(products, short=3 * elements, calls=10)  # made, and put in order
     return cost, held, paths.scratch
 
 

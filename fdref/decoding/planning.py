@@ -24,8 +24,9 @@ if TYPE_CHECKING:
     from fdref.network.graph import Network
 
 LARGEST = 2**31
-"""Numbers that one filter's picture may hold: 8 GB in float32."""
+"""Elements that one filter's picture may hold: 8 GB in float32."""
 
+# 256 MB, which any machine that computes has; asking takes importing psutil first.
 UNASKED = 2**28
 """Bytes that are taken without looking how many are free."""
 
@@ -202,6 +203,7 @@ def _within(ways: Ways, wanted: Mapping[int, int], limit: int | None) -> Choice:
         _in_order(taken.values(), memory) for taken in tried if taken.keys() >= wanted.keys()
     ]
     for choice in sorted(choices, key=lambda choice: choice.seconds):
+        # A plan that fits way by way may still not fit while banks wait: then the next in time.
         if limit is None or _fits(choice):
             return choice
     narrow = _in_order(

@@ -136,6 +136,7 @@ def _lay_out(
     with SafeFile(disk.fileno(), "r+", closefd=False) as safe:
         with h5py.File(safe, "w") as hdf5:
             for stem, (shape, dtype, about) in described.items():
+                # Or the file would have no place yet for what is written past HDF5.
                 now = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
                 now.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)  # by default with the first number
                 dataset = hdf5.create_dataset(stem, shape, dtype, dcpl=now)

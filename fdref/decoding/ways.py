@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from math import inf, prod
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -35,9 +36,9 @@ class Stage(NamedTuple):
     cost: Cost
     """of the way so far"""
     largest: int
-    """numbers of its pictures so far, where they were most"""
+    """elements of its pictures so far, where they were most"""
     scratch: Pair
-    """numbers that a thread keeps, for one filter and for all of them together"""
+    """elements that a thread keeps, for one filter and for all of them together"""
 
     def with_scratch(self, one: int, most: int) -> Stage:
         """Return the stage where a thread keeps so many numbers, too."""
@@ -68,6 +69,9 @@ class Ways:
         self._raised: dict[int, tuple[Cost, int, int]] = {}
         self._fields: dict[int, Pair] = {}
         self._paths: dict[int, Paths] = {}
+        self._walks: dict[
+            tuple[int, int], tuple[list[tuple[float, list[Way]]], Iterator[tuple[float, list[Way]]]]
+        ] = {}
 
     def all_to(self, layer: int, count: int) -> Iterator[Way]:
         """Return every way to `count` filters of a layer."""
@@ -87,15 +91,33 @@ class Ways:
         price : callable
             From a way to seconds, no less than it takes by itself.
         """
+        # A stage costs no less than those above it: once it exceeds the best way, none can win.
         best, least = None, inf
+        for so_far, several in self._remembered(layer, count):
+            if so_far > least:
+                break
+            for way in several:
+                own = price(way)
+                if own < least or (way.kind == "from above" and own == least < inf):
+                    best, least = way, own
+        return best
+
+    def _remembered(self, layer: int, count: int) -> Iterator[tuple[float, list[Way]]]:
+        """Walk down as often as is asked, but count each step once: prices change, steps do not."""
+        known, rest = self._walks.setdefault((layer, count), ([], self._walk(layer, count)))
+        for position in itertools.count():
+            if position == len(known):
+                known.extend(itertools.islice(rest, 1))
+            if position == len(known):
+                return
+            yield known[position]
+
+    def _walk(self, layer: int, count: int) -> Iterator[tuple[float, list[Way]]]:
+        """Yield, for each stage, the seconds down to it, and the ways that meet something there."""
         for stage in self.stages(layer, count):
-            if stage.cost.times(count).seconds(self.itemsize) > least:
-                return best  # the rest is further down still
-            for way in self._meeting(layer, count, stage):
-                if price(way) < least:
-                    best, least = way, price(way)
-        way = self._from_above(layer, count, stage)
-        return way if price(way) <= least and price(way) < inf else best
+            so_far = stage.cost.times(count).seconds(self.itemsize)
+            yield so_far, list(self._meeting(layer, count, stage))
+        yield so_far, [self._from_above(layer, count, stage)]
 
     def from_above(self, layer: int, count: int) -> Way:
         """Return the paper's way."""
@@ -134,19 +156,20 @@ class Ways:
             case Pool():
                 return Cost(short=taken * prod(below.size), calls=1)
             case ConvTranspose(filters=filters):
-                numbers = taken * prod(below.size)
-                return Cost(numbers * filters[0].size, short=numbers, calls=1)
+                elements = taken * prod(below.size)
+                return Cost(elements * filters[0].size, short=elements, calls=1)
             case Sum() | Concat():
                 return Cost(long=channels * prod(box.size), calls=1)
             case _:
                 return Cost()
 
     def _scratch(self, number: int, count: int, box: Box, below: Box) -> Pair:
-        """Return how many numbers a thread keeps for a picture, and for all, one layer down."""
+        """Return how many elements a thread keeps for a picture, and for all, one layer down."""
         match self.net[number]:
             case Conv(filters=filters):
                 groups = self.net.groups(number)
                 one, most = substitution_scratch(count, box.size, filters.shape, groups)
+                # The compiled engine makes a copy of filters of another precision.
                 cast = filters.size if filters.dtype.itemsize != self.itemsize else 0
                 return one + cast, most + cast
             case ConvTranspose(filters=filters):
@@ -205,7 +228,7 @@ class Ways:
 
         Returns
         -------
-        cost, the numbers of both, and those that a thread keeps
+        cost, the elements of banks and atoms, and those that a thread keeps
         """
         if number in self._raised:
             return self._raised[number]
@@ -249,11 +272,11 @@ class Ways:
         if number not in self._paths:
             path = path_down(self.net, number)
             self._paths[number] = paths_of(self.net, path, self._step, self._scratch)
-        found, held, scratch = pixels_of(
+        finding, held, scratch = pixels_of(
             self.net, number, box.size, field_below, self._paths[number]
         )
         held += 2 * pixels * inputs * prod(field)
-        total = cost.times(count) + found
+        total = cost.times(count) + finding
         one, most = substitution_scratch(count, (1, 1), (pixels, inputs, *field), 1)
         met = stage.with_scratch(max(one, scratch), max(most, scratch))
         return self._way(layer, count, "pixels", met, total, held)
@@ -280,12 +303,12 @@ class Ways:
     ) -> Way:
         seconds = cost.seconds(self.itemsize) + ONCE
         result = self.net.channels[0] * prod(self._field(layer))
-        numbers = 4 * stage.largest  # a picture, the next one, and that in double or its products
+        elements = 4 * stage.largest  # a picture, the next one, and that in double or its products
         if kind == "atoms" and len(stage.cut) > 1:
-            numbers += len(stage.cut) * result  # one for each map, before they are added
+            elements += len(stage.cut) * result  # one for each map, before they are added
         most = max(prod(box.size) for box in stage.cut.values())
         if kind == "atoms" and most > products.LONG:
-            numbers += 2 * result  # summed in double
+            elements += 2 * result  # summed in double
         each = self.threads * self.itemsize
         return Way(
             layer,
@@ -297,7 +320,7 @@ class Ways:
             cost,
             seconds,
             held * self.itemsize,
-            numbers * self.itemsize,
+            elements * self.itemsize,
             (stage.scratch[0] * each, stage.scratch[1] * each),
             stage.largest,
             result,

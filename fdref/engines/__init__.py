@@ -48,7 +48,10 @@ class Engine(Protocol):
         pad: Margins,
         dilate: Pair,
     ) -> Array:
-        """Return y[n,k] = b[k] + sum of w[k,c,i,j] x[n,c, y*sy + i*dy, x*sx + j*dx]."""
+        """Return y[n,k] = b[k] + sum of w[k,c,i,j] x[n,c, y*sy + i*dy, x*sx + j*dx].
+
+        What networks call a convolution, whose filters are not mirrored.
+        """
 
     def pool(self, images: Array, window: Pair, stride: Pair, pad: Margins, method: str) -> Array:
         """Return the maximum or average of each window, clipped to the map."""
@@ -76,10 +79,16 @@ class Engine(Protocol):
     def substitute(
         self, maps: Array, filters: Array, stride: Pair, dilate: Pair, groups: int
     ) -> Array:
-        """Replace every pixel by its channel's filter times its value; overlaps add."""
+        """Replace every pixel by its channel's filter times its value; overlaps add.
+
+        The adjoint of `correlate` without bias and padding: transposed convolution.
+        """
 
     def unpool(self, maps: Array, stride: Pair, window: Pair, method: Method) -> Array:
-        """Enlarge by the stride and centre in (n-1)*stride + window pixels."""
+        """Enlarge by the stride and centre in (n-1)*stride + window pixels.
+
+        By "window", which is the adjoint of average pooling, share each pixel over its window.
+        """
 
     def filter_gradient(
         self,
@@ -120,7 +129,7 @@ def engine_named(engine: Engine | str) -> Engine:
     """
     if isinstance(engine, str):
         one_of(engine, "engine", NAMES)
-        with importing:
+        with importing:  # no fork meanwhile: a child would wait for the import for ever
             if engine == "compiled":
                 imported("numba", "loops are compiled with Numba")
             return cast("Engine", import_module(f"fdref.engines.{engine}"))
@@ -130,6 +139,7 @@ def engine_named(engine: Engine | str) -> Engine:
         raise ArgumentError(f"engine is {shown(engine)}; {expected}")
     if missing:
         raise ArgumentError(f"engine {name_of(engine)} has no {', '.join(missing)}; {expected}")
+    # Asked once here: else a wrong answer would be some later array's unexplained dtype.
     computes_in: object = engine.precision(np.dtype(np.float32))
     if not isinstance(computes_in, np.dtype) or computes_in not in (np.float32, np.float64):
         raise ArgumentError(

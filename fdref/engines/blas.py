@@ -1,5 +1,6 @@
 """How many threads NumPy's BLAS takes, and keeping it to one where we have several.
 
+Parts of an operation are computed by our own threads (see `parallel`), each with its products.
 Other BLAS libraries may be loaded, before or after: SciPy brings its own, and Numba loads SciPy.
 """
 
@@ -88,8 +89,8 @@ def _libraries() -> list[Any]:
     """Return what controls the threads of NumPy's BLAS, if anything does."""
     with forking.importing:
         threadpoolctl = imported("threadpoolctl", "threads are limited with threadpoolctl")
-        found = threadpoolctl.ThreadpoolController().select(user_api="blas").lib_controllers
-        return [library for library in found if _is_numpys(library)]
+        loaded = threadpoolctl.ThreadpoolController().select(user_api="blas").lib_controllers
+        return [library for library in loaded if _is_numpys(library)]
 
 
 def _is_numpys(library: Any) -> bool:
@@ -101,6 +102,7 @@ def _is_numpys(library: Any) -> bool:
     products = find_spec("numpy._core._multiarray_umath")
     if sys.platform == "win32" or products is None:
         return True
+    # Libraries with the same symbol have it at different addresses: NumPy's is where NumPy sees it.
     return any(
         _address(ctypes.CDLL(scope), symbol) == _address(library.dynlib, symbol)
         for symbol in library.check_symbols
@@ -110,12 +112,12 @@ def _is_numpys(library: Any) -> bool:
 
 
 def _address(library: ctypes.CDLL, symbol: str) -> int | None:
-    found = getattr(library, symbol, None)
-    return None if found is None else ctypes.cast(found, ctypes.c_void_p).value
+    function = getattr(library, symbol, None)
+    return None if function is None else ctypes.cast(function, ctypes.c_void_p).value
 
 
 def _start_anew() -> None:
-    """In a forked child, where nobody is left who would free what another thread has limited."""
+    """Free BLAS in a forked child: the thread that has limited it is not there to do so."""
     if _before is not None:
         free(_before)
 

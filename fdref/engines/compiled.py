@@ -1,9 +1,10 @@
 """The compiled engine: BLAS products between Numba loops, in the weights' own precision.
 
-A correlation gathers the patches of some images into a matrix and multiplies the filters with it; a
-substitution multiplies first and scatters the products. Every operation is cut into parts that a
-core's cache can hold, which `fdref.engines.parallel` computes. This module checks nothing,
-allocates everything, and hands over to `fdref.kernels`.
+A correlation is im2col, which gathers the patches of some images as the columns of a matrix, then a
+matrix product (GEMM) with the filters; a substitution, its adjoint (transposed convolution), is the
+product first, then col2im, which adds the columns up where their patches were. Every operation is
+cut into parts that a core's cache can hold, which `fdref.engines.parallel` computes. This module
+checks nothing, allocates everything, and hands over to `fdref.kernels`.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fdref import kernels
-from fdref.engines.cuts import BLOCK, by_channels, by_rows, by_taps, in_slices, stamp_sizes
+from fdref.engines.cuts import MATRIX, by_channels, by_rows, by_taps, in_slices, stamp_sizes
 from fdref.engines.parallel import each, scratch
 from fdref.engines.pointwise import normalize, relu, scale, softmax
 from fdref.engines.products import NARROW, product, stacked_product, sum_precision
@@ -46,14 +47,18 @@ __all__ = [
     "unpool",
 ]
 
+# From 8x8 to 16x16 pixels, 2**14 elements, one GEMM took 1/2 (bilinear) to 1/3 (bicubic) of the
+# loop's time; from 16x16 to 32x32, 2**18 elements, twice as long as the loop.
 SMALL = 2**14
-"""Numbers in a matrix that enlarges along both axes at once, up to which it does so sooner."""
+"""Elements of a matrix that enlarges along both axes at once, up to which it is used."""
 
 COUNTED = 2**14
-"""Numbers among which zeros are counted."""
+"""Elements among which zeros are counted: enough for an estimate, and done in 8 microseconds."""
 
+# However many threads there are: the order of a sum decides its last bits. More threads than these
+# would find nothing to do.
 SUMS = 8
-"""Parts that a gradient is summed from."""
+"""Sums over some of the images each, from which the gradient in filters is added up."""
 
 
 def precision(weights: np.dtype[Any]) -> np.dtype[Any]:
@@ -69,28 +74,29 @@ def correlate(
     pad: Margins,
     dilate: Pair,
 ) -> Array:
-    """Multiply the filters with the matrix of patches."""
+    """Multiply the filters with the matrix of patches: im2col, then a GEMM for each group."""
     size = output_size(images.shape[2:], extent(filters.shape[2:], dilate), stride, pad)
     response = np.empty((len(images), len(filters), *size), images.dtype)
     if not response.size:
         return response
 
     def fill(part: Part) -> None:
-        block, rows = part
-        columns = _patches(images[block], filters, size[1], rows, stride, pad, dilate)
-        found = response[block][:, :, rows].reshape(columns.shape[1], len(filters), -1)
+        batch, rows = part
+        columns = _im2col(images[batch], filters, size[1], rows, stride, pad, dilate)
+        # A view even where rows are cut: those of one map lie behind each other.
+        maps = response[batch][:, :, rows].reshape(columns.shape[1], len(filters), -1)
         for own, filter_set in _groups(filters, len(columns)):
             weights = filters[filter_set].reshape(-1, own.stop - own.start)
-            stacked_product(weights, columns[own].swapaxes(0, 1), found[:, filter_set])
+            stacked_product(weights, columns[own].swapaxes(0, 1), maps[:, filter_set])
         if bias is not None:
-            found += bias[:, None]
+            maps += bias[:, None]
 
     def fill_whole(part: slice) -> None:
-        found = response[part].reshape(-1, len(filters))
+        answers = response[part].reshape(-1, len(filters))
         weights = filters.reshape(len(filters), -1)
-        product(images[part].reshape(len(found), -1), weights.T, found)
+        product(images[part].reshape(len(answers), -1), weights.T, answers)
         if bias is not None:
-            found += bias
+            answers += bias
 
     if _cover(images, filters, pad):
         each(fill_whole, in_slices(len(images), images.shape[1:]))
@@ -100,10 +106,15 @@ def correlate(
 
 
 def substitute(maps: Array, filters: Array, stride: Pair, dilate: Pair, groups: int) -> Array:
-    """Multiply the filters with the maps and add up the products; few pixels, one by one."""
+    """Transposed convolution: multiply the filters with the maps, then add up (col2im).
+
+    Where few pixels are not zero, their filters are added one by one.
+    """
     taps, size = filters.shape[2:], maps.shape[2:]
     channels = filters.shape[1] * groups
     enlarged = substituted_size(size, stride, extent(taps, dilate))
+    # How many terms are added one by one to a pixel. Where maps are sparse no product adds over the
+    # filters first; that half of them meet there is far more than `_is_sparse` expects.
     overlap = min(taps[0], size[0]) * min(taps[1], size[1])
     sparse = _is_sparse(maps) and _all_finite(filters)
     terms = overlap * len(filters) // (2 * groups) if sparse else overlap
@@ -114,7 +125,7 @@ def substitute(maps: Array, filters: Array, stride: Pair, dilate: Pair, groups: 
         kernels.substitute(maps, filters, pictures, stride, dilate)
     elif size == (1, 1) and dilate == (1, 1):
         _weigh(maps, filters, pictures)
-    elif taps[1] > size[1]:
+    elif taps[1] > size[1]:  # the longer of the two rows runs in the innermost loop
         _stamp(maps, filters, pictures, stride, dilate)
     else:
         _scatter(maps, filters, pictures, stride, dilate)
@@ -122,49 +133,51 @@ def substitute(maps: Array, filters: Array, stride: Pair, dilate: Pair, groups: 
 
 
 def _scatter(maps: Array, filters: Array, pictures: Array, stride: Pair, dilate: Pair) -> None:
-    """Multiply all taps with all pixels, then scatter; each run is a row of a map."""
+    """Multiply all taps with all pixels, then col2im; the innermost loop runs along a map's row."""
     taps, size = filters.shape[2:], maps.shape[2:]
     own = filters.shape[1]
     share = len(filters) * own // pictures.shape[1]
 
     def fill(part: Part) -> None:
-        block, channels = part
+        batch, channels = part
         group, first = divmod(channels.start, own)
         filter_set = slice(group * share, (group + 1) * share)
         count = channels.stop - channels.start
-        for some, rows in by_taps(taps, (size[0], size[1])):
-            weights = filters[filter_set, first : first + count, some].reshape(share, -1)
-            pixels = maps[block, filter_set, rows].reshape(len(maps[block]), share, -1)
-            shape = some.stop - some.start, taps[1], len(pixels), rows.stop - rows.start, size[1]
+        for tap_rows, rows in by_taps(taps, (size[0], size[1])):
+            weights = filters[filter_set, first : first + count, tap_rows].reshape(share, -1)
+            pixels = maps[batch, filter_set, rows].reshape(len(maps[batch]), share, -1)
+            taps_high, high = tap_rows.stop - tap_rows.start, rows.stop - rows.start
+            shape = taps_high, taps[1], len(pixels), high, size[1]
             columns = scratch("columns", (count, *shape), maps.dtype)
             by_tap = columns.reshape(weights.shape[1], len(pixels), -1)
             stacked_product(weights.T, pixels, by_tap.swapaxes(0, 1))
-            top = some.start * dilate[0] + rows.start * stride[0]
-            kernels.scatter_patches(columns, pictures[block], stride, dilate, channels.start, top)
+            top = tap_rows.start * dilate[0] + rows.start * stride[0]
+            kernels.scatter_patches(columns, pictures[batch], stride, dilate, channels.start, top)
 
     each(fill, by_channels(maps, filters, pictures.shape[1]))
 
 
 def _weigh(maps: Array, filters: Array, pictures: Array) -> None:
-    """Sum the filters, each times its pixel: where there is but one, nothing overlaps."""
+    """Sum the filters, each times its pixel, of maps of a single pixel: a GEMM, without col2im."""
     own, one = filters.shape[1], filters[0].size
     share = len(filters) * own // pictures.shape[1]
 
     def fill(part: Part) -> None:
-        channels, numbers = part
+        channels, elements = part
         filter_set = slice(channels.start // own * share, channels.stop // own * share)
         weights = filters[filter_set].reshape(share, one)
         below = pictures[:, channels].reshape(-1, one)
-        product(maps[:, filter_set, 0, 0], weights[:, numbers], below[:, numbers])
+        product(maps[:, filter_set, 0, 0], weights[:, elements], below[:, elements])
 
-    step = max(NARROW, BLOCK // max(1, len(maps)))
+    # Cut by elements of the filters, not by pictures: so every filter is read once, by one thread.
+    step = max(NARROW, MATRIX // max(1, len(maps)))
     groups = [slice(c, c + own) for c in range(0, pictures.shape[1], own)]
-    numbers = [slice(first, first + step) for first in range(0, one, step)]
-    each(fill, [(group, several) for group in groups for several in numbers])
+    runs = [slice(first, first + step) for first in range(0, one, step)]
+    each(fill, [(group, run) for group in groups for run in runs])
 
 
 def _stamp(maps: Array, filters: Array, pictures: Array, stride: Pair, dilate: Pair) -> None:
-    """Multiply all pixels with some rows of all filters, then add; each run is a filter's row.
+    """Multiply all pixels with some rows of all filters, then add along the filters' rows.
 
     So large filters on small maps, such as those that are composed from below, are added from the
     cache that the product has left them in.
@@ -174,11 +187,12 @@ def _stamp(maps: Array, filters: Array, pictures: Array, stride: Pair, dilate: P
     step, tall, rows = stamp_sizes(count, (size[0], size[1]), (height, width))
 
     def fill(part: Part) -> None:
-        block, channels = part
+        batch, channels = part
         group, c = divmod(channels.start, own)
         filter_set = slice(group * share, (group + 1) * share)
         for y in range(0, size[0], tall):
-            pixels = maps[block, filter_set, y : y + tall].transpose(0, 2, 3, 1)
+            # Pixels as rows (N*h*w, K), so that a row of the product is a pixel's stamp, in order.
+            pixels = maps[batch, filter_set, y : y + tall].transpose(0, 2, 3, 1)
             values = scratch("values", pixels.shape, maps.dtype)
             values[:] = pixels
             for u in range(0, height, rows):
@@ -187,14 +201,14 @@ def _stamp(maps: Array, filters: Array, pictures: Array, stride: Pair, dilate: P
                 product(values.reshape(-1, share), weights, stamps.reshape(-1, weights.shape[1]))
                 stamps = stamps.reshape(*pixels.shape[:3], -1, width)
                 top = y * stride[0] + u * dilate[0]
-                kernels.add_stamps(stamps, pictures[block], stride, dilate, channels.start, top)
+                kernels.add_stamps(stamps, pictures[batch], stride, dilate, channels.start, top)
 
-    blocks = [slice(first, min(first + step, count)) for first in range(0, count, step)]
-    each(fill, [(block, slice(c, c + 1)) for block in blocks for c in range(pictures.shape[1])])
+    batches = [slice(first, min(first + step, count)) for first in range(0, count, step)]
+    each(fill, [(batch, slice(c, c + 1)) for batch in batches for c in range(pictures.shape[1])])
 
 
 def unpool(maps: Array, stride: Pair, window: Pair, method: Method) -> Array:
-    """Enlarge by the bands of the two small matrices, framed or cropped; or share over windows."""
+    """Enlarge along both axes by bands of weights, then frame or crop; or share over windows."""
     if method == "window":
         share = np.full((1, 1, *window), 1 / prod(window), maps.dtype)
         shared = substitute(maps.reshape(-1, 1, *maps.shape[2:]), share, stride, (1, 1), 1)
@@ -205,7 +219,7 @@ def unpool(maps: Array, stride: Pair, window: Pair, method: Method) -> Array:
     small, large = _maps(maps), _maps(pictures)
     framed = window[0] > stride[0] or window[1] > stride[1]
     large_matrix = size[0] * size[1] * field[0] * field[1] > SMALL
-    if framed or large_matrix or not _all_finite(maps):
+    if framed or large_matrix or not _all_finite(maps):  # one NaN would spread over a whole product
         rows, columns = (_band(size[a], stride[a], window[a], method, maps.dtype) for a in (0, 1))
         origin = (max(window[0] - stride[0], 0) // 2, max(window[1] - stride[1], 0) // 2)
 
@@ -247,7 +261,7 @@ def filter_gradient(
     pad: Margins,
     dilate: Pair,
 ) -> Array:
-    """Multiply the gradient with the matrix of patches, and sum in an order of its own."""
+    """Multiply the gradient with the matrix of patches (im2col), and sum in a fixed order."""
     if _cover(images, filters, pad):
         return _whole_filter_gradient(images, gradient, filters)
     size = gradient.shape[2:]
@@ -258,10 +272,11 @@ def filter_gradient(
 
     def add(number: int) -> None:
         several = slice(number * step, min((number + 1) * step, len(images)))
-        for block, rows in by_rows(images, filters, size, several):
-            columns = _patches(images[block], filters, size[1], rows, stride, pad, dilate)
+        for batch, rows in by_rows(images, filters, size, several):
+            columns = _im2col(images[batch], filters, size[1], rows, stride, pad, dilate)
             columns = columns.reshape(len(columns), -1)
-            delta = gradient[block][:, :, rows].swapaxes(0, 1)
+            # Filters first, as the columns have their images behind: both rows run over (n, y, x).
+            delta = gradient[batch][:, :, rows].swapaxes(0, 1)
             by_filter = scratch("by filter", delta.shape, delta.dtype)
             by_filter[:] = delta
             by_filter = by_filter.reshape(len(filters), -1)
@@ -277,7 +292,7 @@ def filter_gradient(
 
 
 def _whole_filter_gradient(images: Array, gradient: Array, filters: Array) -> Array:
-    """Do so where an image is its only patch."""
+    """Return the gradient in filters as large as the images, a fully connected layer: one GEMM."""
     result = np.zeros_like(filters)
     if not result.size or not len(images):
         return result
@@ -299,6 +314,7 @@ def pool_gradient(
     method: str,
 ) -> Array:
     """Hand the gradient back through every channel of every image by itself."""
+    # By how many windows a pixel is reached along each axis; their gradients are added one by one.
     reached = [
         min(-(-size // step), count)
         for size, step, count in zip(window, stride, gradient.shape[2:], strict=True)
@@ -318,7 +334,7 @@ def pool_gradient(
     return result.astype(images.dtype, copy=False)
 
 
-def _patches(
+def _im2col(
     images: Array,
     filters: Array,
     width: int,
@@ -327,7 +343,11 @@ def _patches(
     pad: Margins,
     dilate: Pair,
 ) -> Array:
-    """Return the patches of images in some rows of positions of this width: (C*kh*kw, N, oh*ow)."""
+    """Return patches of images as columns, those of some rows of positions: (C*kh*kw, N, oh*ow).
+
+    Channels and taps come first, as in a filter, so that the rows of a group's channels lie
+    together for its own product; images and positions last, so that a row of a map is one copy.
+    """
     channels, taps = images.shape[1], filters.shape[2:]
     size = (rows.stop - rows.start, width)
     columns = scratch("columns", (channels, *taps, len(images), *size), images.dtype)
@@ -336,7 +356,7 @@ def _patches(
 
 
 def _cover(images: Array, filters: Array, pad: Margins) -> bool:
-    """Tell whether filters are as large as the images: each image is its only patch."""
+    """Tell whether filters are as large as the images: each image is its only patch, uncopied."""
     return images.shape[1:] == filters.shape[1:] and not any(pad)
 
 
@@ -381,11 +401,15 @@ def _both_axes(
         dense = np.zeros((len(starts), size[axis]))
         np.put_along_axis(dense, starts[:, None] + np.arange(weights.shape[1]), weights, axis=1)
         axes.append(dense)
-    return np.kron(*axes).T.astype(dtype, order="C")
+    return np.kron(*axes).T.astype(dtype, order="C")  # maps are rows: (N, h*w) @ (h*w, H*W)
 
 
 def _all_finite(maps: Array) -> bool:
-    """Tell so by one sum; the zeros of a matrix times what is not finite would be NaN."""
+    """Tell whether maps are free of NaN and infinities; one sum is quicker than a test of each.
+
+    Where they are not, a product would spread NaN, zero times infinity, to pixels that a loop does
+    not touch. A sum that overflows says no as well, which only costs time.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
         return bool(np.isfinite(maps.sum()))
 

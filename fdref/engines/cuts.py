@@ -1,7 +1,7 @@
-"""Operations cut into parts, such that a core's own cache holds what a part makes on its way.
+"""Operations cut into parts, or tiles, each small enough for a core's own cache.
 
-Where the cuts are depends on sizes alone, never on the machine: so the same input gives the same
-bits.
+Where the cuts are depends on sizes alone, never on the machine or the number of threads: so the
+same input gives the same bits.
 """
 
 from __future__ import annotations
@@ -18,25 +18,29 @@ if TYPE_CHECKING:
     from fdref.geometry import Pair
 
 Part = tuple[slice, slice]
-"""Some pictures and of each some rows or channels; or some channels and of each some numbers."""
+"""Some pictures and of each some rows or channels; or some channels and of each some elements."""
 
-BLOCK, LARGEST_BLOCK = 2**18, 2**22
-"""Numbers in the matrix of patches of a part: 1 MB in float32, which a core's own cache holds. More
-where there are more in the filters, so that they are not read for little, up to 16 MB."""
+# A core's own (L2) cache had 1 MB where these were measured. Where a part does not fit, the loop
+# before or after the matrix product waits for memory, on all cores at once.
+MATRIX, LARGEST_MATRIX = 2**18, 2**22
+"""Elements of the im2col matrix of a part: 1 MB in float32, which a core's own cache holds. More
+where the filters have more, so that they are not read for few columns, up to 16 MB."""
 
+# For 50 filters of 14x14 on maps of 4x4, 2**16 and 2**20 take more than twice as long as 2**18.
 STAMPS, PIXELS = 2**18, 2**9
-"""Numbers in the stamps made at a time, and of how many pixels they are at least: both sides of the
-product are long, and a core's own cache still has its result when it is added."""
+"""Elements of the stamps made at a time, and of how many pixels they are at least: both sides of
+the product are long, and a core's own cache still has its result when it is added."""
 
+# Smaller parts are handed over more often: with 2**14, pooling takes three times as long.
 MAPS = 2**17
-"""Numbers of the maps that are pooled or enlarged in one part."""
+"""Elements of the maps that are pooled or enlarged in one part: 0.5 MB in float32."""
 
 
 def by_rows(images: Array, filters: Array, size: Pair, several: slice) -> Iterator[Part]:
-    """Cut several images into blocks, and images that are large by themselves by rows, too."""
+    """Cut several images into batches, and images that are large by themselves by rows, too."""
     row = images.shape[1] * filters.shape[2] * filters.shape[3] * size[1]
-    numbers = min(max(BLOCK, filters.size), LARGEST_BLOCK)
-    step, height = max(1, numbers // (row * size[0])), max(1, numbers // row)
+    elements = min(max(MATRIX, filters.size), LARGEST_MATRIX)
+    step, height = max(1, elements // (row * size[0])), max(1, elements // row)
     for first in range(several.start, several.stop, step):
         for top in range(0, size[0], height):
             yield (
@@ -46,7 +50,7 @@ def by_rows(images: Array, filters: Array, size: Pair, several: slice) -> Iterat
 
 
 def by_channels(maps: Array, filters: Array, channels: int) -> Iterator[Part]:
-    """Cut pictures of so many channels into blocks, by groups, and where they are large further."""
+    """Cut pictures of so many channels into batches, by groups; large ones by channels, too."""
     own = filters.shape[1]
     step, depth = _pictures_and_channels(filters.shape, maps.shape[2:])
     for first in range(0, len(maps), step):
@@ -61,12 +65,16 @@ def by_channels(maps: Array, filters: Array, channels: int) -> Iterator[Part]:
 def _pictures_and_channels(filters: tuple[int, ...], size: tuple[int, ...]) -> tuple[int, int]:
     """Return how many pictures, and how many channels of each, are multiplied at a time."""
     own, channel = filters[1], filters[2] * filters[3] * int(prod(size))
-    numbers = min(max(BLOCK, int(prod(filters))), LARGEST_BLOCK)
-    return max(1, numbers // (channel * own)), min(own, max(1, BLOCK // channel))
+    elements = min(max(MATRIX, int(prod(filters))), LARGEST_MATRIX)
+    # The pictures of a part share the weights that it reads, so more of them pay; channels do not.
+    return max(1, elements // (channel * own)), min(own, max(1, MATRIX // channel))
 
 
 def stamp_sizes(count: int, size: Pair, taps: Pair) -> tuple[int, int, int]:
-    """Return of how many maps, rows of a map and rows of a filter stamps are made at a time."""
+    """Return of how many maps, rows of a map and rows of a filter stamps are made at a time.
+
+    Filters are cut last: each cut of them reads the maps once more.
+    """
     height, width = taps
     most = max(PIXELS, STAMPS // (height * width))
     step = min(count, max(1, most // (size[0] * size[1])))
@@ -75,11 +83,15 @@ def stamp_sizes(count: int, size: Pair, taps: Pair) -> tuple[int, int, int]:
 
 
 def substitution_scratch(count: int, size: Pair, filters: tuple[int, ...], groups: int) -> Pair:
-    """Return how many numbers a thread keeps for one picture (K, h, w), and for `count` of them."""
+    """Return how many elements a thread keeps for one picture (K, h, w), and for `count` of them.
+
+    The planner bounds memory by it before anything is computed: it follows the branches of
+    `fdref.engines.compiled.substitute`, and the arrays that they take from `scratch`.
+    """
     share, taps = filters[0] // groups, (filters[2], filters[3])
     pieces = 4 if share > LONG else 0  # long sums are made of pieces, in float64
     if size == (1, 1):
-        most = pieces * min(BLOCK, int(prod(filters[1:])))
+        most = pieces * min(MATRIX, int(prod(filters[1:])))
         return most, most
     if taps[1] > size[1]:
         step, tall, rows = stamp_sizes(count, size, taps)
@@ -89,6 +101,7 @@ def substitution_scratch(count: int, size: Pair, filters: tuple[int, ...], group
     step, depth = _pictures_and_channels(filters, size)
     some, tall = _rows(taps, size)
     strip = tall * size[1]
+    # The product, once more where narrow maps are multiplied together, and a copy of the pixels.
     one = (2 + pieces) * depth * some * taps[1] * strip + share * strip
     return one, min(step, count) * one  # narrow maps are multiplied together
 
@@ -96,12 +109,12 @@ def substitution_scratch(count: int, size: Pair, filters: tuple[int, ...], group
 def _rows(taps: Pair, size: Pair) -> Pair:
     """Return how many rows of taps, and of a map, are multiplied at a time."""
     row = taps[1] * size[1]
-    depth = min(taps[0], max(1, LARGEST_BLOCK // (row * size[0])))
-    return depth, min(size[0], max(1, LARGEST_BLOCK // row))
+    depth = min(taps[0], max(1, LARGEST_MATRIX // (row * size[0])))
+    return depth, min(size[0], max(1, LARGEST_MATRIX // row))
 
 
 def by_taps(taps: Pair, size: Pair) -> Iterator[Part]:
-    """Cut what one channel takes, where it is large: some rows of taps, some of the map's."""
+    """Cut the matrix of products of one channel, where it is large, by rows of taps and of maps."""
     depth, height = _rows(taps, size)
     for u in range(0, taps[0], depth):
         for y in range(0, size[0], height):
@@ -109,7 +122,7 @@ def by_taps(taps: Pair, size: Pair) -> Iterator[Part]:
 
 
 def in_slices(count: int, size: tuple[int, ...]) -> Iterator[slice]:
-    """Cut so many maps of a size into parts."""
+    """Cut so many maps of a size, which are computed one by one, into parts."""
     step = max(1, MAPS // prod(size))
     for first in range(0, count, step):
         yield slice(first, min(first + step, count))

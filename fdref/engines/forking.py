@@ -1,8 +1,9 @@
 """What a fork waits for, and what a child begins anew.
 
-In a child, nobody would finish what another thread of the parent's has begun: who asks for the same
-module, or for the same lock, would wait forever. Everything is registered in one place, because
-what is imported while a fork waits would take part only in the second half of it.
+A child has the forking thread alone, and a copy of every lock as it was. So nobody there would
+finish what another thread of the parent's has begun: who asks for the same module, or for the same
+lock, would wait forever. Everything is registered in one place, because what is imported while a
+fork waits would take part only in the second half of it.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ _held: list[Lock] = []
 
 
 def _wait() -> None:
+    # Always in this order, so that two who fork at the same time do not wait for each other.
     for lock in locks:  # what is imported meanwhile may append another
         lock.acquire()
         _held.append(lock)

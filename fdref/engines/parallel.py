@@ -27,13 +27,15 @@ if TYPE_CHECKING:
 
 Part = TypeVar("Part")
 
+# Compiling a loop takes up to some seconds and cannot be stopped: whoever has pressed Ctrl-C does
+# not wait longer than this.
 PATIENCE = 1.0
 """Seconds that an interruption waits for parts that others compute; these may be compiling."""
 
 
 def each(work: Callable[[Part], None], parts: Iterable[Part]) -> None:
     """Do the work on every part; after an error those that nobody has begun are left out."""
-    waiting = deque(parts)
+    waiting = deque(parts)  # its popleft is atomic: threads take turns without a lock
     with _one_at_a_time:
         before = blas.counts()
         try:
@@ -56,7 +58,7 @@ def _share(work: Callable[[Part], None], waiting: deque[Part], helpers: int) -> 
     try:
         _take_turns(work, waiting)
     except Exception:
-        _finish(waiting, helping)
+        _finish(waiting, helping)  # else helpers would go on, with BLAS freed
         raise
     except BaseException:  # an interruption, which a helper's error must not hide
         _finish(waiting, helping, PATIENCE)
@@ -151,7 +153,7 @@ def scratch(purpose: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array
     Memory fresh from the system is cleared page by page, which takes longer than most products.
     """
     size = prod(shape) * dtype.itemsize
-    kept: dict[str, Any] = _scratch.__dict__
+    kept: dict[str, Any] = _scratch.__dict__  # of a `local`: another one in each thread
     if purpose not in kept or kept[purpose].nbytes < size:
         kept[purpose] = np.empty(size, np.uint8)
     array: Array = kept[purpose][:size].view(dtype).reshape(shape)
@@ -165,9 +167,9 @@ _one_at_a_time = RLock()
 
 
 def _start_anew() -> None:
-    """In a forked child, where no thread of the parent's goes on."""
+    """Begin anew in a forked child, where no thread of the parent's goes on."""
     global _one_at_a_time, team  # noqa: PLW0603
-    _one_at_a_time = RLock()
+    _one_at_a_time = RLock()  # another thread may hold the old one, and is not here to release it
     team = Team()
 
 

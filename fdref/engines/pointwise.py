@@ -19,7 +19,7 @@ def relu(images: Array, leak: Leak = 0.0) -> Array:
     """Return ``max(x, 0)``, or ``leak * x`` where x is negative; NaN stays NaN."""
     if isinstance(leak, np.ndarray):
         return np.where(images < 0, images * leak[:, None, None], images)
-    if leak == 0:
+    if leak == 0:  # apart, because 0 * -inf is NaN
         return np.maximum(images, 0)
     return np.where(images < 0, images * images.dtype.type(leak), images)
 
@@ -42,6 +42,7 @@ def normalize(images: Array, size: int, kappa: float, alpha: float, beta: float)
     total = np.zeros(images.shape, sum_precision(size, images.dtype))
     squares = images * images
     for shift in range(-((size - 1) // 2), size // 2 + 1):  # floor and ceil of (size - 1) / 2
+        # Each channel and its neighbour `shift` further on; beyond the first and last is none.
         own, other = slice(max(0, -shift), count - max(0, shift)), slice(max(0, shift), count)
         if abs(shift) < count:
             total[:, own] += squares[:, other][:, : own.stop - own.start]
@@ -57,6 +58,7 @@ def normalize(images: Array, size: int, kappa: float, alpha: float, beta: float)
 
 def softmax(images: Array) -> Array:
     """Return probabilities over the channels."""
+    # Less the largest of a pixel, which changes nothing but that no exponential overflows.
     exponentials: Array = np.exp(images - images.max(axis=1, keepdims=True))
     dtype = sum_precision(images.shape[1], images.dtype)
     exponentials /= exponentials.sum(axis=1, keepdims=True, dtype=dtype)

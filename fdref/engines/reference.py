@@ -49,7 +49,7 @@ def correlate(
     pad: Margins,
     dilate: Pair,
 ) -> Array:
-    """Add up, tap by tap, the shifted images times the filters' weights."""
+    """Add up, tap by tap, the shifted images times the filters' weights: no im2col."""
     taps = filters.shape[2:]
     size = output_size(images.shape[2:], extent(taps, dilate), stride, pad)
     padded = _pad(images, pad, 0.0)
@@ -62,7 +62,10 @@ def correlate(
 
 
 def substitute(maps: Array, filters: Array, stride: Pair, dilate: Pair, groups: int) -> Array:
-    """Replace every pixel by its channel's filter times its value; where they overlap, add."""
+    """Replace every pixel by its channel's filter times its value; where they overlap, add.
+
+    Line by line the adjoint of `correlate`: what is read there is added to here.
+    """
     taps, size = filters.shape[2:], maps.shape[2:]
     channels = filters.shape[1] * groups
     enlarged = substituted_size(size, stride, extent(taps, dilate))
@@ -76,7 +79,7 @@ def substitute(maps: Array, filters: Array, stride: Pair, dilate: Pair, groups: 
 def unpool(maps: Array, stride: Pair, window: Pair, method: Method) -> Array:
     """Enlarge by the stride, then centre in the receptive field; or share over the window."""
     if method == "window":  # the adjoint of the average: equal shares, overlaps add
-        each = maps.reshape(-1, 1, *maps.shape[2:])
+        each = maps.reshape(-1, 1, *maps.shape[2:])  # every channel by itself, as in a pool
         shared = substitute(each, np.full((1, 1, *window), 1 / prod(window)), stride, (1, 1), 1)
         return shared.reshape(*maps.shape[:2], *shared.shape[2:])
     for axis, step, size in zip((2, 3), stride, window, strict=True):
@@ -127,12 +130,12 @@ def pool_gradient(
     method: str,
 ) -> Array:
     """Hand each window's gradient to its first maximum, or in equal shares to its pixels."""
-    padded = _pad(images, pad, -np.inf)
+    padded = _pad(images, pad, -np.inf)  # where padding never wins
     result = np.zeros_like(padded)
     on_map = _pad(np.ones(images.shape), pad, 0.0) > 0
     best = pool(images, window, stride, pad, "max")
     share = gradient / _areas(images, window, stride, pad)
-    waiting = np.ones(gradient.shape, bool)
+    waiting = np.ones(gradient.shape, bool)  # windows none of whose taps has been their maximum yet
     for _, _, y, x in _taps(window, gradient.shape[2:], stride):
         if method == "max":
             pixels = padded[:, :, y, x]

@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 Method = Literal["bicubic", "bilinear", "nearest", "window"]
 PAPERS: tuple[Method, ...] = ("bicubic", "bilinear", "nearest")
-"""Those of the paper, by `imresize`."""
+"""The paper's ways of unpooling, which are those of MATLAB's `imresize`."""
 METHODS: tuple[Method, ...] = (*PAPERS, "window")
-"""And that which shares a pixel over its pool's window."""
+"""All ways: the paper's, and sharing each pixel over its window, the adjoint of average pooling."""
 
 REMEMBERED = 2**10
 """Rows up to which a band is remembered: 40 KB each. For longer ones it is soon made."""
@@ -49,7 +49,7 @@ def band(size: int, factor: int, window: int, method: Method) -> Band:
 
 
 def matrix(size: int, factor: int, method: Method) -> NDArray[np.float64]:
-    """Return the same as a (size * factor, size) matrix, most of which is zero.
+    """Return the weights of `band` as a (size * factor, size) matrix, most of which is zero.
 
     >>> matrix(2, 2, "bilinear")
     array([[1.  , 0.  ],
@@ -69,17 +69,22 @@ def _band(size: int, factor: int, window: int, method: Method) -> Band:
     if method == "nearest":
         return _frozen(outputs // factor, np.ones((len(outputs), 1)))
     kernel, reach = (_triangle, 1) if method == "bilinear" else (_keys_cubic, 2)
-    u = (outputs + 0.5) / factor - 0.5
+    u = (outputs + 0.5) / factor - 0.5  # pixels are areas: centres meet centres, not corners
     taps = np.floor(u)[:, None].astype(int) + np.arange(1 - reach, 1 + reach)
     weights = kernel(np.abs(u[:, None] - taps))
     weights /= weights.sum(axis=1, keepdims=True)
+    # Mirrored with the border pixel twice, the row has a period of 2 * size: forth, then back.
     mirrored = taps % (2 * size)
     mirrored = np.where(mirrored < size, mirrored, 2 * size - 1 - mirrored)
     return _frozen(*_gathered(mirrored, weights, size))
 
 
 def _gathered(inputs: NDArray[np.int64], weights: Distances, size: int) -> Band:
-    """Add up weights (n, taps) of the same input, and start each row where its first one is."""
+    """Add up weights (n, taps) of the same input, and start each row where its first one is.
+
+    At the borders several taps are mirrored to one input; elsewhere taps at integer distances weigh
+    0 and are left out, so that the compiled loop has no more terms than need be.
+    """
     lowest = inputs.min(axis=1, keepdims=True)
     rows = np.zeros((len(inputs), np.ptp(inputs, axis=1).max() + 1))
     np.add.at(rows, (np.arange(len(inputs))[:, None], inputs - lowest), weights)
@@ -87,11 +92,11 @@ def _gathered(inputs: NDArray[np.int64], weights: Distances, size: int) -> Band:
     starts = lowest[:, 0] + used.argmax(axis=1)
     ends = lowest[:, 0] + rows.shape[1] - used[:, ::-1].argmax(axis=1)
     reach = (ends - starts).max()
-    starts = np.minimum(starts, size - reach)
+    starts = np.minimum(starts, size - reach)  # all rows are as long as the longest: none overhangs
     places = starts[:, None] + np.arange(reach) - lowest
     within = (places >= 0) & (places < rows.shape[1])
-    found = np.take_along_axis(rows, np.where(within, places, 0), axis=1)
-    return starts, np.where(within, found, 0.0)
+    shifted = np.take_along_axis(rows, np.where(within, places, 0), axis=1)
+    return starts, np.where(within, shifted, 0.0)
 
 
 def _triangle(x: Distances) -> Distances:

@@ -5,9 +5,11 @@ from fdref.layers.joins import Concat, Maximum, Product, Sum
 from fdref.layers.numbers import weights
 from fdref.layers.rearrangements import Channels, Pad, Shuffle, Upsample
 from fdref.layers.scales import BatchNorm, Normalize, Scale
+from fdref.layers.unknown import Unknown
 from fdref.layers.windows import Conv, ConvTranspose, Pool
 
 __all__ = [
+    "OPAQUE",
     "POINTWISE",
     "BatchNorm",
     "Channels",
@@ -28,6 +30,7 @@ __all__ = [
     "Shuffle",
     "Softmax",
     "Sum",
+    "Unknown",
     "Upsample",
     "weights",
 ]
@@ -52,7 +55,11 @@ Layer = (
     | Elementwise
     | Product
     | Maximum
+    | Unknown
 )
 
 POINTWISE = BatchNorm | Scale | ReLU | PReLU | Elementwise | Dropout | Softmax | Normalize
 """Layers that decoding passes pixel by pixel, but for a factor."""
+
+OPAQUE = Product | Maximum | Unknown
+"""Layers that no decoding passes: what they do to their maps is not linear, or not known."""

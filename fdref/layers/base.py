@@ -38,7 +38,7 @@ class Pointwise:
 
     @property
     def jump(self) -> tuple[Fraction, Fraction]:
-        """How many pixels of the input lie between what neighbours see."""
+        """By how many pixels of the input the receptive fields of neighbours differ."""
         return Fraction(1), Fraction(1)
 
 

@@ -179,8 +179,8 @@ class Elementwise(Pointwise, Value):
         return self._call(FUNCTIONS[self.function].slope, x)
 
     def _call(self, function: Callable[..., Any], x: Array) -> Array:
-        found: Array = np.asarray(function(x, *self.constants), x.dtype)
-        return found
+        values: Array = np.asarray(function(x, *self.constants), x.dtype)
+        return values
 
 
 @dataclass(frozen=True, eq=False, repr=False)

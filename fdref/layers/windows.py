@@ -147,7 +147,7 @@ class Pool(Sliding, Value):
 @hands_out_views("filters", "bias")
 @dataclass(frozen=True, eq=False, repr=False, init=False)
 class ConvTranspose(Pointwise, Value):
-    """Substitution of the map's pixels by filters: MatConvNet's ``vl_nnconvt``.
+    """Transposed convolution, substitution of pixels by filters: MatConvNet's ``vl_nnconvt``.
 
     Every pixel is replaced by its channel's filter times its value, `upsample` pixels apart;
     overlaps add. Then the borders are cropped.

@@ -22,6 +22,7 @@ from fdref.measure.chunks import over_chunks
 from fdref.measure.evaluation import Evaluation, compare, gathered, padded, respond
 from fdref.measure.finite import QUIET, check_response, finite_forward, prepare
 from fdref.measure.ridge import STRENGTHS, fit, moments, predictions
+from fdref.network.sizes import map_size
 from fdref.network.units import receptive_field
 from fdref.selection import decodable_numbers
 from fdref.walk.forward import forward
@@ -117,7 +118,7 @@ def best_filters(
         for part, new in parts.items():
             sums[part] = sums[part].and_of(new) if part in sums else new
     x = net.prepare(judges(images))
-    acts = forward(net, x)
+    acts = forward(net, x, last=max(numbers, default=None))
     found: dict[int, tuple[Best, Best]] = {}
     for i, group in enumerate(groups):
         kinds: dict[Kind, dict[int, tuple[float, Best]]] = {}
@@ -148,7 +149,8 @@ class Observing:
     def __call__(self, chunk: Chunk) -> dict[tuple[int, int], Moments]:
         """Return the sums for each group, over every other image and over the others."""
         x = prepare(self.net, chunk.images, chunk.first)
-        acts = finite_forward(self.net, x, chunk.first)
+        last = max((layer for group in self.groups for layer in group), default=None)
+        acts = finite_forward(self.net, x, chunk.first, last=last)
         found: dict[tuple[int, int], Moments] = {}
 
         def add(part: tuple[int, int]) -> None:
@@ -168,10 +170,11 @@ def judges(images: Array) -> Array:
 
 def same_view(net: Network, images: Array, layers: Sequence[int]) -> list[list[int]]:
     """Put together layers whose pixels see the same patches, which are decomposed once for all."""
-    sizes = net.map_sizes(images.shape[-2:])
     groups: dict[object, list[int]] = {}
     for layer in layers:
-        groups.setdefault((receptive_field(net, layer), sizes[layer]), []).append(layer)
+        groups.setdefault(
+            (receptive_field(net, layer), map_size(net, layer, images.shape[-2:])), []
+        ).append(layer)
     return list(groups.values())
 
 
@@ -234,10 +237,11 @@ def weakest(errors: Sequence[float]) -> tuple[float, float]:
 def patches(net: Network, layer: int, x: Array) -> NDArray[np.float64]:
     """Return what each pixel of a layer's map sees, one row each: (N * H_l * W_l, C0 * Rh * Rw)."""
     field = receptive_field(net, layer)
-    height, width = net.map_sizes(x.shape[2:])[layer]
+    height, width = map_size(net, layer, x.shape[2:])
     windows = np.lib.stride_tricks.sliding_window_view(padded(net, layer, x), field.size, (2, 3))
     windows = windows[:, :, :: field.stride[0], :: field.stride[1]][:, :, :height, :width]
     pixels = x.shape[1] * field.size[0] * field.size[1]
+    # im2col, as rows: (n, c, y, x, i, j) to (n, y, x, c, i, j), a patch for each pixel of the map
     rows = windows.transpose(0, 2, 3, 1, 4, 5).reshape(len(x) * height * width, pixels)
     return rows.astype(np.float64)
 
@@ -292,7 +296,7 @@ class Measuring:
     def __call__(self, chunk: Chunk) -> dict[tuple[int, int], NDArray[np.float64]]:
         """Return `compare`'s rows for each layer, without (0) and with offset (1)."""
         x = prepare(self.net, chunk.images, chunk.first)
-        acts = finite_forward(self.net, x, chunk.first)
+        acts = finite_forward(self.net, x, chunk.first, last=max(self.filters, default=None))
         rows = {}
         for layer, kinds in self.filters.items():
             for kind, (bank, offset) in enumerate(kinds):

@@ -17,6 +17,7 @@ from fdref.measure.chunks import check_executor, over_chunks, read_images
 from fdref.measure.finite import QUIET, check_banks, check_response, finite_forward
 from fdref.network.graph import Network
 from fdref.network.images import check_images
+from fdref.network.sizes import map_size
 from fdref.network.units import receptive_field
 from fdref.selection import decodable_numbers
 
@@ -172,7 +173,8 @@ class Judge:
     @QUIET
     def __call__(self, chunk: Chunk) -> dict[int, NDArray[np.float64]]:
         """Return `compare`'s rows for each layer."""
-        acts = finite_forward(self.net, chunk.images, chunk.first, self.engine)
+        last = max(self.banks, default=None)
+        acts = finite_forward(self.net, chunk.images, chunk.first, self.engine, last)
         rows = {}
         for number, bank in self.banks.items():
             predicted = respond(self.net, number, bank, chunk.images, self.engine)
@@ -265,7 +267,7 @@ def respond(
             f"bank has shape {filters.shape}; expected (K, {images.shape[1]}, {field.size[0]}, "
             f"{field.size[1]}), pictures of the receptive field of {net.describe(number)}"
         )
-    height, width = net.map_sizes(images.shape[2:])[number]
+    height, width = map_size(net, number, images.shape[2:])
     dtype = operations.precision(common_precision(np.result_type(filters, net.dtype)))
     response = operations.correlate(
         in_precision(padded(net, number, images), dtype, "images"),
@@ -284,7 +286,7 @@ def padded(net: Network, number: int, images: Array) -> Array:
     Rows and columns before the first field, which the network crops, are left out.
     """
     field = receptive_field(net, number)
-    count = net.map_sizes(images.shape[2:])[number]
+    count = map_size(net, number, images.shape[2:])
     seen, widths = [slice(None)] * 2, [(0, 0)] * 2
     for size, first, stride, window, positions in zip(
         images.shape[2:], field.offset, field.stride, field.size, count, strict=True

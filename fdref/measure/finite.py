@@ -52,7 +52,11 @@ def prepare(net: Network, images: Array, first: int = 0) -> Array:
 
 
 def finite_forward(
-    net: Network, x: Array, first: int = 0, engine: Engine | str = "compiled"
+    net: Network,
+    x: Array,
+    first: int = 0,
+    engine: Engine | str = "compiled",
+    last: int | None = None,
 ) -> list[Array]:
     """Run a network on images, all of whose maps must be finite.
 
@@ -64,6 +68,8 @@ def finite_forward(
     first : int
         The number of the first of them, for the message.
     engine : "compiled" or "reference"
+    last : int, optional
+        The layer to stop after.
 
     Raises
     ------
@@ -73,7 +79,7 @@ def finite_forward(
         If the output of a layer is not.
     """
     check_images(x, engine_named(engine).precision(net.dtype), first)
-    acts = forward(net, x, engine)
+    acts = forward(net, x, engine, last)
     for number, maps in enumerate(acts[1:], 1):
         place = first_bad(maps)
         if place is not None:

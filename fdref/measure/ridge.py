@@ -53,8 +53,8 @@ class Moments(NamedTuple):
 
     def means(self, kind: Kind) -> tuple[Numbers, Numbers]:
         """Return what is subtracted of pixels and answers: their means, or zeros."""
-        parts = np.inf if kind == "linear" else self.observations
-        return self.pixels / parts, self.answers / parts
+        count = np.inf if kind == "linear" else self.observations  # zeros: divided by infinity
+        return self.pixels / count, self.answers / count
 
 
 class Fit(NamedTuple):

@@ -134,7 +134,7 @@ class Glancing:
         """Return what is kept of it."""
         net = self.net
         x = prepare(net, chunk.images, chunk.first)
-        acts = finite_forward(net, x, chunk.first)
+        acts = finite_forward(net, x, chunk.first, last=max(net.decodable, default=None))
         rows = {
             (reading, layer, method): row
             for reading, layer, method, row in comparisons(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from fdref.errors import ArgumentError
 from fdref.geometry import ReceptiveField
-from fdref.layers import Maximum, Product
+from fdref.layers import OPAQUE, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -120,7 +120,7 @@ def filters_in_the_image(net: Network) -> list[int]:
     reached, beyond = {0}, set[int]()
     for number, layer in enumerate(net, 1):
         taken = net.takes[number]
-        if isinstance(layer, Product | Maximum) or not beyond.isdisjoint(taken):
+        if isinstance(layer, OPAQUE) or not beyond.isdisjoint(taken):
             beyond.add(number)
         elif not reached.isdisjoint(taken):
             reached.add(number)
@@ -131,11 +131,13 @@ def check_has_filters(net: Network, number: int) -> None:
     """Raise ArgumentError where a layer has no filter in the image."""
     below = ancestors(net, number)
     for n in below:
-        if n > 0 and isinstance(net[n], Product | Maximum):
-            raise ArgumentError(
-                f"{net.describe(number)} has no filter: {net.describe(n)} is not linear in its "
-                "maps, and no single picture stands for it"
+        if n > 0 and isinstance(net[n], OPAQUE):
+            why = (
+                "is of a type that fdref does not know"
+                if isinstance(net[n], Unknown)
+                else "is not linear in its maps, and no single picture stands for it"
             )
+            raise ArgumentError(f"{net.describe(number)} has no filter: {net.describe(n)} {why}")
     if 0 not in below:
         raise ArgumentError(f"{net.describe(number)} does not see the image, only further inputs")
 
@@ -187,7 +189,7 @@ def fields_from_below(net: Network) -> dict[int, ReceptiveField | None]:
     found: dict[int, ReceptiveField | None] = dict.fromkeys(range(0, -net.inputs, -1))
     found[0] = ReceptiveField((1, 1), (1, 1), (0, 0))
     for number, layer in net.decoded_as.items():
-        linear = not isinstance(layer, Product | Maximum)
+        linear = not isinstance(layer, OPAQUE)
         if linear and all(below in found for below in net.takes[number]):
             known = [field for field in map(found.get, net.takes[number]) if field is not None]
             if not known:

@@ -118,7 +118,11 @@ class Network(Value):
     ) -> None:
         self.__dict__["_layers"] = read_layers(layers)
         if not any(isinstance(layer, Conv | ConvTranspose) for layer in self._layers):
-            raise NetworkError("the network has no convolutional layer; there is nothing to decode")
+            kinds = ", ".join(dict.fromkeys(layer.kind for layer in self._layers)) or "no layer"
+            raise NetworkError(
+                f"the network has no convolutional layer, but {one_line(kinds)}; there is nothing "
+                "to decode"
+            )
         self.__dict__["_takes"] = ((), *connect(self._layers, wiring or {}))
         mean = None if average is None else read_average(average)
         self.__dict__["_average"] = mean
@@ -130,7 +134,7 @@ class Network(Value):
         size = None if input_size is None else pair(input_size, "input_size")
         self.__dict__["_input_size"] = size if mean is None else self._size_with(mean, size)
         if self._input_size is not None:
-            self.map_sizes(self._input_size)
+            self.sizes  # noqa: B018 - all windows fit
         self._check_ranges()
         self.__dict__["_classes"] = texts(classes, "classes")
         self.__dict__["_provenance"] = text(provenance, "provenance")
@@ -342,7 +346,8 @@ class Network(Value):
         ------
         NetworkError
             If a layer's window does not fit into the map that it gets, or padding makes the maps
-            of one image larger than 1024 times the image, and than 2^27 numbers.
+            of one image larger than 1024 times the image, and than 2^27 numbers; if a layer is of
+            unknown type.
 
         Examples
         --------
@@ -351,11 +356,14 @@ class Network(Value):
         ((28, 28), (24, 24), (12, 12), (8, 8), (4, 4), (1, 1), (1, 1), (1, 1), (1, 1))
         """
         sizes = sizes_from(self, [pair(input_size, "input_size")] * self.inputs)
+        for number in range(1, len(self) + 1):
+            if number not in sizes:
+                raise NetworkError(f"the size of the map of {self.describe(number)} is not known")
         return tuple(sizes[n] for n in range(len(self) + 1))
 
     @cached_property
     def sizes(self) -> dict[int, Pair]:
-        """Height and width of every map, of a network of known input size."""
+        """Height and width of every map that is known, of a network of known input size."""
         if self._input_size is None:
             raise ArgumentError("the size of the images is not known; give the network input_size")
         return sizes_from(self, [self._input_size] * self.inputs)
@@ -375,7 +383,7 @@ class Network(Value):
         layers = dict(enumerate(self._layers, 1))
         if self._input_size is not None:
             for number, layer in layers.items():
-                size = self.sizes[number]
+                size = self.sizes.get(number, ())
                 if isinstance(layer, Pool) and 1 in size:
                     stride = [layer.window[a] if size[a] == 1 else layer.stride[a] for a in (0, 1)]
                     layers[number] = Pool(layer.window, stride, layer.pad, layer.method, layer.name)

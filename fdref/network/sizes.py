@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fdref.errors import NetworkError
 from fdref.geometry import padded_size, substituted_size
-from fdref.layers import Conv, ConvTranspose, Pool
+from fdref.layers import Conv, ConvTranspose, Pool, Unknown
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,7 +23,9 @@ EXPANSION = 1024
 
 
 def sizes_from(net: Network, input_sizes: Sequence[Pair]) -> dict[int, Pair]:
-    """Return height and width of every map, given those of every input: 0, -1, ...
+    """Return height and width of the maps, given those of every input: 0, -1, ...
+
+    All but those of layers of unknown type, and above.
 
     Raises
     ------
@@ -34,7 +36,9 @@ def sizes_from(net: Network, input_sizes: Sequence[Pair]) -> dict[int, Pair]:
     held = sum(net.channels_of(n) * prod(size) for n, size in sizes.items())
     most = max(ALWAYS, EXPANSION * held)
     for number, layer in enumerate(net.layers, 1):
-        below = [sizes[n] for n in net.takes[number]]
+        below = [sizes[n] for n in net.takes[number] if n in sizes]
+        if isinstance(layer, Unknown) or len(below) < len(net.takes[number]):
+            continue
         try:
             sizes[number] = layer.size_after(*below)
         except NetworkError as error:
@@ -53,6 +57,12 @@ def sizes_from(net: Network, input_sizes: Sequence[Pair]) -> dict[int, Pair]:
                 f"{by(sizes[0])}; expected larger images"
             )
     return sizes
+
+
+def map_size(net: Network, number: int, input_size: Sequence[int]) -> Pair:
+    """Return height and width of one map, for images of a size."""
+    height, width = input_size
+    return sizes_from(net, [(height, width)] * net.inputs)[number]
 
 
 def room_for(layer: Layer, channels: int, size: Pair) -> int:

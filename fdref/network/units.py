@@ -44,6 +44,7 @@ def unit_at(
     if position is None:
         if net.fields.get(number) is not None and phase is None:
             return FIRST
+        check_has_filters(net, number)
         rows, columns = periods(net, number)
         row, column = whole_numbers(phase or (0, 0), "phase", (2,), least=0)
         if row >= rows or column >= columns:
@@ -56,6 +57,7 @@ def unit_at(
         raise ArgumentError("both phase and position are given; expected one of them")
     if net.input_size is None:
         raise ArgumentError("position needs the size of the images; give the network input_size")
+    check_has_filters(net, number)
     row, column = whole_numbers(position, "position", (2,), least=0)
     height, width = net.sizes[number]
     if row >= height or column >= width:

@@ -112,7 +112,7 @@ def excitation(subject: Subject, found: Survey, layer: int) -> Claim:
         return Claim(text, "there is one filter only", None)
     peaks = np.abs(bank).max(axis=(1, 2, 3), keepdims=True)
     shown = bank / np.where(peaks > 0, peaks, 1) * bank.dtype.type(CONTRAST)
-    acts = finite_forward(subject.net, shown)
+    acts = finite_forward(subject.net, shown, last=layer)
     own = float(wins(acts[layer][:, :, 0, 0]).mean())
     return judged(text, f"{own:.1%} of {len(bank)}", "share that does", own, ">", 0.5)
 

@@ -42,7 +42,7 @@ def exhibit(subject: Subject, found: Survey) -> Exhibit:
     chosen = np.flatnonzero(subject.labels == CLASS)
     index = int(chosen[0]) if len(chosen) else 0
     x = net.prepare(subject.images[index : index + 1])
-    acts = forward(net, x)
+    acts = forward(net, x, last=max(net.decodable))
     sides, columns, numbers, seen = {}, {}, {}, []
     for layer in net.decodable[:3]:
         predicted = respond(net, layer, found.banks[layer, "bicubic"], x)

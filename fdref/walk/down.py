@@ -1,4 +1,8 @@
-"""Decoding from above, the paper's way: a unit, taken down layer by layer to the input."""
+"""Decoding from above, the paper's way: a unit, taken down layer by layer to the input.
+
+Each layer's rule is the adjoint of its linear part: substitution (transposed convolution) for a
+correlation, unpooling for a pool. What is not linear passes, and no image is needed.
+"""
 
 from __future__ import annotations
 
@@ -7,27 +11,7 @@ from typing import TYPE_CHECKING, Any, assert_never, cast
 
 import numpy as np
 
-from fdref.layers import (
-    BatchNorm,
-    Channels,
-    Concat,
-    Conv,
-    ConvTranspose,
-    Dropout,
-    Elementwise,
-    Maximum,
-    Normalize,
-    Pad,
-    Pool,
-    PReLU,
-    Product,
-    ReLU,
-    Scale,
-    Shuffle,
-    Softmax,
-    Sum,
-    Upsample,
-)
+from fdref import layers as kinds
 from fdref.network.fields import Box, descend
 from fdref.network.units import FIRST, Unit
 from fdref.walk.pictures import Picture, unite
@@ -72,26 +56,26 @@ class Decoding:
 
     def down_to(self, boundary: int, indices: Sequence[int]) -> dict[int, Picture]:
         """Take filters down to the maps up to a boundary that all ways to the input cross."""
-        found = descend(self.net, self._start(indices), self.united, self.below, boundary)
-        return {below: self._weighed(below, picture) for below, picture in found.items()}
+        reached = descend(self.net, self._start(indices), self.united, self.below, boundary)
+        return {below: self._weighed(below, picture) for below, picture in reached.items()}
 
     def stages(self, indices: Sequence[int]) -> list[Array]:
         """Return what filters amount to over each map on the way down, the last the input."""
-        found: list[Array] = []
+        noted: list[Array] = []
 
         def unite_and_note(number: int, pictures: Sequence[Picture]) -> Picture:
             picture = self.united(number, pictures)
             if number >= 0:
-                found.append(self._weighed(number, picture).values.copy())
+                noted.append(self._weighed(number, picture).values.copy())
             return picture
 
         descend(self.net, self._start(indices), unite_and_note, self.below)
-        return found
+        return noted
 
     def _start(self, indices: Sequence[int]) -> dict[int, Picture]:
         """Begin with the filters, one step down, or with one pixel of value 1 in each channel."""
         layer, dtype = self.net[self.number], self.engine.precision(self.net.dtype)
-        if isinstance(layer, Conv):
+        if isinstance(layer, kinds.Conv):
             (taken,) = self.net.takes[self.number]
             filters = top(self.net, self.number, indices, dtype)
             return {taken: Picture(filters, _moved(self.unit.at, layer.stride, layer.pad))}
@@ -120,46 +104,53 @@ class Decoding:
         layer, values, engine = self.net.decoded_as[number], picture.values, self.engine
         channels = [self.net.channels_of(taken) for taken in self.net.takes[number]]
         match layer:
-            case Conv(filters=filters, stride=stride, pad=pad, dilate=dilate):
+            case kinds.Conv(filters=filters, stride=stride, pad=pad, dilate=dilate):
                 bank, groups = np.ascontiguousarray(filters, values.dtype), self.net.groups(number)
                 below = engine.substitute(values, bank, stride, dilate, groups)
                 return [Picture(below, _moved(picture.origin, stride, pad))]
-            case Pool():
+            case kinds.Pool():
                 return [self._unpooled(layer, number, picture)]
-            case ConvTranspose():
+            case kinds.ConvTranspose():
                 return [_correlated(layer, picture, engine)]
-            case Sum():
+            case kinds.Sum():  # whose summands have one value handed down to each
                 return [
                     Picture(_times(values, layer.factor(n)), picture.origin)
                     for n in range(len(channels))
                 ]
-            case Concat():
+            case kinds.Concat():
                 starts = np.cumsum([0, *channels])
                 return [
                     Picture(np.ascontiguousarray(values[:, first:last]), picture.origin)
                     for first, last in pairwise(starts)
                 ]
-            case Channels(indices=indices):
+            case kinds.Channels(indices=indices):
                 return [Picture(spread_channels(values, indices, channels[0]), picture.origin)]
-            case Upsample(factor=factor):
+            case kinds.Upsample(factor=factor):  # the adjoint of repeating pixels is summing them
                 whole, origin = _whole_blocks(picture, factor)
                 return [Picture(block_sums(whole, factor), origin)]
-            case Shuffle(block=block, reverse=False):
+            case kinds.Shuffle(block=block, reverse=False):
                 whole, origin = _whole_blocks(picture, (block, block))
                 sources = layer.sources(values.shape[1])
                 return [Picture(space_to_depth(whole, sources), origin)]
-            case Shuffle(block=block):
+            case kinds.Shuffle(block=block):
                 origin = (picture.origin[0] * block, picture.origin[1] * block)
                 return [Picture(depth_to_space(values, layer.sources(channels[0])), origin)]
-            case Pad(pad=pad):
+            case kinds.Pad(pad=pad):
                 return [Picture(values, _moved(picture.origin, (1, 1), pad))]
-            case BatchNorm():
+            case kinds.BatchNorm():
                 return [self._scaled(picture, layer.scale(values.dtype))]
-            case Scale(factor=own):
+            case kinds.Scale(factor=own):
                 return [self._scaled(picture, own.astype(values.dtype))]
-            case ReLU() | PReLU() | Elementwise() | Dropout() | Softmax() | Normalize():
+            case (
+                kinds.ReLU()
+                | kinds.PReLU()
+                | kinds.Elementwise()
+                | kinds.Dropout()
+                | kinds.Softmax()
+                | kinds.Normalize()
+            ):
                 return [picture]  # as the paper: what is not linear passes
-            case Product() | Maximum():
+            case kinds.Product() | kinds.Maximum() | kinds.Unknown():
                 raise AssertionError(layer)  # refused before anything is decoded
             case _:
                 assert_never(layer)
@@ -168,9 +159,10 @@ class Decoding:
         values = np.ascontiguousarray(picture.values)
         return Picture(self.engine.scale(values, factor, None, None), picture.origin)
 
-    def _unpooled(self, pool: Pool, number: int, picture: Picture) -> Picture:
+    def _unpooled(self, pool: kinds.Pool, number: int, picture: Picture) -> Picture:
         """Spread pixels over windows; where ways through other pools join, by shares."""
         values = picture.values
+        # At the border of a real map an average is over fewer pixels, each of which weighs more.
         if self.method == "window" and self.unit.clip:
             values = values * self._clipped_shares(pool, number, picture)
         if self.shared:
@@ -179,7 +171,7 @@ class Decoding:
         enlarged = self.engine.unpool(values, pool.stride, pool.window, self.method)
         return Picture(enlarged, _moved(picture.origin, pool.stride, pool.pad))
 
-    def _clipped_shares(self, pool: Pool, number: int, picture: Picture) -> Array:
+    def _clipped_shares(self, pool: kinds.Pool, number: int, picture: Picture) -> Array:
         """Return by how much larger the shares of pixels are whose windows the border cuts."""
         (taken,) = self.net.takes[number]
         shares = []
@@ -198,7 +190,7 @@ def top(net: Network, number: int, indices: Sequence[int], dtype: np.dtype[Any])
     A dilated filter has its zeros in between; a grouped one lies on its own channels, the others
     are zero.
     """
-    layer = cast("Conv", net[number])
+    layer = cast("kinds.Conv", net[number])
     count, own = layer.filters.shape[:2]
     per_group = count // net.groups(number)
     if per_group == count and layer.dilate == (1, 1):
@@ -221,7 +213,10 @@ def _times(values: Array, factor: float) -> Array:
 
 
 def _whole_blocks(picture: Picture, factor: Pair) -> tuple[Array, Pair]:
-    """Return a picture extended to whole blocks of the map, and the first block's position."""
+    """Return a picture extended to whole blocks of pixels, and the first block's position.
+
+    Blocks are those that an `Upsample` or a `Shuffle` has made of one pixel each.
+    """
     box = picture.box
     top, left = box.top // factor[0], box.left // factor[1]
     bottom, right = box.bottom // factor[0], box.right // factor[1]
@@ -234,8 +229,11 @@ def _whole_blocks(picture: Picture, factor: Pair) -> tuple[Array, Pair]:
     return picture.over(blocks).values, (top, left)
 
 
-def _correlated(layer: ConvTranspose, picture: Picture, engine: Engine) -> Picture:
-    """Correlate a picture with the filters at the upsampling's stride: substitution's adjoint."""
+def _correlated(layer: kinds.ConvTranspose, picture: Picture, engine: Engine) -> Picture:
+    """Correlate a picture with the filters at the upsampling's stride.
+
+    That is the adjoint of a transposed convolution: of substitution and cropping.
+    """
     box, (up, across), taps = picture.box, layer.upsample, layer.filters.shape[2:]
     top, bottom = layer.sees((box.top, box.bottom), 0)
     left, right = layer.sees((box.left, box.right), 1)
@@ -246,7 +244,8 @@ def _correlated(layer: ConvTranspose, picture: Picture, engine: Engine) -> Pictu
         first_row + (bottom - top) * up + taps[0] - 1,
         first_column + (right - left) * across + taps[1] - 1,
     )
+    # Extended by zeros to all taps of all pixels that reach the picture: no padding is needed then.
     values = picture.over(seen).values
     filters = np.ascontiguousarray(layer.filters, values.dtype)
-    found = engine.correlate(values, filters, None, layer.upsample, (0, 0, 0, 0), (1, 1))
-    return Picture(found, (top, left))
+    below = engine.correlate(values, filters, None, layer.upsample, (0, 0, 0, 0), (1, 1))
+    return Picture(below, (top, left))

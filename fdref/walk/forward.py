@@ -7,31 +7,11 @@ from typing import TYPE_CHECKING, Any, assert_never
 
 import numpy as np
 
+from fdref import layers as kinds
 from fdref.arguments import elements, instance, shown
 from fdref.arrays import in_precision, real_array
 from fdref.engines import engine_named
-from fdref.errors import ArgumentError
-from fdref.layers import (
-    BatchNorm,
-    Channels,
-    Concat,
-    Conv,
-    ConvTranspose,
-    Dropout,
-    Elementwise,
-    Maximum,
-    Normalize,
-    Pad,
-    Pool,
-    PReLU,
-    Product,
-    ReLU,
-    Scale,
-    Shuffle,
-    Softmax,
-    Sum,
-    Upsample,
-)
+from fdref.errors import ArgumentError, NetworkError
 from fdref.network.fields import ancestors
 from fdref.network.graph import Network
 from fdref.network.images import check_images
@@ -49,7 +29,10 @@ if TYPE_CHECKING:
 
 
 def forward(
-    net: Network, x: ArrayLike | Sequence[ArrayLike], engine: Engine | str = "compiled"
+    net: Network,
+    x: ArrayLike | Sequence[ArrayLike],
+    engine: Engine | str = "compiled",
+    last: int | str | None = None,
 ) -> list[Array]:
     """Run a network on prepared images.
 
@@ -62,6 +45,9 @@ def forward(
     engine : "compiled", "reference" or Engine
         Numba in the weights' own precision, plain NumPy in float64, or an object with the
         operations of `fdref.Engine`.
+    last : int or str, optional
+        The layer, by number or name, to stop after; by default the network's last, but for layers
+        of unknown type at its end, such as losses.
 
     Returns
     -------
@@ -72,7 +58,10 @@ def forward(
     Raises
     ------
     ArgumentError
-        If the images have other channels than the network, or are too small for it.
+        If the images have other channels than the network, or are too small for it, or there is
+        no such layer.
+    NetworkError
+        If a layer up to the last is of unknown type.
 
     Examples
     --------
@@ -87,8 +76,16 @@ def forward(
     """
     chosen = engine_named(engine)
     inputs = input_maps(instance(net, Network, "net"), x, chosen)
-    found = run(net, inputs, chosen, range(len(net) + 1))
-    return [found[number] for number in range(len(net) + 1)]
+    end = _end(net) if last is None else net.number(last)
+    maps = run(net, inputs, chosen, range(end + 1))
+    return [maps[number] for number in range(end + 1)]
+
+
+def _end(net: Network) -> int:
+    """Return the last layer that is not one of those of unknown type at the end."""
+    return max(
+        (n for n, layer in enumerate(net, 1) if not isinstance(layer, kinds.Unknown)), default=0
+    )
 
 
 def input_maps(net: Network, x: ArrayLike | Sequence[ArrayLike], engine: Engine) -> list[Array]:
@@ -109,10 +106,12 @@ def run(
     maps = {-number: values for number, values in enumerate(inputs)}
     last = max(wanted)
     needed = set().union(*(ancestors(net, number) for number in wanted))
+    check_known(net, needed)
     last_use = {below: n for n in sorted(needed) if n > 0 for below in net.takes[n]}
     for number in range(1, last + 1):
         if number in needed:
             y = output(net[number], [maps[n] for n in net.takes[number]], engine)
+            # A layer that passes its map on (dropout) would make two outputs one array.
             passed = any(np.may_share_memory(y, maps[n]) for n in net.takes[number])
             maps[number] = y.copy() if passed else y
             for below in set(net.takes[number]):
@@ -121,62 +120,74 @@ def run(
     return {number: maps[number] for number in wanted}
 
 
+def check_known(net: Network, needed: Collection[int]) -> None:
+    """Raise NetworkError where a layer that is needed is of unknown type."""
+    for number in sorted(needed):
+        if number > 0 and isinstance(net[number], kinds.Unknown):
+            raise NetworkError(
+                f"{net.describe(number)} cannot be computed, nor can what takes its map: fdref "
+                f"does not know its type; layers up to {number - 1} can: say which is the last"
+            )
+
+
 def output(  # noqa: C901, PLR0912 - a table: a row for each kind of layer
     layer: Layer, maps: Sequence[Array], engine: Engine
 ) -> Array:
     """Return the output of one layer for the maps that it takes, in the engine's form."""
     x = maps[0]
     match layer:
-        case Conv():
+        case kinds.Conv():
             filters = np.ascontiguousarray(layer.filters, x.dtype)
             bias = None if layer.bias is None else layer.bias.astype(x.dtype)
             return engine.correlate(x, filters, bias, layer.stride, layer.pad, layer.dilate)
-        case Pool():
+        case kinds.Pool():
             return engine.pool(x, layer.window, layer.stride, layer.pad, layer.method)
-        case ConvTranspose():
+        case kinds.ConvTranspose():
             return transposed(x, layer, engine)
-        case ReLU():
+        case kinds.ReLU():
             return engine.relu(x, layer.leak)
-        case PReLU():
+        case kinds.PReLU():
             return engine.relu(x, layer.leak.astype(x.dtype))
-        case Elementwise():
+        case kinds.Elementwise():
             return layer.value(x)
-        case Normalize():
+        case kinds.Normalize():
             return engine.normalize(x, layer.size, layer.kappa, layer.alpha, layer.beta)
-        case BatchNorm():
+        case kinds.BatchNorm():
             mean, bias = (values.astype(x.dtype) for values in (layer.mean, layer.bias))
             return engine.scale(x, layer.scale(x.dtype), bias, mean)
-        case Scale():
+        case kinds.Scale():
             offset = None if layer.offset is None else layer.offset.astype(x.dtype)
             return engine.scale(x, layer.factor.astype(x.dtype), offset, None)
-        case Dropout():
+        case kinds.Dropout():
             return x
-        case Softmax():
+        case kinds.Softmax():
             return engine.softmax(x)
-        case Sum():
+        case kinds.Sum():
             return reduce(np.add, [times(own, layer.factor(n)) for n, own in enumerate(maps)])
-        case Product():
+        case kinds.Product():
             return reduce(np.multiply, maps)
-        case Maximum():
+        case kinds.Maximum():
             return reduce(np.maximum, maps)
-        case Concat():
+        case kinds.Concat():
             return np.concatenate(maps, axis=1)
-        case Channels(indices=indices):
+        case kinds.Channels(indices=indices):
             return np.ascontiguousarray(x[:, list(indices)])
-        case Upsample(factor=factor):
+        case kinds.Upsample(factor=factor):
             return repeat_pixels(x, factor)
-        case Shuffle(reverse=True):
+        case kinds.Shuffle(reverse=True):
             return space_to_depth(x, layer.sources(x.shape[1]))
-        case Shuffle(block=block):
+        case kinds.Shuffle(block=block):
             return depth_to_space(x, layer.sources(x.shape[1] // block**2))
-        case Pad(pad=pad):
+        case kinds.Pad(pad=pad):
             return framed(x, pad)
+        case kinds.Unknown():
+            raise AssertionError(layer)  # refused before anything is computed
         case _:
             assert_never(layer)
 
 
-def transposed(x: Array, layer: ConvTranspose, engine: Engine) -> Array:
-    """Substitute every pixel by its filter, crop, and add the bias."""
+def transposed(x: Array, layer: kinds.ConvTranspose, engine: Engine) -> Array:
+    """Transposed convolution: substitute every pixel by its filter, crop, and add the bias."""
     filters = np.ascontiguousarray(layer.filters, x.dtype)
     whole = engine.substitute(x, filters, layer.upsample, (1, 1), layer.groups)
     top, bottom, left, right = layer.crop

@@ -10,27 +10,7 @@ from typing import TYPE_CHECKING, assert_never
 
 import numpy as np
 
-from fdref.layers import (
-    BatchNorm,
-    Channels,
-    Concat,
-    Conv,
-    ConvTranspose,
-    Dropout,
-    Elementwise,
-    Maximum,
-    Normalize,
-    Pad,
-    Pool,
-    PReLU,
-    Product,
-    ReLU,
-    Scale,
-    Shuffle,
-    Softmax,
-    Sum,
-    Upsample,
-)
+from fdref import layers as kinds
 from fdref.network.fields import descend
 from fdref.walk.forward import framed, times
 from fdref.walk.shuffles import block_sums, depth_to_space, space_to_depth, spread_channels
@@ -74,60 +54,63 @@ class Gradient:
         taken = [self.maps[below] for below in self.net.takes[number]]
         x = taken[0]
         match layer:
-            case Conv(stride=stride, dilate=dilate):
+            case kinds.Conv(stride=stride, dilate=dilate):
                 filters = np.ascontiguousarray(layer.filters, x.dtype)
+                # The adjoint of the correlation of padded maps, before the padding is cut off.
                 padded = engine.substitute(delta, filters, stride, dilate, self.net.groups(number))
                 return [_without_padding(padded, layer, x)]
-            case ConvTranspose():
+            case kinds.ConvTranspose():  # the adjoint of substitution is correlation
                 whole = np.ascontiguousarray(framed(delta, layer.crop))
                 filters = np.ascontiguousarray(layer.filters, x.dtype)
                 none = (0, 0, 0, 0)
                 return [engine.correlate(whole, filters, None, layer.upsample, none, (1, 1))]
-            case Pool(window=window, stride=stride, pad=pad, method=method):
+            case kinds.Pool(window=window, stride=stride, pad=pad, method=method):
                 return [engine.pool_gradient(x, delta, window, stride, pad, method)]
-            case ReLU(leak=leak):
+            case kinds.ReLU(leak=leak):
                 return [np.where(x > 0, delta, delta * x.dtype.type(leak))]
-            case PReLU(leak=leaks):
+            case kinds.PReLU(leak=leaks):
                 return [np.where(x > 0, delta, delta * leaks.astype(x.dtype)[:, None, None])]
-            case Elementwise():
+            case kinds.Elementwise():
                 return [delta * layer.slope(x)]
-            case Normalize():
+            case kinds.Normalize():
                 return [_through_normalize(layer, x, delta)]
-            case Softmax():
-                y = self.maps[number]
+            case kinds.Softmax():
+                y = self.maps[number]  # the Jacobian is diag(y) - y y^T at each pixel
                 return [y * (delta - (delta * y).sum(axis=1, keepdims=True))]
-            case BatchNorm():
+            case kinds.BatchNorm():
                 return [engine.scale(delta, layer.scale(x.dtype), None, None)]
-            case Scale(factor=factor):
+            case kinds.Scale(factor=factor):
                 return [engine.scale(delta, factor.astype(x.dtype), None, None)]
-            case Sum():
+            case kinds.Sum():
                 return [times(delta, layer.factor(n)) for n in range(len(taken))]
-            case Concat():
+            case kinds.Concat():
                 ends = np.cumsum([maps.shape[1] for maps in taken])
-                parts = np.split(delta, ends[:-1], axis=1)
-                return [np.ascontiguousarray(part) for part in parts]
-            case Channels(indices=indices):
+                pieces = np.split(delta, ends[:-1], axis=1)
+                return [np.ascontiguousarray(piece) for piece in pieces]
+            case kinds.Channels(indices=indices):
                 return [spread_channels(delta, indices, x.shape[1])]
-            case Upsample(factor=factors):
+            case kinds.Upsample(factor=factors):
                 return [block_sums(delta, factors)]
-            case Shuffle(reverse=True):
+            case kinds.Shuffle(reverse=True):
                 return [depth_to_space(delta, layer.sources(x.shape[1]))]
-            case Shuffle():
+            case kinds.Shuffle():
                 return [space_to_depth(delta, layer.sources(delta.shape[1]))]
-            case Pad(pad=(top, bottom, left, right)):
+            case kinds.Pad(pad=(top, bottom, left, right)):
                 return [np.ascontiguousarray(framed(delta, (-top, -bottom, -left, -right)))]
-            case Product():
+            case kinds.Product():
                 others = (taken[:n] + taken[n + 1 :] for n in range(len(taken)))
                 return [delta * reduce(np.multiply, several) for several in others]
-            case Maximum():
+            case kinds.Maximum():
                 return _to_the_largest(taken, delta)
-            case Dropout():
+            case kinds.Dropout():
                 return [delta]
+            case kinds.Unknown():
+                raise AssertionError(layer)  # the forward pass was refused
             case _:
                 assert_never(layer)
 
 
-def _without_padding(padded: Array, layer: Conv, x: Array) -> Array:
+def _without_padding(padded: Array, layer: kinds.Conv, x: Array) -> Array:
     """Cut off what fell on padding; a last row that no filter reached has no gradient."""
     top, _, left, _ = layer.pad
     inner = padded[:, :, top : top + x.shape[2], left : left + x.shape[3]]
@@ -138,10 +121,11 @@ def _without_padding(padded: Array, layer: Conv, x: Array) -> Array:
     return gradient
 
 
-def _through_normalize(layer: Normalize, x: Array, delta: Array) -> Array:
+def _through_normalize(layer: kinds.Normalize, x: Array, delta: Array) -> Array:
     """Differentiate x * s**-beta, s = kappa + alpha * sum of squares over the nearest channels."""
     before, after = (layer.size - 1) // 2, layer.size // 2
     scale = layer.kappa + layer.alpha * _channel_sums(x * x, before, after)
+    # The channels in whose sums a channel stands lie the other way round: after, before.
     through_sum = _channel_sums(delta * x * scale ** (-layer.beta - 1), after, before)
     return delta * scale**-layer.beta - 2 * layer.alpha * layer.beta * x * through_sum
 

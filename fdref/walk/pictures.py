@@ -1,4 +1,4 @@
-"""Pictures over maps: numbers, and where on the map the first of them lies."""
+"""Pictures over maps: arrays that know where on the map their first pixel lies."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ class Picture:
 
     @property
     def box(self) -> Box:
-        """Where they lie."""
+        """The rows and columns of the map that the pictures cover."""
         (top, left), (height, width) = self.origin, self.values.shape[2:]
         return Box(top, left, top + height - 1, left + width - 1)
 
     def over(self, box: Box) -> Picture:
-        """Return what lies in a box, with zeros where there is nothing."""
+        """Return the pictures cropped, or extended by zeros, to a box."""
         if box == self.box:
             return self
         values = np.zeros((*self.values.shape[:2], *box.size), self.values.dtype)

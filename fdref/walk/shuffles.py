@@ -1,4 +1,8 @@
-"""Numbers moved between channels and pixels, blocks of pixels summed."""
+"""Pixel shuffles (depth to space and back), repeated pixels and selected channels, with adjoints.
+
+A reshape splits an axis of pixels in two, that of the blocks and that of the places in a block; a
+transposition brings the places beside the channels, or back.
+"""
 
 from __future__ import annotations
 
@@ -21,16 +25,17 @@ def depth_to_space(maps: Array, sources: NDArray[np.intp]) -> Array:
     channels, r, _ = sources.shape
     count, _, height, width = maps.shape
     blocks = maps[:, sources.ravel()].reshape(count, channels, r, r, height, width)
-    # (n, c, i, j, y, x) to (n, c, y, i, x, j): rows and columns of pixels
+    # (n, c, i, j, y, x) to (n, c, y, i, x, j): then rows are y * r + i, columns x * r + j
     laid = blocks.transpose(0, 1, 4, 2, 5, 3)
     return np.ascontiguousarray(laid).reshape(count, channels, height * r, width * r)
 
 
 def space_to_depth(maps: Array, sources: NDArray[np.intp]) -> Array:
-    """Undo `depth_to_space`; the maps are whole blocks."""
+    """Undo `depth_to_space`, which is its adjoint, too; the maps are whole blocks."""
     channels, r, _ = sources.shape
     count, _, height, width = maps.shape
     blocks = maps.reshape(count, channels, height // r, r, width // r, r)
+    # (n, c, y, i, x, j) to (n, c, i, j, y, x): one small map for each place in a block
     by_place = blocks.transpose(0, 1, 3, 5, 2, 4).reshape(count, -1, height // r, width // r)
     deep = np.empty_like(by_place)
     deep[:, sources.ravel()] = by_place
@@ -38,16 +43,16 @@ def space_to_depth(maps: Array, sources: NDArray[np.intp]) -> Array:
 
 
 def block_sums(maps: Array, factor: Pair) -> Array:
-    """Sum whole blocks of pixels: what undoes the repetition of pixels, as an adjoint does."""
+    """Sum whole blocks of pixels: the adjoint of `repeat_pixels`."""
     count, channels, height, width = maps.shape
     rows, columns = height // factor[0], width // factor[1]
-    blocks = maps.reshape(count, channels, rows, factor[0], columns, factor[1])
+    blocks = maps.reshape(count, channels, rows, factor[0], columns, factor[1])  # n, c, y, i, x, j
     sums: Array = blocks.sum(axis=(3, 5))
     return sums
 
 
 def spread_channels(maps: Array, indices: tuple[int, ...], channels: int) -> Array:
-    """Put each channel where a selection took it from; those taken twice add up."""
+    """Put each channel where a selection took it from, the adjoint; those taken twice add up."""
     spread = np.zeros((len(maps), channels, *maps.shape[2:]), maps.dtype)
     for own, source in enumerate(indices):
         spread[:, source] += maps[:, own]

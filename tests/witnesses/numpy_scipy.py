@@ -132,7 +132,6 @@ def decode(
     network: Sequence[Layer], layer: int, filters: Sequence[int], unpool: str
 ) -> dict[str, Array]:
     demand(1 <= layer <= len(network), f"no layer {layer} of {len(network)}")
-    demand(network[layer - 1]["type"] == "conv", f"layer {layer} has no filters")
     picture = as_pictures(network[layer - 1], filters)
     stages = {"stage1": picture}
     for below in network[layer - 2 :: -1] if layer > 1 else []:
@@ -166,6 +165,8 @@ def unpool(maps: Array, *, stride: Pair, window: Pair, method: str) -> Array:
 
 def enlarged(maps: Array, stride: Pair, window: Pair, method: str) -> Array:
     demand(min(stride) > 0, f"a stride of {stride}")
+    if method == "window":
+        return shared(maps, stride, window)
     for axis in (2, 3):
         factor = stride[axis - 2]
         maps = np.moveaxis(stretched(maps, axis, factor, method), axis, -1)
@@ -177,6 +178,14 @@ def enlarged(maps: Array, stride: Pair, window: Pair, method: str) -> Array:
             maps = np.pad(maps, [(0, 0)] * 3 + [(before, after)])
         maps = np.moveaxis(maps, -1, axis)
     return maps
+
+
+def shared(maps: Array, stride: Pair, window: Pair) -> Array:
+    """Every pixel's share on all of its window's pixels; a convolution adds where they overlap."""
+    rows, columns = (np.arange(n) * s for n, s in zip(maps.shape[2:], stride, strict=True))
+    apart = np.zeros((*maps.shape[:2], rows[-1] + 1, columns[-1] + 1))
+    apart[:, :, rows[:, None], columns] = maps / (window[0] * window[1])
+    return signal.convolve(apart, np.ones((1, 1, *window)), "full", "direct")
 
 
 def stretched(maps: Array, axis: int, factor: int, method: str) -> Array:

@@ -6,6 +6,7 @@ the cases that it fails.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -102,6 +103,10 @@ def substitute(maps: Tensor, filters: Tensor, *, stride: Pair, dilate: Pair, gro
 
 
 def unpool(maps: Tensor, *, stride: Pair, window: Pair, method: str) -> Tensor:
+    if method == "window":
+        # The adjoint of avg_pool2d without padding; a group for each channel.
+        share = torch.ones((maps.shape[1], 1, *window), dtype=maps.dtype) / math.prod(window)
+        return F.conv_transpose2d(maps, share, None, tuple(stride), groups=maps.shape[1])
     height, width = maps.shape[2:]
     size = (height * stride[0], width * stride[1])
     if method == "nearest":
@@ -131,8 +136,6 @@ def decode(
 def as_pictures(layer: Layer) -> Tensor:
     """Return filters with the holes and the groups that they do not see as zeros."""
     # Each filter is what a map of its own with one pixel of 1 is substituted by.
-    if layer["type"] != "conv":
-        raise ValueError(f"{layer['type']} has no filters")
     filters = layer["filters"]
     one = torch.eye(len(filters), dtype=filters.dtype)[:, :, None, None]
     return substitute(one, filters, stride=(1, 1), dilate=layer["dilate"], groups=layer["groups"])

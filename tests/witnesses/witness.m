@@ -140,7 +140,6 @@ function found = decode_case(inputs, p, kit)
 layers = network(inputs, p.network, kit);
 demand(p.layer >= 1 && p.layer <= numel(layers), 'there is no such layer');
 top = layers{p.layer};
-demand(strcmp(top.type, 'conv'), 'the layer has no filters');
 chosen = p.filters(:)' + 1;
 demand(all(chosen >= 1 & chosen <= size(top.filters, 4)), 'there is no such filter');
 % A filter is what one pixel of 1 is substituted by.
@@ -173,6 +172,10 @@ end
 
 function pictures = unpool(maps, stride, window, method)
 demand(all(stride > 0), 'a stride of 0');
+if strcmp(method, 'window')
+  pictures = share(maps, stride, window);
+  return
+end
 pictures = unpool_rows(maps, stride(1), window(1), method);
 turned = unpool_rows(permute(pictures, [2 1 3 4]), stride(2), window(2), method);
 pictures = permute(turned, [2 1 3 4]);
@@ -202,6 +205,22 @@ if extra >= 0
 else
   before = floor(-extra / 2);
   pictures = large(before + (1:size(large, 1) + extra), :, :, :);
+end
+end
+
+function pictures = share(maps, stride, window)
+% Every pixel is shared equally over its window's pixels, and where windows overlap the shares add.
+[height, width, depth, number] = size(maps);
+pictures = zeros((height - 1) * stride(1) + window(1), (width - 1) * stride(2) + window(2), ...
+                 depth, number);
+for y = 1:height
+  for x = 1:width
+    each = maps(y, x, :, :) / prod(window);
+    rows = (y - 1) * stride(1) + (1:window(1));
+    columns = (x - 1) * stride(2) + (1:window(2));
+    pictures(rows, columns, :, :) = pictures(rows, columns, :, :) ...
+      + repmat(each, [window(1) window(2) 1 1]);
+  end
 end
 end
 

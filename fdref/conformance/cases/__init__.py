@@ -9,6 +9,8 @@ from fdref.conformance.case import OPERATIONS
 from fdref.conformance.cases import decoding, layers, lenet, networks, refusals
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from fdref.conformance.case import Case
 
 
@@ -25,4 +27,9 @@ def _cases() -> tuple[Case, ...]:
     for case in found:
         for array in (*case.inputs.values(), *case.expected.values()):
             array.flags.writeable = False
-    return tuple(sorted(found, key=lambda case: OPERATIONS.index(case.operation)))
+    return tuple(in_order(found))
+
+
+def in_order(found: Iterable[Case]) -> list[Case]:
+    """Sort cases as `OPERATIONS`."""
+    return sorted(found, key=lambda case: OPERATIONS.index(case.operation))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,14 @@ SIZES = (
     ("narrow", "windows of 1x2 at strides 4 and 3: cropped, the odd one after", (4, 3), (1, 2)),
 )
 
+SHARES = (
+    "a quarter for each of 2x2 pixels",
+    "windows of 3x3 at stride 2: where they overlap the shares add",
+    "windows of 5x7 at strides 2 and 3: up to nine shares add",
+    "windows of 1x2 at strides 4 and 3: zeros between them",
+)
+"""What `window` makes of each of `SIZES`."""
+
 SHAPES = (
     ("line", "a map of one row: its neighbours are itself, mirrored", (1, 1, 1, 5), (2, 2)),
     ("pixel", "a map of one pixel stays flat", (2, 1, 1, 1), (3, 2)),
@@ -30,7 +39,7 @@ SHAPES = (
 
 def cases() -> list[Case]:
     """Return them all."""
-    return [*substitutions(), *unpoolings()]
+    return [*substitutions(), *unpoolings(), *sharings()]
 
 
 def substitutions() -> list[Case]:
@@ -73,7 +82,7 @@ def substitutions() -> list[Case]:
 
 
 def unpoolings() -> list[Case]:
-    """Cases of 4."""
+    """Cases of 4: the paper's methods."""
     documented = {"maps": np.array([[[[1, 2], [3, 4]]]], np.float32)}
     found = [
         exact("unpool-nearest-imresize", "imresize([1 2; 3 4], 2, 'nearest')", documented,
@@ -97,4 +106,26 @@ def unpoolings() -> list[Case]:
             sizes = {"stride": stride, "window": window, "method": method}
             text = f"{method}, {about}"
             found.append(rounded(f"unpool-{method}-{name}", text, {"maps": maps}, **sizes))
+    return found
+
+
+def sharings() -> list[Case]:
+    """Cases of 4: `window`.
+
+    A power of two for each pixel of the window: whoever divides, or multiplies by reciprocals, at
+    once or along each axis, gets the same bits; and nothing cancels where these add.
+    """
+    powers = np.ldexp(np.float32(1), integers(125, (2, 2, 3, 4), 0, 4, np.int32))
+    found = [
+        exact("unpool-window-example", "window, the example of section 4",
+            {"maps": np.array([[[[4, 8], [12, 16]]]], np.float32)}, stride=[1, 1], window=[2, 2],
+            method="window"),
+        rounded("unpool-window-real", "window, real numbers, windows of 5x7 at strides 2 and 3",
+            {"maps": reals(126, (2, 2, 3, 4), -3, 3)}, stride=[2, 3], window=[5, 7],
+            method="window"),
+    ]  # fmt: skip
+    for (name, _, stride, window), about in zip(SIZES, SHARES, strict=True):
+        sizes: Any = {"stride": stride, "window": window, "method": "window"}
+        maps = {"maps": powers * prod(window)}
+        found.append(exact(f"unpool-window-{name}", f"window, {about}", maps, **sizes))
     return found

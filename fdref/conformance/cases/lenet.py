@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import TYPE_CHECKING
 
 import fdref
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
 NETWORK = {"file": "lenet.mat"}
 CHOSEN = {3: [0, 31], 5: [7, 250], 7: [0, 5]}
 """Filters of each layer that are decoded."""
+DECODED = [*product(CHOSEN, ("nearest", "bilinear", "bicubic")), (5, "window")]
+"""By which methods."""
 
 
 def cases() -> list[Case]:
@@ -29,15 +32,14 @@ def cases() -> list[Case]:
     found += [
         rounded(
             f"decode-lenet{layer}-{method}",
-            f"filters {filters[0]} and {filters[1]} of LeNet's layer {layer}, {method}",
+            f"filters {CHOSEN[layer][0]} and {CHOSEN[layer][1]} of LeNet's layer {layer}, {method}",
             {},
             network=NETWORK,
             layer=layer,
-            filters=filters,
+            filters=CHOSEN[layer],
             unpool=method,
         )
-        for layer, filters in CHOSEN.items()
-        for method in ("nearest", "bilinear", "bicubic")
+        for layer, method in DECODED
     ]
     found += [
         rounded(

@@ -198,12 +198,20 @@ def decodings() -> list[Case]:
             "a dilated top, then a ReLU, groups, a pool that overlaps, a stride; biases and "
             "paddings play no part", arrays, network=network, layer=5, filters=[0, 1, 2],
             unpool="nearest"),
+        exact("decode-window",
+            "the same, an overlapping pool's pixels being shared over its windows of 4x2",
+            {**arrays, "filters5": arrays["filters5"] * 8},
+            network=[network[0], pool((4, 2), (2, 2)), *network[2:]], layer=5, filters=[0, 1, 2],
+            unpool="window"),
         exact("decode-double", "float64: 2^24 + 1 is a number", deep, network=double, layer=2,
             filters=[0, 1], unpool="nearest"),
         exact("decode-handmade", "a net drawn by hand, whose 8 top filters are C D H K T X Y Z",
             ink, network=characters, layer=4, filters=[*range(8)], unpool="nearest"),
         rounded("decode-handmade-bicubic", "the X of the hand-made net", ink, network=characters,
             layer=4, filters=[5], unpool="bicubic"),
+        rounded("decode-real-window",
+            "down through averages (window, which their padding does not clip), normalize, a ReLU "
+            "and bnorm", real, network=layers, layer=6, filters=[0, 4], unpool="window"),
     ]  # fmt: skip
     for method in ("bilinear", "bicubic"):
         found += [
@@ -224,11 +232,16 @@ def evaluations() -> list[Case]:
     negative, pools = negative_net()
     linear = {"filters1": integers(251, (2, 1, 3, 2)), "filters2": integers(252, (3, 2, 2, 2))}
     correlations = [conv("filters1", stride=(1, 2)), conv("filters2")]
+    averages = [*correlations[:1], pool((4, 2), (2, 1), method="avg"), *correlations[1:]]
     images = {"images": integers(253, (3, 2, 9, 12))}
     return [
         rounded("evaluate-linear", "correlations alone: the decoded filters predict the responses",
             {"images": integers(254, (2, 1, 7, 9)), **linear}, network=correlations, layer=2,
             unpool="nearest"),
+        rounded("evaluate-window",
+            "correlations and averages that overlap: under `window` these are predicted, too",
+            {"images": integers(257, (2, 1, 11, 13)), **linear}, network=averages, layer=3,
+            unpool="window"),
         rounded("evaluate-integers", "a layer that a ReLU follows: its response is before",
             {**images, **arrays}, network=network, layer=3, unpool="nearest"),
         rounded("evaluate-top", "a dilated layer above a ReLU, groups and a pool",

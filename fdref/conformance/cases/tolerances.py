@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import ceil, floor, log10, sqrt
+from math import ceil, floor, log10, prod, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,10 +10,20 @@ import numpy as np
 from fdref.conformance.case import Tolerance
 from fdref.conformance.compute import call
 from fdref.conformance.networks import layer_of, network_of
-from fdref.layers import BatchNorm, Conv, Normalize, Pool, Softmax
+from fdref.layers import (
+    BatchNorm,
+    Conv,
+    ConvTranspose,
+    Elementwise,
+    Normalize,
+    Pool,
+    Scale,
+    Softmax,
+    Sum,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from fdref.conformance.case import Case
     from fdref.engines.resize import Method
@@ -24,7 +34,10 @@ UNPOOLING = {"nearest": 0, "bilinear": 12, "bicubic": 24}
 """Roundings of an enlarged pixel: along each axis the products, the sums, and the weights' own."""
 
 OVERSHOOT = {"nearest": 1.0, "bilinear": 1.0, "bicubic": 1.25**2}
-"""What the absolute values of an enlarged pixel's weights add up to, at most."""
+"""What the absolute values of an enlarged pixel's weights add up to, at most.
+
+None for `window`: its weights are positive, and it adds up absolute values by itself.
+"""
 
 
 def tolerance_of(case: Case) -> Tolerance:
@@ -79,7 +92,7 @@ def added_up(case: Case) -> float:
     inputs = {name: np.abs(values) for name, values in case.inputs.items()}
     known = case.parameters
     match case.operation:
-        case "unpool":
+        case "unpool" if known["method"] in OVERSHOOT:
             return float(inputs["maps"].max()) * OVERSHOOT[known["method"]]
         case "normalize":  # an error of the divisor counts beta times, that of the squares twice
             amplified = (1 + 2 * known["beta"]) / known["kappa"] ** known["beta"]
@@ -102,7 +115,7 @@ def roundings(case: Case) -> dict[str, int]:
             filters = inputs["filters"]
             return {"pictures": filters[:, 0].size // known["groups"]}
         case "unpool":
-            return {"pictures": UNPOOLING[known["method"]]}
+            return {"pictures": unpooled(**known)}
         case "pool" | "relu" | "normalize":
             layer = layer_of({"type": case.operation, **known}, inputs)
             return {next(iter(case.expected)): upwards(layer)}
@@ -125,14 +138,18 @@ def upwards(layer: Layer) -> int:
     match layer:
         case Conv(filters=filters):
             return int(filters[0].size) + 1
+        case ConvTranspose(filters=filters, groups=groups):
+            return int(filters[:, 0].size) // groups + 1
         case Pool(method="avg", window=window):
             return int(window[0] * window[1])
         case Normalize(size=size):
             return 2 * size + 8
-        case Softmax():
+        case Softmax() | Elementwise():
             return 16
         case BatchNorm():
             return 4
+        case Scale():
+            return 2
         case _:
             return 1
 
@@ -142,12 +159,23 @@ def downwards(net: Network, number: int, method: Method) -> int:
     match net[number]:
         case Conv(filters=filters):
             return int(filters[:, 0].size)
-        case Pool():
-            return UNPOOLING[method]
+        case ConvTranspose(filters=filters):
+            return int(filters[0].size)
+        case Pool(stride=stride, window=window):
+            return unpooled(stride, window, method)
         case BatchNorm():
             return 2
+        case Scale() | Sum():
+            return 1
         case _:
             return 0
+
+
+def unpooled(stride: Sequence[int], window: Sequence[int], method: Method) -> int:
+    """Count the roundings of an unpooled pixel; a share has two along each axis, then they add."""
+    if method in UNPOOLING:
+        return UNPOOLING[method]
+    return 3 + prod(ceil(size / step) for size, step in zip(window, stride, strict=True))
 
 
 def totals(counts: Iterable[int]) -> list[int]:

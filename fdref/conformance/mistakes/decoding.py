@@ -52,13 +52,14 @@ def overwritten(
     )
     for group in range(groups):
         own = slice(group * count, (group + 1) * count)
-        stamps = np.einsum("njyx,jcuv->nyxcuv", maps[:, own], filters[own])
         part = np.split(pictures, groups, axis=1)[group]
-        for y, x in np.ndindex(maps.shape[2:]):
-            top, left = y * stride[0], x * stride[1]
-            rows = slice(top, top + extent[0], dilate[0])
-            columns = slice(left, left + extent[1], dilate[1])
-            part[:, :, rows, columns] = stamps[:, y, x]
+        for y in range(maps.shape[2]):
+            stamps = np.einsum("njx,jcuv->nxcuv", maps[:, own, y], filters[own], optimize=True)
+            rows = slice(y * stride[0], y * stride[0] + extent[0], dilate[0])
+            for x in range(maps.shape[3]):
+                left = x * stride[1]
+                columns = slice(left, left + extent[1], dilate[1])
+                part[:, :, rows, columns] = stamps[:, x]
     return pictures
 
 

@@ -12,6 +12,7 @@ from fdref.engines.pointwise import relu
 from fdref.geometry import ReceptiveField
 from fdref.layers import Conv, Pool, ReLU
 from fdref.measure.evaluation import Evaluation, compare
+from fdref.network.fields import ancestors
 from fdref.network.units import receptive_field
 
 if TYPE_CHECKING:
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
 def windows(net: Network, number: int) -> Iterator[Conv | Pool]:
     """Yield the layers up to one that see more than a pixel."""
-    yield from (layer for layer in net.layers[:number] if isinstance(layer, Conv | Pool))
+    layers = (net[n] for n in reversed(ancestors(net, number)) if n > 0)
+    yield from (layer for layer in layers if isinstance(layer, Conv | Pool))
 
 
 def jump_too_soon(net: Network, number: int) -> ReceptiveField:
@@ -83,10 +85,10 @@ def not_normalised(response: Array, predicted: Array) -> Array:
 
 def after_relu(found: Outputs, net: Network, inputs: Arrays, known: Parameters) -> Outputs:  # noqa: ARG001
     """Compare the response above, if that is a ReLU's."""
-    above = net.layers[known["layer"]] if known["layer"] < len(net) else None
-    if not isinstance(above, ReLU):
-        return found
-    return judged(relu(found["response"], above.leak), found["predicted"])
+    for above, taken in zip(net, net.takes[1:], strict=True):
+        if isinstance(above, ReLU) and known["layer"] in taken:
+            return judged(relu(found["response"], above.leak), found["predicted"])
+    return found
 
 
 def of_sample(found: Outputs, *question: Any) -> Outputs:  # noqa: ARG001

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -32,13 +32,13 @@ class PaddingCropped(Decoding):
 
     def below(self, number: int, picture: Picture) -> list[Picture]:
         """Go down through a layer."""
-        (found,) = super().below(number, picture)
-        layer, values = self.net[number], found.values
+        found, layer = super().below(number, picture), self.net[number]
         if not isinstance(layer, Conv):
-            return [found]
-        top, bottom, left, right = layer.pad
+            return found
+        (top, bottom, left, right), values = layer.pad, found[0].values
         cropped = values[:, :, top : values.shape[2] - bottom, left : values.shape[3] - right]
-        return [Picture(np.ascontiguousarray(cropped), found.origin)]
+        origin = found[0].origin[0] + top, found[0].origin[1] + left
+        return [Picture(np.ascontiguousarray(cropped), origin)]
 
 
 class Rectified(Decoding):
@@ -46,18 +46,21 @@ class Rectified(Decoding):
 
     def below(self, number: int, picture: Picture) -> list[Picture]:
         """Go down through a layer."""
-        (found,) = super().below(number, picture)
+        found = super().below(number, picture)
         if not isinstance(self.net[number], ReLU):
-            return [found]
-        return [Picture(np.maximum(found.values, 0), found.origin)]
+            return found
+        return [Picture(np.maximum(own.values, 0), own.origin) for own in found]
 
 
 class OnFirstChannels(Decoding):
     """Takes every filter for one of the first group."""
 
     def _start(self, indices: Sequence[int]) -> dict[int, Picture]:
-        ((taken, picture),) = super()._start(indices).items()
-        count, own = cast("Conv", self.net[self.number]).filters.shape[:2]
+        start, layer = super()._start(indices), self.net[self.number]
+        if not isinstance(layer, Conv):  # it begins with pixels
+            return start
+        ((taken, picture),) = start.items()
+        count, own = layer.filters.shape[:2]
         groups = self.net.groups(self.number)
         moved = [
             np.roll(values, (self.group(k, groups) - k // (count // groups)) * own, axis=0)

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from functools import partial
+from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fdref.conformance.mistakes.decoding import overwritten
 from fdref.conformance.mistakes.mistake import Mistake, over
+from fdref.engines import reference
+from fdref.engines.resize import METHODS, PAPERS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
     from fdref.arrays import Array
+    from fdref.conformance.compute import Library
     from fdref.engines.resize import Method
     from fdref.geometry import Pair
 
@@ -22,6 +27,16 @@ if TYPE_CHECKING:
     Taps = NDArray[np.intp]
 
 UNPOOL = ("unpool", "decode", "evaluate")
+
+
+def by(wrong: Operation, methods: Sequence[Method] = PAPERS) -> Library:
+    """Return fdref that unpools wrongly by some methods: those that enlarge, if none are named."""
+
+    def unpool(right: Operation, maps: Array, stride: Pair, window: Pair, method: Method) -> Array:
+        own = partial(wrong, right) if method in methods else right
+        return own(maps, stride, window, method)
+
+    return over(unpool=unpool)
 
 
 def mirrored(taps: Taps, size: int) -> Taps:
@@ -141,31 +156,66 @@ def zero_filled(
     return framed(right, pictures, stride, window)
 
 
+def copied(right: Operation, maps: Array, stride: Pair, window: Pair, method: Method) -> Array:
+    """Give each pixel of a window the whole value."""
+    return right(maps * prod(window), stride, window, method)
+
+
+def divided_by_strides(
+    right: Operation, maps: Array, stride: Pair, window: Pair, method: Method
+) -> Array:
+    """Take the shares to be as many as a stride has pixels."""
+    return copied(right, maps / prod(stride), stride, window, method)
+
+
+def shares_overwritten(
+    right: Operation,  # noqa: ARG001
+    maps: Array,
+    stride: Pair,
+    window: Pair,
+    method: Method,  # noqa: ARG001
+) -> Array:
+    """Put shares into the picture one by one, each over those before."""
+    each, share = maps.reshape(-1, 1, *maps.shape[2:]), np.full((1, 1, *window), 1 / prod(window))
+    found = overwritten(reference.substitute, each, share, stride, (1, 1), 1)
+    return found.reshape(*maps.shape[:2], *found.shape[2:])
+
+
 ALL = (
     Mistake("bicubic-three-quarters", "bicubic's kernel has a = -3/4; expected: it has a = -1/2",
-        UNPOOL, over(unpool=partial(resized, a=-0.75))),
+        UNPOOL, by(partial(resized, a=-0.75))),
     Mistake("border-clamped",
         "pixels beyond the border repeat the last one; expected: they are mirrored: -1 is 0, -2 "
-        "is 1", UNPOOL, over(unpool=partial(resized, border=clamped))),
+        "is 1", UNPOOL, by(partial(resized, border=clamped))),
     Mistake("pytorch-bicubic",
         "PyTorch's interpolate: bicubic's kernel has a = -3/4 and the border is clamped; "
         "expected: it has a = -1/2 and the border is mirrored", UNPOOL,
-        over(unpool=partial(resized, a=-0.75, border=clamped))),
+        by(partial(resized, a=-0.75, border=clamped))),
     Mistake("aligned-corners",
         "the outer pixels of the small and the large picture coincide (align_corners); expected: "
-        "their outer edges do", UNPOOL, over(unpool=partial(resized, places=corners))),
+        "their outer edges do", UNPOOL, by(partial(resized, places=corners))),
     Mistake("stretched-to-the-field",
         "maps are enlarged straight to their receptive field; expected: they are enlarged by the "
-        "stride, then centred in it", UNPOOL, over(unpool=stretched)),
+        "stride, then centred in it", UNPOOL, by(stretched)),
     Mistake("odd-pixel-before",
         "of an odd number of zeros around a map one more is before it; expected: one more is after",
-        UNPOOL, over(unpool=odd_before)),
+        UNPOOL, by(odd_before)),
     Mistake("not-centred", "all zeros come after the enlarged map; expected: it is centred", UNPOOL,
-        over(unpool=zeros_after)),
+        by(zeros_after)),
     Mistake("window-ignored",
         "maps grow by the stride alone; expected: they lie in (n - 1) * stride + window pixels",
-        ("unpool", "decode"), over(unpool=window_ignored)),
+        ("unpool", "decode"), by(window_ignored, METHODS)),
     Mistake("unpooled-with-zeros",
         "each pixel goes to one place of its window and the others are 0, as in max-unpooling; "
-        "maps are enlarged", UNPOOL, over(unpool=zero_filled)),
+        "expected: maps are enlarged, or under `window` shared out", UNPOOL,
+        by(zero_filled, METHODS)),
+    Mistake("window-not-divided",
+        "under `window` each pixel of a window gets the whole value; expected: it gets an equal "
+        "share of it", UNPOOL, by(copied, ["window"])),
+    Mistake("window-divided-by-stride",
+        "under `window` values are divided by the area of the stride; expected: they are divided "
+        "by that of the window", UNPOOL, by(divided_by_strides, ["window"])),
+    Mistake("window-overlaps-overwritten",
+        "where the windows of `window` overlap the last share stays; expected: they add", UNPOOL,
+        by(shares_overwritten, ["window"])),
 )  # fmt: skip

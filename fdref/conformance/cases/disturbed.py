@@ -1,0 +1,197 @@
+"""How far results of somebody's own network may be off: roundings, carried by the network itself.
+
+In networks that are known, roundings can be counted and taken relative to the largest value. Other
+people's add what cancels, cut off what is large and choose what is small; there, what was rounded
+below may be large beside what is left. So the case is computed once more, and every operation errs,
+up or down at random, by as much as its roundings may amount to in any order of adding: the bound of
+an operation by itself. How far the outputs move is the tolerance.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fdref.conformance.case import Tolerance
+from fdref.conformance.cases.tolerances import downwards, in_line, rounded_up, upwards
+from fdref.conformance.compute import judged
+from fdref.engines import engine_named
+from fdref.layers import (
+    BatchNorm,
+    Conv,
+    ConvTranspose,
+    Elementwise,
+    Normalize,
+    Pool,
+    Scale,
+    Softmax,
+    Sum,
+)
+from fdref.measure.evaluation import respond
+from fdref.network.fields import ancestors
+from fdref.network.graph import Network
+from fdref.walk.down import Decoding
+from fdref.walk.forward import output
+from fdref.walk.pictures import Picture, unite
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
+    from fdref.arrays import Array
+    from fdref.conformance.case import Case
+    from fdref.conformance.compute import Outputs
+    from fdref.engines.resize import Method
+    from fdref.layers import Layer
+
+REFERENCE = engine_named("reference")
+EPS = float(np.finfo(np.float32).eps)
+OVERSHOOT = 1.25**2
+"""What the absolute values of an enlarged pixel's weights add up to, at most."""
+LUCK = 4
+"""By how much more a mean over many pixels may move than it happened to."""
+
+
+class Noise:
+    """Errs at random, the same each time, and remembers how many roundings were the most."""
+
+    def __init__(self) -> None:
+        self.random = np.random.RandomState(0)
+        self.most = 0
+
+    def on(self, values: Array, roundings: int, sums: Array | float) -> Array:
+        """Return values, each off by so many roundings of a sum of absolute values."""
+        self.most = max(self.most, roundings)
+        up = self.random.randint(0, 2, values.shape, np.int8)
+        error = in_line(roundings) * EPS * sums
+        return np.asarray(values + (2 * up - 1) * error)
+
+
+def tolerance_of(case: Case, net: Network) -> Tolerance:
+    """Derive how far the outputs of a case of a network may be from what is expected.
+
+    Parameters
+    ----------
+    case : Case
+        Of "forward", "decode" or "evaluate", with its expected outputs.
+    net : Network
+        The one that it is about.
+    """
+    noise = Noise()
+    other = outputs_with(noise, case, net)
+    bounds = {name: _moved(case.expected[name], other[name]) for name in case.expected}
+    if case.operation == "evaluate":
+        bounds["correlations"] = rounded_up(LUCK * bounds["correlations"])
+        bounds |= dict.fromkeys(("errors", "mean", "std"), rounded_up(LUCK * bounds["errors"]))
+    reason = (
+        "how far outputs move when every operation is off, up or down, by as much as its roundings "
+        f"may amount to: at most {noise.most}, or 4*sqrt of them, each eps = {EPS:.2g} of the sum "
+        "of absolute values"
+    )
+    return Tolerance(0.0, max(bounds.values()), reason, bounds if len(bounds) > 1 else {})
+
+
+def _moved(expected: Array, other: Array) -> float:
+    """Return how far an output moved at most, and a rounding of its own."""
+    own = EPS * float(np.abs(expected).max())
+    return rounded_up(float(np.abs(other - expected.astype(np.float64)).max()) + own)
+
+
+def outputs_with(noise: Noise, case: Case, net: Network) -> Outputs:
+    """Compute the outputs of a case with errors."""
+    known = case.parameters
+    if case.operation == "forward":
+        wanted = [int(name.removeprefix("layer")) for name in case.expected]
+        maps = forward_with(noise, net, case.inputs["images"], wanted)
+        return {f"layer{number}": maps[number] for number in wanted}
+    number, method = known["layer"], known["unpool"]
+    if case.operation == "decode":
+        stages = Disturbed(net, number, method, noise).stages(known["filters"])
+        return {f"stage{place}": pictures for place, pictures in enumerate(stages, 1)}
+    images = case.inputs["images"]
+    response = forward_with(noise, net, images, [number])[number]
+    bank = Disturbed(net, number, method, noise).stages(range(net.channels[number]))[-1]
+    predicted = respond(net, number, bank, images, REFERENCE)
+    sums = respond(net, number, np.abs(bank), np.abs(images), REFERENCE)
+    return judged(response, noise.on(predicted, bank[0].size, sums))
+
+
+def forward_with(
+    noise: Noise, net: Network, images: Array, wanted: Collection[int]
+) -> dict[int, Array]:
+    """Run a network with errors, as far as some of its maps need it, and return these and those."""
+    maps: dict[int, Array] = {0: images.astype(np.float64)}
+    needed = set().union(*(ancestors(net, number) for number in wanted))
+    for number in sorted(needed - {0}):
+        layer, taken = net[number], [maps[n] for n in net.takes[number]]
+        right = output(layer, taken, REFERENCE)
+        count = upwards(layer) + len(taken) - 1
+        maps[number] = noise.on(right, count, sums_up(layer, taken, right))
+    return maps
+
+
+def sums_up(layer: Layer, taken: Sequence[Array], right: Array) -> Array:
+    """Return the sums of absolute values that a layer's roundings are relative to."""
+    match layer:
+        case Conv() | ConvTranspose() | BatchNorm() | Scale() | Sum() | Pool(method="avg"):
+            return output(absolute(layer), [np.abs(x) for x in taken], REFERENCE)
+        case Normalize(beta=beta):  # an error of the divisor counts beta times
+            return np.asarray(np.abs(right) * (1 + 2 * abs(beta)))
+        case Softmax() | Elementwise():  # an exponential errs by as much as what it is taken of
+            return np.asarray(np.abs(right) * (1 + np.abs(taken[0]).max()))
+        case _:
+            return np.abs(right)
+
+
+def absolute(layer: Layer) -> Layer:
+    """Return a layer that adds up the absolute values of what another adds."""
+    match layer:
+        case Conv(filters=filters, bias=bias, stride=stride, pad=pad, dilate=dilate):
+            return Conv(np.abs(filters), _size(bias), stride, pad, dilate)
+        case ConvTranspose(filters=filters, bias=bias, upsample=up, crop=crop, groups=groups):
+            return ConvTranspose(np.abs(filters), _size(bias), up, crop, groups)
+        case BatchNorm(gain=gain, bias=bias, mean=mean, deviation=deviation):
+            return BatchNorm(np.abs(gain), np.abs(bias), -np.abs(mean), deviation)
+        case Scale(factor=factor, offset=offset):
+            return Scale(np.abs(factor), _size(offset))
+        case Sum(factors=factors):
+            return Sum(factors and [abs(factor) for factor in factors])
+        case _:
+            return layer
+
+
+def _size(values: Array | None) -> Array | None:
+    return None if values is None else np.abs(values)
+
+
+class Disturbed(Decoding):
+    """Decodes with errors."""
+
+    def __init__(self, net: Network, number: int, method: Method, noise: Noise) -> None:
+        super().__init__(net, number, method, REFERENCE)
+        self.noise = noise
+        same = net.parts() | {"layers": [absolute(layer) for layer in net]}
+        self.sums = Decoding(Network(**same), number, method, REFERENCE)
+
+    def united(self, number: int, pictures: Sequence[Picture]) -> Picture:
+        """Add what all users of a map handed down."""
+        right = super().united(number, pictures)
+        if len(pictures) == 1:
+            return right
+        sums = unite([Picture(np.abs(own.values), own.origin) for own in pictures])
+        return self._off(right, len(pictures), sums.values)
+
+    def below(self, number: int, picture: Picture) -> list[Picture]:
+        """Express a picture over a layer's output over each map that it takes."""
+        right = super().below(number, picture)
+        count = downwards(self.net, number, self.method)
+        sizes = np.abs(picture.values)
+        if isinstance(self.net[number], Pool):
+            count += 2 * self.shared
+            if self.method in ("bilinear", "bicubic"):  # their weights may be negative
+                return [self._off(own, count, OVERSHOOT * sizes.max()) for own in right]
+        sums = self.sums.below(number, Picture(sizes, picture.origin))
+        return [self._off(own, count, size.values) for own, size in zip(right, sums, strict=True)]
+
+    def _off(self, picture: Picture, count: int, sums: Array | float) -> Picture:
+        return Picture(self.noise.on(picture.values, count, sums), picture.origin)
