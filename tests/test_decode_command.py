@@ -20,7 +20,7 @@ from fdref.commands import main
 from fdref.commands.jobs import layer_numbers, ranges
 from fdref.decoding.blocks import Plan
 from fdref.decoding.contents import compact, digest
-from fdref.decoding.decoded_file import WRITTEN
+from fdref.decoding.decoded_file import WRITTEN, DecodedFile
 from fdref.errors import ArgumentError, FileError
 from fdref.selection import decodable_numbers
 
@@ -65,6 +65,20 @@ class TestDecode:
         assert summary[1].startswith("layer 1 (conv 'conv1') 20 1 x 5x5 -0.1")
         assert summary[1].endswith("layer1 layer1.png")
         assert summary[-1] == f"wrote {tmp_path / 'out' / 'decoded.h5'} and the pictures"
+
+    def test_pictures_that_somebody_keeps_do_not_keep_the_file_locked(
+        self, model, tmp_path, monkeypatch
+    ):
+        kept = []
+
+        def pictures(file, job, right=DecodedFile.pictures):
+            kept.append(right(file, job))
+            return kept[-1]
+
+        monkeypatch.setattr(DecodedFile, "pictures", pictures)
+        assert run("decode", model, "-o", tmp_path) == 0
+        with h5py.File(tmp_path / "decoded.h5", "r+") as file:  # which HDF5 locks
+            assert np.array_equal(file["layer4"], kept[-1])
 
     def test_filters_layers_unpooling_and_engine_are_those_asked_for(self, model, tmp_path):
         out = tmp_path / "out"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from graph_strategies import close
@@ -107,6 +109,43 @@ def test_where_ways_lead_through_other_pools_each_counts_once(engine):
         close(found, expected[None, None])
 
 
+@pytest.mark.parametrize(("unpool", "share"), [("nearest", 1), ("window", 1 / 4)])
+def test_shares_of_windows_that_borders_cut_are_those_of_window_alone(unpool, share, engine):
+    """The others copy pixels, and what falls on padding falls away."""
+    layers = [kinds.Pool(3, 3, 1, "avg"), kinds.Conv(np.ones((1, 1, 1, 1)))]
+    net = fdref.Network(layers, input_size=4)
+    found = fdref.decode(net, 2, unpool=unpool, engine=engine, position=(0, 0))
+    close(found, np.full((1, 1, 2, 2), share))
+
+
+def test_maps_are_joined_number_by_number(engine):
+    one, two = np.array([[1.0, -2, 3], [5, 7, 11]]).reshape(2, 1, 1, 1, 3)
+    joins = {
+        kinds.Sum(): [6, 5, 14],
+        kinds.Sum((2, -1)): [-3, -11, -5],
+        kinds.Product(): [5, -14, 33],
+        kinds.Maximum(): [5, 7, 11],
+        kinds.Concat(): [1, -2, 3, 5, 7, 11],
+    }
+    for join, expected in joins.items():
+        same = kinds.Conv(np.ones((1, 1, 1, 1)))
+        net = fdref.Network([same, same, join], wiring={1: 0, 2: -1, 3: [1, 2]})
+        assert fdref.forward(net, [one, two], engine)[3].ravel().tolist() == expected
+
+
+def test_maps_that_nobody_takes_any_more_are_let_go():
+    net = fdref.Network([kinds.Conv(np.ones((1, 1, 1, 1))), *[kinds.Scale([2.0])] * 20])
+    engine, x = engine_named("reference"), np.ones((1, 1, 200, 200))
+    tracemalloc.start()
+    try:
+        found = run(net, [x], engine, [3, 21])
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert {number: maps[0, 0, 0, 0] for number, maps in found.items()} == {3: 4, 21: 2**20}
+    assert peak < 6 * x.nbytes
+
+
 def test_groups_are_known_of_every_layer_with_filters():
     layers = [
         kinds.Conv(np.ones((4, 1, 1, 1))),
@@ -159,6 +198,8 @@ def test_at_zero_a_leak_counts_and_of_equal_maps_the_first():
     x, delta = np.array([-1, 0, 2.0]).reshape(1, 1, 1, 3), np.full((1, 1, 1, 3), 3.0)
     for layer in (kinds.ReLU(0.5), kinds.PReLU([0.5])):
         assert gradient([one, layer], [x], delta)[0].tolist() == [[[[1.5, 1.5, 3]]]]
+    clip = kinds.Elementwise("clip", (-1, 2))
+    assert gradient([one, clip], [x], delta)[0].tolist() == [[[[0, 3, 0]]]]
     other = np.array([-1, 1, 1.0]).reshape(1, 1, 1, 3)
     found = gradient([one, kinds.Maximum()], [x, other], delta, {1: 0, 2: [1, -1]})
     assert found[0].tolist() == [[[[3, 0, 3]]]]

@@ -156,7 +156,7 @@ def conv(*shape: int) -> Conv:
 
 
 LARGE = {
-    "pooled": Network([conv(4, 2, 100, 90), Pool(2, 2), conv(6, 4, 3, 3)]),
+    "pooled": Network([conv(4, 2, 100, 90), Pool(2, 2), conv(6, 4, 2, 2)]),
     "chain": Network([conv(4, 2, 100, 90), *(conv(4, 4, 3, 3) for _ in range(3))]),
     "side by side": Network(
         [conv(4, 2, 100, 90), conv(4, 4, 1, 1), conv(2, 4, 1, 1), Concat(), conv(6, 6, 3, 3)],

@@ -99,7 +99,28 @@ def test_a_plan_keeps_to_its_limit_while_banks_wait(net, unpool, share):
 @pytest.mark.parametrize("unpool", ["nearest", "bicubic"])
 def test_a_limit_that_is_enough_is_enough_for_any_larger_one(unpool):
     """What threads keep after many filters at once leaves room for what comes after."""
-    check_limits(EVERY["lenet"], unpool, 1.1 ** np.arange(50))
+    check_limits(EVERY["lenet"], unpool, [*1.1 ** np.arange(50), 10])
+    beside = [Conv(np.ones(shape)) for shape in ((4, 1, 15, 15), (3, 4, 60, 60), (5, 1, 150, 150))]
+    net = Network([*beside[:2], Pool(2, 2), beside[2]], wiring={3: 0})
+    small = {n: Ways(net, unpool, 4).from_above(n, 1) for n in (2, 4)}
+    assert small[2].scratch[0] > small[4].scratch[0]  # and pictures of the latter are larger
+    check_limits(net, unpool, [1.5, 3])
+
+
+def test_threads_keep_no_more_than_leaves_room_for_later_ways():
+    way = Ways(EVERY["lenet"], "nearest", 4).from_above(3, 50)
+    sizes = {"held": 0, "itemsize": 4, "banks": frozenset()}
+    many = dataclasses.replace(
+        way, layer=1, filters=100, each=10, result=1, scratch=(100, 9000), **sizes
+    )
+    few = dataclasses.replace(
+        way, layer=2, filters=5, each=3000, result=10, scratch=(500, 500), **sizes
+    )
+    assert few.memory == 3540
+    plan = planning.Choice((many, few), 5000)
+    assert (plan.at_once(many), plan.at_once(few)) == (19, 1)  # instead of 43
+    assert plan.spare(few) == 5000 - (1900 - 500)
+    assert planning.Choice((few, many), 5000).at_once(many) == 40  # of 4,600
 
 
 @pytest.mark.parametrize(("free", "memory"), [(30 * 10**6, 15 * 10**6), (2 * 10**6, 2 * 10**6)])

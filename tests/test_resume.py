@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 import warnings
+import weakref
 from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import TYPE_CHECKING
@@ -23,7 +24,7 @@ from command_line import ROOT, bank, everything_in, python, run
 
 import fdref
 from fdref.commands import decode
-from fdref.decoding import decoded_file
+from fdref.decoding import blocks, decoded_file
 from fdref.decoding.blocks import Plan
 from fdref.decoding.decoded_file import RECORD, DecodedFile, line_of
 from fdref.decoding.planning import UNASKED
@@ -48,7 +49,7 @@ FILTERS = 4 + 5 + 6
 
 SLOWLY = """
 import sys, time
-from fdref.decoding import decoded_file
+from fdref.decoding import blocks, decoded_file
 from fdref.commands import main
 
 def write(self, block, write=decoded_file.DecodedFile.write):
@@ -276,6 +277,41 @@ def test_records_are_counted_on(model, tmp_path, monkeypatch):
     assert run(*command(model, killed[6] / "out")) == 0
     assert counted == list(range(before + 1, before + 1 + len(counted)))
     assert counted
+
+
+def test_what_is_there_is_not_written_again(model, tmp_path, monkeypatch):
+    """Where others stand on a bank of which some filters were asked for, these come again."""
+    firsts = {}
+
+    def write(file, block, right=DecodedFile.write):
+        new = right(file, block)
+        again = firsts.setdefault(block.layer, block)
+        before = [bank.done for bank in file.asked]
+        assert new > 0
+        assert right(file, again) == 0
+        assert [bank.done for bank in file.asked] == before
+        return new
+
+    monkeypatch.setattr(DecodedFile, "write", write)
+    assert run(*command(model, tmp_path / "out")) == 0
+    assert firsts.keys() == {1, 3, 5}
+
+
+def test_what_is_written_is_let_go_before_more_is_decoded(tmp_path, monkeypatch):
+    written = []
+
+    def write(file, block, right=DecodedFile.write):
+        written.append(weakref.ref(block.pictures))
+        return right(file, block)
+
+    def reached(known, way, met, right=blocks._Known.reached):  # noqa: SLF001
+        assert all(pictures() is None for pictures in written)
+        return right(known, way, met)
+
+    monkeypatch.setattr(DecodedFile, "write", write)
+    monkeypatch.setattr("fdref.decoding.blocks._Known.reached", reached)
+    fdref.decode_to(tmp_path / "decoded.h5", NET)
+    assert len(written) == FILTERS
 
 
 @pytest.mark.parametrize("short", [0, 1])

@@ -10,7 +10,7 @@ from fdref.arguments import callback, instance, path_of, truth
 from fdref.decoding.contents import Contents, Job, compact
 from fdref.decoding.decoded_file import DecodedFile
 from fdref.decoding.unfinished import STEM, UNREADABLE, alone_in, bank_of, begin
-from fdref.files.folder import is_ours, refusal, refuse_special
+from fdref.files.folder import is_ours, refusal, refuse_special, unlock
 from fdref.files.whole import failures, place_of
 from fdref.network.graph import Network
 from fdref.selection import filter_indices, layer_numbers
@@ -143,6 +143,7 @@ def decoded_file(
         raise
     finally:
         for disk in (*claimed.values(), *([] if before is None else [before.disk])):
+            unlock(disk.fileno())
             disk.close()
 
 

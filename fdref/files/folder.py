@@ -249,6 +249,15 @@ def lock(held: int) -> bool:
     return True
 
 
+def unlock(held: int) -> None:
+    """Unlock what is open, also for those who share it: what is mapped into memory stays open."""
+    if not WINDOWS:
+        import fcntl  # noqa: PLC0415
+
+        with suppress(OSError):
+            fcntl.flock(held, fcntl.LOCK_UN)
+
+
 def umask() -> int:
     """Return which rights new files shall not have."""
     mask = os.umask(0o077)  # meanwhile other threads' files get too few rights, not too many
