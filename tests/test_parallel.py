@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import threading
+import weakref
 from time import sleep
 
 import numpy as np
@@ -64,6 +65,27 @@ def test_no_more_threads_help_than_blas_would_take(two_threads):
 
     parallel.each(work, range(30))
     assert len(seen) == 2
+
+
+def test_helpers_that_do_not_begin_keep_nothing_alive(two_threads):
+    """On a busy machine they may begin much later; arrays of many operations would add up."""
+    busy, go_on = threading.Event(), threading.Event()
+
+    def wait_for_it():
+        busy.set()
+        go_on.wait()
+
+    [helping] = parallel.team.send(wait_for_it, 1)
+    busy.wait()
+    try:
+        array = np.ones(1000)
+        kept = weakref.ref(array)
+        parallel.each(array.take, range(10))
+        del array
+        assert kept() is None
+    finally:
+        go_on.set()
+        helping.result()
 
 
 def test_all_threads_warn_of_what_the_caller_is_warned_of(two_threads):

@@ -35,28 +35,40 @@ PATIENCE = 1.0
 
 def each(work: Callable[[Part], None], parts: Iterable[Part]) -> None:
     """Do the work on every part; after an error those that nobody has begun are left out."""
-    waiting = deque(parts)  # its popleft is atomic: threads take turns without a lock
+    waiting = _tasks(work, parts)
     with _one_at_a_time:
         before = blas.counts()
         try:
             blas.limit(before)
             helpers = min(*before, len(waiting)) - 1 if before else 0
             if helpers > 0:
-                _share(work, waiting, helpers)
+                _share(waiting, helpers)
             else:
-                _take_turns(work, waiting)
+                _take_turns(waiting)
         finally:
             blas.free(before)
 
 
-def _share(work: Callable[[Part], None], waiting: deque[Part], helpers: int) -> None:
+Tasks = deque["Callable[[], None]"]
+"""What is left to do. Its popleft is atomic: threads take turns without a lock.
+
+Nothing else holds the work, and with it the arrays: once it is empty, helpers that a busy machine
+has not let begin, nor clear up, keep none of them alive.
+"""
+
+
+def _tasks(work: Callable[[Part], None], parts: Iterable[Part]) -> Tasks:
+    return deque(partial(work, part) for part in parts)
+
+
+def _share(waiting: Tasks, helpers: int) -> None:
     def help_out() -> None:
         blas.limit_this_thread()
-        _take_turns(work, waiting)
+        _take_turns(waiting)
 
     helping = team.send(help_out, helpers)
     try:
-        _take_turns(work, waiting)
+        _take_turns(waiting)
     except Exception:
         _finish(waiting, helping)  # else helpers would go on, with BLAS freed
         raise
@@ -68,20 +80,21 @@ def _share(work: Callable[[Part], None], waiting: deque[Part], helpers: int) -> 
 
 
 def _finish(
-    waiting: deque[Part], helping: list[Future[None]], patience: float | None = None
+    waiting: Tasks, helping: list[Future[None]], patience: float | None = None
 ) -> set[Future[None]]:
     """Begin nothing more, wait for what has been begun, and return it."""
     waiting.clear()
     return wait([helper for helper in helping if not helper.cancel()], patience).done
 
 
-def _take_turns(work: Callable[[Part], None], waiting: deque[Part]) -> None:
+def _take_turns(waiting: Tasks) -> None:
     while waiting:
         try:
-            part = waiting.popleft()
+            task = waiting.popleft()
         except IndexError:  # somebody else was quicker
             return
-        work(part)
+        task()
+        del task
 
 
 class Team:
@@ -121,7 +134,7 @@ class Team:
                     done.set_exception(error)
                 else:
                     done.set_result(None)
-            del waiting, done, errand  # they hold arrays
+            del waiting, done, errand  # a failed one holds what it failed with
 
     def dismiss(self) -> None:
         """Let all go, and their scratch memory."""
@@ -135,10 +148,10 @@ team = Team()
 
 def each_at_once(work: Callable[[Part], None], parts: Iterable[Part], helpers: int) -> None:
     """Do what rather waits than computes, as for a disk, on every part, with that many helpers."""
-    waiting, own = deque(parts), Team()
-    helping = own.send(partial(_take_turns, work, waiting), helpers)
+    waiting, own = _tasks(work, parts), Team()
+    helping = own.send(partial(_take_turns, waiting), helpers)
     try:
-        _take_turns(work, waiting)
+        _take_turns(waiting)
     finally:
         _finish(waiting, helping)
         own.dismiss()
