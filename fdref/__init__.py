@@ -56,6 +56,7 @@ from fdref.network.graph import Network
 from fdref.network.units import receptive_field
 from fdref.operations import correlate, pool, substitute, unpool
 from fdref.walk.forward import forward
+from fdref.walk.projection import project, project_stages
 from fdref.weights import Digits, Mnist, load, mnist, save
 
 __version__ = "0.1.0"
@@ -102,6 +103,8 @@ __all__ = [
     "load",
     "mnist",
     "pool",
+    "project",
+    "project_stages",
     "receptive_field",
     "respond",
     "save",

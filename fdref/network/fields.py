@@ -44,6 +44,16 @@ class Box:
         """How many there are."""
         return self.bottom - self.top + 1, self.right - self.left + 1
 
+    @property
+    def rows(self) -> slice:
+        """The rows, to index a map with."""
+        return slice(self.top, self.bottom + 1)
+
+    @property
+    def columns(self) -> slice:
+        """The columns, to index a map with."""
+        return slice(self.left, self.right + 1)
+
     def within(self, size: Pair) -> Box:
         """Return the part that lies on a map; where none does, the pixel that is nearest."""
         top, left = min(max(self.top, 0), size[0] - 1), min(max(self.left, 0), size[1] - 1)

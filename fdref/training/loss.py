@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from fdref.arrays import Array
     from fdref.engines import Engine
     from fdref.network.graph import Network
+    from fdref.walk.pictures import Picture
 
     Labels = NDArray[np.integer]
 
@@ -96,10 +97,10 @@ class WeightGradients(Gradient):
             x = self.maps[self.net.takes[number][0]]
             self.found[number] = weight_gradients(layer, x, delta, self.engine)
 
-    def below(self, number: int, delta: Array) -> list[Array]:
+    def below(self, number: int, picture: Picture) -> list[Picture]:
         """Note, and hand down."""
-        self.note(number, delta)
-        return super().below(number, delta)
+        self.note(number, self.whole(number, picture))
+        return super().below(number, picture)
 
 
 def weight_gradients(layer: Conv, x: Array, delta: Array, engine: Engine) -> tuple[Array, Array]:

@@ -6,14 +6,14 @@ The gradient of a correlation in its input *is* substitution: what decodes a fil
 from __future__ import annotations
 
 from functools import reduce
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING, Any, assert_never
 
 import numpy as np
 
 from fdref import layers as kinds
-from fdref.network.fields import descend
-from fdref.walk.forward import framed, times
-from fdref.walk.shuffles import block_sums, depth_to_space, space_to_depth, spread_channels
+from fdref.network.fields import Box, descend, seen
+from fdref.walk.adjoint import Adjoint
+from fdref.walk.pictures import Picture
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from fdref.arrays import Array
     from fdref.engines import Engine
     from fdref.network.graph import Network
+    from fdref.walk.adjoint import NonLinear
 
 
-class Gradient:
+class Gradient(Adjoint):
     """The rules of the gradient: from that in a layer's output to that in each map it takes.
 
     Parameters
@@ -35,90 +36,81 @@ class Gradient:
     """
 
     def __init__(self, net: Network, maps: Mapping[int, Array], engine: Engine) -> None:
-        self.net, self.maps, self.engine = net, maps, engine
+        sizes = {number: (own.shape[2], own.shape[3]) for number, own in maps.items()}
+        super().__init__(net, engine, sizes)
+        self.maps = maps
 
     def down_to(self, start: Mapping[int, Array], boundary: int = 0) -> dict[int, Array]:
-        """Take gradients in some maps down to those up to a boundary."""
-        return descend(self.net, start, self.united, self.below, boundary)
+        """Take gradients in whole maps down to those up to a boundary."""
+        pictures = {number: Picture(delta, (0, 0)) for number, delta in start.items()}
+        reached = descend(self.net, pictures, self.united, self.below, boundary)
+        return {number: self.whole(number, picture) for number, picture in reached.items()}
 
-    @staticmethod
-    def united(number: int, deltas: Sequence[Array]) -> Array:  # noqa: ARG004 - as all rules
-        """Add what all users of a map handed down."""
-        return reduce(np.add, deltas)
+    def whole(self, number: int, picture: Picture) -> Array:
+        """Return a picture over the whole map: of rows that no filter reached, zero."""
+        height, width = self.maps[number].shape[2:]
+        return np.ascontiguousarray(picture.over(Box(0, 0, height - 1, width - 1)).values)
 
-    def below(  # noqa: C901, PLR0912 - a table: a row for each kind of layer
-        self, number: int, delta: Array
-    ) -> list[Array]:
-        """Return the gradient in each map that a layer takes."""
-        layer, engine = self.net[number], self.engine
-        taken = [self.maps[below] for below in self.net.takes[number]]
-        x = taken[0]
+    def seen_by(self, number: int, box: Box) -> list[Array]:
+        """Return part of each map that a layer takes."""
+        return [self.part(below, box) for below in self.net.takes[number]]
+
+    def part(self, number: int, box: Box) -> Array:
+        """Return part of what the forward pass made."""
+        return np.ascontiguousarray(self.maps[number][:, :, box.rows, box.columns])
+
+    def through(self, layer: NonLinear, number: int, picture: Picture) -> list[Picture]:
+        """Multiply by the derivative; of a max pool all goes to where the maximum was."""
+        if isinstance(layer, kinds.Pool):
+            return [self._pooled(layer, number, picture)]
+        deltas = self.derived(layer, number, picture)
+        return [Picture(delta, picture.origin) for delta in deltas]
+
+    def derived(self, layer: NonLinear, number: int, picture: Picture) -> list[Array]:
+        """Return the gradient in each of the maps that a layer takes pixel by pixel."""
+        taken, delta = self.seen_by(number, picture.box), picture.values
         match layer:
-            case kinds.Conv(stride=stride, dilate=dilate):
-                filters = np.ascontiguousarray(layer.filters, x.dtype)
-                # The adjoint of the correlation of padded maps, before the padding is cut off.
-                padded = engine.substitute(delta, filters, stride, dilate, self.net.groups(number))
-                return [_without_padding(padded, layer, x)]
-            case kinds.ConvTranspose():  # the adjoint of substitution is correlation
-                whole = np.ascontiguousarray(framed(delta, layer.crop))
-                filters = np.ascontiguousarray(layer.filters, x.dtype)
-                none = (0, 0, 0, 0)
-                return [engine.correlate(whole, filters, None, layer.upsample, none, (1, 1))]
-            case kinds.Pool(window=window, stride=stride, pad=pad, method=method):
-                return [engine.pool_gradient(x, delta, window, stride, pad, method)]
-            case kinds.ReLU(leak=leak):
-                return [np.where(x > 0, delta, delta * x.dtype.type(leak))]
-            case kinds.PReLU(leak=leaks):
-                return [np.where(x > 0, delta, delta * leaks.astype(x.dtype)[:, None, None])]
+            case kinds.ReLU() | kinds.PReLU():
+                return [np.where(taken[0] > 0, delta, delta * leak(layer, delta.dtype))]
             case kinds.Elementwise():
-                return [delta * layer.slope(x)]
+                return [delta * layer.slope(taken[0])]
             case kinds.Normalize():
-                return [_through_normalize(layer, x, delta)]
+                return [_through_normalize(layer, taken[0], delta)]
             case kinds.Softmax():
-                y = self.maps[number]  # the Jacobian is diag(y) - y y^T at each pixel
+                y = self.part(number, picture.box)  # the Jacobian is diag(y) - y y^T at each pixel
                 return [y * (delta - (delta * y).sum(axis=1, keepdims=True))]
-            case kinds.BatchNorm():
-                return [engine.scale(delta, layer.scale(x.dtype), None, None)]
-            case kinds.Scale(factor=factor):
-                return [engine.scale(delta, factor.astype(x.dtype), None, None)]
-            case kinds.Sum():
-                return [times(delta, layer.factor(n)) for n in range(len(taken))]
-            case kinds.Concat():
-                ends = np.cumsum([maps.shape[1] for maps in taken])
-                pieces = np.split(delta, ends[:-1], axis=1)
-                return [np.ascontiguousarray(piece) for piece in pieces]
-            case kinds.Channels(indices=indices):
-                return [spread_channels(delta, indices, x.shape[1])]
-            case kinds.Upsample(factor=factors):
-                return [block_sums(delta, factors)]
-            case kinds.Shuffle(reverse=True):
-                return [depth_to_space(delta, layer.sources(x.shape[1]))]
-            case kinds.Shuffle():
-                return [space_to_depth(delta, layer.sources(delta.shape[1]))]
-            case kinds.Pad(pad=(top, bottom, left, right)):
-                return [np.ascontiguousarray(framed(delta, (-top, -bottom, -left, -right)))]
             case kinds.Product():
                 others = (taken[:n] + taken[n + 1 :] for n in range(len(taken)))
                 return [delta * reduce(np.multiply, several) for several in others]
             case kinds.Maximum():
                 return _to_the_largest(taken, delta)
-            case kinds.Dropout():
-                return [delta]
-            case kinds.Unknown():
-                raise AssertionError(layer)  # the forward pass was refused
+            case kinds.Pool():
+                raise AssertionError(layer)  # its windows overlap pixels
             case _:
                 assert_never(layer)
 
+    def _pooled(self, pool: kinds.Pool, number: int, picture: Picture) -> Picture:
+        """Take the windows whose results a picture covers; where they reach beyond is padding."""
+        delta, windows = np.ascontiguousarray(picture.values), seen(pool, picture.box)
+        (taken,) = self.net.takes[number]
+        inside = windows.within(self.maps[taken].shape[2:])
+        pad = (
+            inside.top - windows.top,
+            windows.bottom - inside.bottom,
+            inside.left - windows.left,
+            windows.right - inside.right,
+        )
+        x = self.part(taken, inside)
+        below = self.engine.pool_gradient(x, delta, pool.window, pool.stride, pad, pool.method)
+        return Picture(below, inside.origin)
 
-def _without_padding(padded: Array, layer: kinds.Conv, x: Array) -> Array:
-    """Cut off what fell on padding; a last row that no filter reached has no gradient."""
-    top, _, left, _ = layer.pad
-    inner = padded[:, :, top : top + x.shape[2], left : left + x.shape[3]]
-    if inner.shape == x.shape:
-        return np.ascontiguousarray(inner)
-    gradient = np.zeros_like(x)
-    gradient[:, :, : inner.shape[2], : inner.shape[3]] = inner
-    return gradient
+
+def leak(layer: kinds.ReLU | kinds.PReLU, dtype: np.dtype[Any]) -> Array | np.floating[Any]:
+    """Return by what a rectifier multiplies what is negative: one factor, or one a channel."""
+    if isinstance(layer, kinds.PReLU):
+        return layer.leak.astype(dtype)[:, None, None]
+    factor: np.floating[Any] = dtype.type(layer.leak)
+    return factor
 
 
 def _through_normalize(layer: kinds.Normalize, x: Array, delta: Array) -> Array:
