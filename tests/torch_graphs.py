@@ -59,6 +59,30 @@ def maps_of(net, inputs, linear=False, last=None):
     return maps
 
 
+@in_double
+def projected(net, x, number, start, rule):
+    """Take a map's values down to the image by autograd, with hooks where rules differ from it."""
+    image = tensor(x).requires_grad_()
+    maps = {0: image}
+    for above, layer in islice(enumerate(net, 1), number):
+        taken = [maps[n] for n in net.takes[above]]
+        y = output(net, above, layer, taken, linear=False)
+        maps[above] = y if rule == "gradient" else by_rule(layer, taken[0], y, rule)
+    maps[number].backward(tensor(start))
+    return np.zeros_like(x) if image.grad is None else image.grad.numpy()
+
+
+def by_rule(layer, x, y, rule):
+    rectifies = isinstance(layer, kinds.ReLU | kinds.PReLU)
+    passes = isinstance(layer, kinds.Elementwise | kinds.Normalize)
+    straight = passes or (rectifies and rule != "guided")
+    passed = x + (y - x).detach() if straight else y  # the values of y, the derivative of x
+    if rectifies and rule != "linear":
+        leak = tensor(layer.leak) if isinstance(layer, kinds.ReLU) else channelwise(layer.leak)
+        passed.register_hook(lambda d: torch.where(d > 0, d, d * leak))
+    return passed
+
+
 def output(net, number, layer, taken, linear):  # noqa: C901, PLR0912 - a table: a row for each kind of layer
     x = taken[0]
     match layer:

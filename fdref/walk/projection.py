@@ -236,10 +236,14 @@ class Projection(Gradient):
                 assert_never(layer)
 
     def _rectified(self, layer: kinds.ReLU | kinds.PReLU, number: int, picture: Picture) -> Array:
-        delta, factor = picture.values, leak(layer, picture.values.dtype)
-        if self.rule == "guided":
-            (delta,) = super().derived(layer, number, picture)
-        return delta if self.rule == "linear" else np.where(delta > 0, delta, delta * factor)
+        """Drop what is negative on the way down, on the way up, both or neither."""
+        delta = picture.values
+        if self.rule != "linear":
+            delta = np.where(delta > 0, delta, delta * leak(layer, delta.dtype))
+        if self.rule != "guided":
+            return delta
+        (both,) = super().derived(layer, number, Picture(delta, picture.origin))
+        return both
 
 
 class Block(NamedTuple):
