@@ -52,6 +52,9 @@ from fdref.layers import (
     Upsample,
 )
 from fdref.measure.evaluation import Evaluation, evaluate, respond
+from fdref.measure.specificity import Specificity, specificity
+from fdref.measure.strongest import Strongest, strongest
+from fdref.measure.theorem import Agreement, best_for_noise, mean_over_switches
 from fdref.network.graph import Network
 from fdref.network.units import receptive_field
 from fdref.operations import correlate, pool, substitute, unpool
@@ -62,6 +65,7 @@ from fdref.weights import Digits, Mnist, load, mnist, save
 __version__ = "0.1.0"
 
 __all__ = [
+    "Agreement",
     "ArgumentError",
     "BatchNorm",
     "Channels",
@@ -91,9 +95,12 @@ __all__ = [
     "Scale",
     "Shuffle",
     "Softmax",
+    "Specificity",
+    "Strongest",
     "Sum",
     "Unknown",
     "Upsample",
+    "best_for_noise",
     "correlate",
     "decode",
     "decode_all",
@@ -101,6 +108,7 @@ __all__ = [
     "evaluate",
     "forward",
     "load",
+    "mean_over_switches",
     "mnist",
     "pool",
     "project",
@@ -108,7 +116,9 @@ __all__ = [
     "receptive_field",
     "respond",
     "save",
+    "specificity",
     "stages",
+    "strongest",
     "substitute",
     "unpool",
 ]
