@@ -224,3 +224,16 @@ def unet(width: int = 8) -> Network:
         top, under = side, draft.conv(side, side, 3, pad=1)
     draft.add(draft.weights.conv(1, width, 1, 1, name="logits"))
     return draft.network(input_size=64)
+
+
+def dncnn(width: int, depth: int = 20) -> Network:
+    """DnCNN, which removes noise: 3x3 filters that keep the size, all the way."""
+    random = np.random.default_rng(0)
+    channels, layers = 1, []
+    for number in range(depth):
+        count = width if number < depth - 1 else 1
+        scale = np.sqrt(2 / (9 * channels))
+        bank = scale * random.standard_normal((count, channels, 3, 3))
+        layers += [Conv(bank.astype(np.float32), pad=1), ReLU()]
+        channels = count
+    return Network(layers[:-1])

@@ -73,6 +73,39 @@ def test_lenet_is_pytorchs(torch_graphs, rule):
         close(fdref.project(net, acts, number, units, rule, "reference"), expected, 1e-12)
 
 
+@pytest.mark.filterwarnings("ignore:Setting (forward, )?backward hooks")
+@pytest.mark.filterwarnings("ignore:Input Tensor 0 did not already require gradients")
+@pytest.mark.parametrize("rule", ["deconvnet", "guided", "gradient"])
+def test_captum_projects_the_same_where_activations_are_one(rule):
+    """Captum starts with 1 where we start with what was activated, and knows single units alone."""
+    try:
+        import torch
+        from captum import attr
+    except ImportError as error:
+        absent("peers", f"{error.name} is not installed")
+    random = np.random.default_rng(0)
+    net = net_of(random, 3, ReLU(), Pool(2, 2), 3, ReLU(), 4)
+    parts = []
+    for layer in net:
+        if isinstance(layer, Conv):
+            conv = torch.nn.Conv2d(*layer.filters.shape[1::-1], layer.window).double()
+            conv.weight.data, conv.bias.data = torch.tensor(layer.filters), torch.tensor(layer.bias)
+            parts.append(conv)
+        else:
+            parts.append(torch.nn.ReLU() if isinstance(layer, ReLU) else torch.nn.MaxPool2d(2, 2))
+    model = torch.nn.Sequential(*parts)
+    x = random.standard_normal((2, 2, 16, 16))
+    acts = fdref.forward(net, x, "reference")
+    kind = {"deconvnet": "Deconvolution", "guided": "GuidedBackprop", "gradient": "Saliency"}[rule]
+    options = {"abs": False} if rule == "gradient" else {}
+    for unit in np.argwhere(acts[6] > 0)[::5]:  # of what is negative, rectifiers drop the rest
+        method = getattr(attr, kind)(model)
+        image = torch.tensor(x[unit[0] : unit[0] + 1], requires_grad=True)
+        picture = method.attribute(image, target=tuple(unit[1:]), **options).detach().numpy()[0]
+        found = fdref.project(net, acts, 6, [unit], rule, "reference")[0]
+        close(found, picture * acts[6][tuple(unit)], 1e-12)
+
+
 def loops(filters, x, rectified, switches, value, rule):
     """Take a unit down: the filter, by switches, through the ReLU, and the first filter again."""
     below = np.zeros(rectified.shape)
