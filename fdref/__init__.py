@@ -52,6 +52,7 @@ from fdref.layers import (
     Upsample,
 )
 from fdref.measure.evaluation import Evaluation, evaluate, respond
+from fdref.measure.nonlinearities import Nonlinearities, nonlinearities
 from fdref.network.graph import Network
 from fdref.network.units import receptive_field
 from fdref.operations import correlate, pool, substitute, unpool
@@ -80,6 +81,7 @@ __all__ = [
     "Mnist",
     "Network",
     "NetworkError",
+    "Nonlinearities",
     "Normalize",
     "PReLU",
     "Pad",
@@ -101,6 +103,7 @@ __all__ = [
     "forward",
     "load",
     "mnist",
+    "nonlinearities",
     "pool",
     "receptive_field",
     "respond",
