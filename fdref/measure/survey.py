@@ -15,6 +15,7 @@ from fdref.layers import Pool, ReLU
 from fdref.measure.chunks import over_chunks, read_images
 from fdref.measure.evaluation import compare, gathered, respond
 from fdref.measure.finite import QUIET, check_banks, check_response, finite_forward, prepare
+from fdref.network.fields import ancestors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -183,9 +184,10 @@ def survey(
         as_many(len(images), labels)
     banks = all_banks(net)
     glances = list(over_chunks(Glancing(net, banks), images, progress, executor))
+    # From (responses, predictions) for each chunk to either for all images, by layer.
     responses, predictions = (
-        {n: np.concatenate([part[n] for part in parts]) for n in net.decodable}
-        for parts in zip(*(glance[1:] for glance in glances), strict=True)
+        {n: np.concatenate([largest[n] for largest in of_chunks]) for n in net.decodable}
+        for of_chunks in zip(*(glance[1:] for glance in glances), strict=True)
     )
     as_many(len(responses[net.decodable[0]]), labels)
     return Survey(
@@ -212,14 +214,18 @@ def all_banks(net: Network) -> dict[Cell, Array]:
     banks: dict[Cell, Array] = {}
     for layer in net.decodable:
         for method in PAPERS:
-            pooled = any(isinstance(below, Pool) for below in net.layers[:layer])
-            same = method != PAPERS[0] and not pooled
+            same = method != PAPERS[0] and not has_pools_below(net, layer)
             banks[layer, method] = (
                 banks[layer, PAPERS[0]] if same else decode(net, layer, None, method)
             )
     for method in PAPERS:
         check_banks(net, {layer: banks[layer, method] for layer in net.decodable})
     return banks
+
+
+def has_pools_below(net: Network, layer: int) -> bool:
+    """Tell whether unpooling has a part in a layer's decoded filters."""
+    return any(n > 0 and isinstance(net[n], Pool) for n in ancestors(net, layer))
 
 
 def comparisons(
@@ -239,6 +245,7 @@ def comparisons(
     for layer in net.decodable:
         response = acts[layer]
         for method in PAPERS:
+            # `all_banks` has one array for all methods where there is no pool to undo.
             if method != PAPERS[0] and banks[layer, method] is banks[layer, PAPERS[0]]:
                 continue
             predicted = answer(layer, banks[layer, method], x)
@@ -260,9 +267,9 @@ def per_filter(response: Array, predicted: Array) -> NDArray[np.float64]:
     count, filters = response.shape[:2]
     rows = compare(*(a.reshape(count * filters, *a.shape[2:]) for a in (response, predicted)))
     rows = rows.reshape(2, count, filters)
-    known = ~np.isnan(rows)
-    counts = known.sum(axis=2)
-    sums = rows.sum(axis=2, where=known)
+    comparable = ~np.isnan(rows)
+    counts = comparable.sum(axis=2)
+    sums = rows.sum(axis=2, where=comparable)
     averages: NDArray[np.float64] = np.divide(
         sums, counts, out=np.full(counts.shape, np.nan), where=counts > 0
     )
@@ -285,6 +292,7 @@ def class_means(peaks: Array, labels: NDArray[np.integer]) -> NDArray[np.float64
 
 def wins(answers: Array) -> NDArray[np.bool_]:
     """Tell for each row of a square matrix whether the diagonal is larger than all else in it."""
+    # So that nothing on the diagonal is held against itself: a tie with another is no win.
     others = np.where(np.eye(len(answers), dtype=bool), -np.inf, answers)
     larger: NDArray[np.bool_] = np.diagonal(answers) > others.max(axis=1)
     return larger
