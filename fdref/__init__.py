@@ -52,6 +52,8 @@ from fdref.layers import (
     Upsample,
 )
 from fdref.measure.evaluation import Evaluation, evaluate, respond
+from fdref.measure.inversion import Inversion, invert
+from fdref.measure.reallocation import energies, reallocate
 from fdref.network.graph import Network
 from fdref.network.units import receptive_field
 from fdref.operations import correlate, pool, substitute, unpool
@@ -76,6 +78,7 @@ __all__ = [
     "Evaluation",
     "FdrefError",
     "FileError",
+    "Inversion",
     "Layer",
     "Maximum",
     "Mnist",
@@ -98,13 +101,16 @@ __all__ = [
     "decode",
     "decode_all",
     "decode_to",
+    "energies",
     "evaluate",
     "forward",
+    "invert",
     "load",
     "mnist",
     "pool",
     "project",
     "project_stages",
+    "reallocate",
     "receptive_field",
     "respond",
     "save",

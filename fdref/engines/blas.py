@@ -70,8 +70,8 @@ def free(before: list[int]) -> None:
 def others_limited() -> Iterator[None]:
     """Keep BLAS libraries that are not NumPy's, such as SciPy's own, to one thread meanwhile.
 
-    Their threads wait for the next product spinning. Where that comes a thousand times a second they
-    take the processors from ours: L-BFGS-B's steps took up to thirty times as long.
+    Their threads wait for the next product spinning. Where that comes a thousand times a second,
+    they take the processors from ours: L-BFGS-B's steps took up to thirty times as long.
     """
     with forking.importing:
         threadpoolctl = imported("threadpoolctl", "threads are limited with threadpoolctl")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from fdref.errors import DependencyError, NetworkError, one_line
+from fdref.errors import NetworkError, one_line
 from fdref.imports import imported
 from fdref.weights.files import refusal
 from fdref.weights.onnx.tensors import Tensors, text_of
