@@ -54,6 +54,7 @@ from fdref.layers import (
 from fdref.measure.evaluation import Evaluation, evaluate, respond
 from fdref.measure.inversion import Inversion, invert
 from fdref.measure.reallocation import energies, reallocate
+from fdref.measure.restyling import Restyled, restyle
 from fdref.network.graph import Network
 from fdref.network.units import receptive_field
 from fdref.operations import correlate, pool, substitute, unpool
@@ -91,6 +92,7 @@ __all__ = [
     "Product",
     "ReLU",
     "ReceptiveField",
+    "Restyled",
     "Scale",
     "Shuffle",
     "Softmax",
@@ -113,6 +115,7 @@ __all__ = [
     "reallocate",
     "receptive_field",
     "respond",
+    "restyle",
     "save",
     "stages",
     "substitute",

@@ -6,7 +6,7 @@ maps are computed in the engine's precision.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import inf, isfinite, isnan, prod
@@ -85,17 +85,15 @@ def _bound(value: object) -> float:
     return real_number(value, "one of the bounds")
 
 
-class Objective:
-    """The sum of what terms say of a network's maps, and its gradient in pixels.
+class View:
+    """Layers' maps of images whose average is not subtracted.
 
     Parameters
     ----------
     net : Network
-    terms : mapping
-        For each layer that has one, its term.
+    numbers : collection of int
+        Layers that see the image, input 0, and nothing else.
     engine : Engine
-    smooth : float
-        Times the total variation.
 
     Raises
     ------
@@ -105,13 +103,11 @@ class Objective:
         If a layer below is of unknown type.
     """
 
-    def __init__(
-        self, net: Network, terms: Mapping[int, Term], engine: Engine, smooth: float = 0.0
-    ) -> None:
-        self.net, self.terms, self.engine, self.smooth = net, terms, engine, smooth
-        self.needed = set().union(*(ancestors(net, number) for number in terms))
+    def __init__(self, net: Network, numbers: Collection[int], engine: Engine) -> None:
+        self.net, self.numbers, self.engine = net, numbers, engine
+        self.needed = set().union(*(ancestors(net, number) for number in numbers))
         check_known(net, self.needed)
-        for number in terms:
+        for number in numbers:
             inputs = [below for below in ancestors(net, number) if below < 1]
             if inputs != [0]:
                 raise ArgumentError(
@@ -121,31 +117,54 @@ class Objective:
         self.dtype = engine.precision(net.dtype)
         self.average = None if net.average is None else net.average.astype(np.float64)
 
-    def maps(self, pixels: Array) -> dict[int, Array]:
-        """Return the maps of images (N, C, H, W)."""
+    def maps(self, pixels: Array, wanted: Collection[int] | None = None) -> dict[int, Array]:
+        """Return maps of images (N, C, H, W), by default all that gradients are made of."""
         prepared = pixels if self.average is None else pixels - self.average
         images = np.ascontiguousarray(prepared, self.dtype)
-        return run(self.net, [images], self.engine, self.needed)
+        return run(self.net, [images], self.engine, self.needed if wanted is None else wanted)
+
+    def together(self, size: Sequence[int]) -> int:
+        """Return how many images of a size are computed at a time."""
+        sizes = sizes_from(self.net, [(size[0], size[1])] * self.net.inputs)
+        held = sum(self.net.channels_of(number) * prod(sizes[number]) for number in self.needed)
+        return min(max(1, NUMBERS // held), TOGETHER)
+
+
+class Objective:
+    """The sum of what terms say of layers' maps, and its gradient in pixels.
+
+    Parameters
+    ----------
+    view : View
+    terms : mapping
+        For each of the view's layers, its term.
+    smooth : float
+        Times the total variation.
+    """
+
+    def __init__(self, view: View, terms: Mapping[int, Term], smooth: float = 0.0) -> None:
+        self.view, self.terms, self.smooth = view, terms, smooth
 
     @QUIET
     def __call__(self, pixels: Values, which: Sequence[int]) -> tuple[Values, Values]:
         """Return the value of each of some images (n,), and its gradient (n, C, H, W): float64."""
-        maps = self.maps(pixels)
+        view = self.view
+        maps = view.maps(pixels)
         values, start = np.zeros(len(pixels)), {}
         for number, term in self.terms.items():
             cost, delta = term(maps[number], which)
             values += cost
-            start[number] = np.ascontiguousarray(delta, self.dtype)
-        below = Gradient(self.net, maps, self.engine).down_to(start)[0]
+            start[number] = np.ascontiguousarray(delta, view.dtype)
+        below = Gradient(view.net, maps, view.engine).down_to(start)[0]
         gradients = below.astype(np.float64)
         if self.smooth:
             roughness, pull = variation(pixels)
             values += self.smooth * roughness
             gradients += self.smooth * pull
         if first_bad(values) is not None or first_bad(gradients) is not None:
-            last = self.net.describe(max(self.terms))
+            last = view.net.describe(max(self.terms))
             raise NetworkError(
-                f"{last} answers an image with numbers too large for {self.dtype}; expected "
+                f"{last} answers an image with numbers too large for {view.dtype}; expected "
                 "smaller weights, or closer bounds"
             )
         return values, gradients
@@ -159,7 +178,7 @@ class Objective:
         which: Sequence[int],
     ) -> Found:
         """Minimise for each of some images, as many at a time as memory allows."""
-        step, found = self.together((starts.shape[2], starts.shape[3])), []
+        step, found = self.view.together(starts.shape[2:]), []
         for first in range(0, len(starts), step):
             some = slice(first, first + step)
             function, limits = partial(self.of, which[some]), (bounds.low, bounds.high)
@@ -174,12 +193,6 @@ class Objective:
     ) -> tuple[Values, Values]:
         """Return values and gradients where those that are asked for are counted within some."""
         return self(pixels, [which[n] for n in asked])
-
-    def together(self, size: Pair) -> int:
-        """Return how many images of a size are computed at a time."""
-        sizes = sizes_from(self.net, [size] * self.net.inputs)
-        held = sum(self.net.channels_of(number) * prod(sizes[number]) for number in self.needed)
-        return min(max(1, NUMBERS // held), TOGETHER)
 
 
 def variation(pixels: Values) -> tuple[Values, Values]:
@@ -224,7 +237,11 @@ def starts_of(
 
 
 def pixels_of(
-    net: Network, images: ArrayLike, what: str, count: int | None, bounds: Range | None = None
+    net: Network,
+    images: ArrayLike,
+    what: str,
+    count: int | None = None,
+    bounds: Range | None = None,
 ) -> Values:
     """Read images (N, H, W) or (N, C, H, W), so many if that is said, clipped to the bounds."""
     array = real_array(images, what)

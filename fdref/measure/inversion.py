@@ -13,7 +13,7 @@ from fdref.engines import engine_named
 from fdref.errors import ArgumentError
 from fdref.measure.codes import check_code, read_code
 from fdref.measure.finite import QUIET
-from fdref.measure.image_search import Objective, Range, pixels_of, starts_of
+from fdref.measure.image_search import Objective, Range, View, pixels_of, starts_of
 from fdref.network.graph import Network
 
 if TYPE_CHECKING:
@@ -146,27 +146,38 @@ def invert(
     wanted = read_code(code, "code", operations.precision(net.dtype))
     away = Mismatch(wanted)
     _check_norms(away.norms)
-    objective = Objective(net, {number: away}, operations, rough)
+    view = View(net, [number], operations)
     starts = starts_of(net, len(wanted), start, size, limits, random)
     check_code(net, number, wanted, starts.shape[2:])
     again = None if restart is None else pixels_of(net, restart, "restart", len(wanted), limits)
     if again is not None and again.shape != starts.shape:
         raise ArgumentError(f"restart has shape {again.shape}; expected {starts.shape}")
-    found = objective.search(starts, limits, most, progress, range(len(wanted)))
-    images, evaluations = found.points.astype(objective.dtype), found.evaluations
-    errors, dead = _judged(objective, away, images)
-    restarted = np.zeros(len(images), np.bool_)
-    worst = np.flatnonzero(dead.any(axis=1))
-    if again is not None and len(worst):
-        found = objective.search(again[worst], limits, most, progress, worst.tolist())
-        other = found.points.astype(objective.dtype)
-        evaluations[worst] += found.evaluations
-        other_errors, other_dead = _judged(objective, away, other, worst.tolist())
-        better = other_errors < errors[worst]
-        taken = worst[better]
-        images[taken], errors[taken] = other[better], other_errors[better]
-        dead[taken], restarted[taken] = other_dead[better], True
-    return Inversion(images, errors, evaluations, dead, restarted)
+    objective = Objective(view, {number: away}, rough)
+
+    def searched(begin: Values, which: Sequence[int]) -> Inversion:
+        found = objective.search(begin, limits, most, progress, which)
+        images = found.points.astype(view.dtype)
+        errors, dead = _judged(view, away, images, which)
+        return Inversion(images, errors, found.evaluations, dead, np.zeros(len(which), np.bool_))
+
+    result = searched(starts, range(len(wanted)))
+    stuck = np.flatnonzero(result.dead.any(axis=1))
+    if again is None or not len(stuck):
+        return result
+    return _better(result, searched(again[stuck], stuck.tolist()), stuck)
+
+
+def _better(first: Inversion, second: Inversion, which: NDArray[np.intp]) -> Inversion:
+    """Put in place of some images those that were found from elsewhere, where their error is less.
+
+    In the first result, which nobody else has seen.
+    """
+    first.evaluations[which] += second.evaluations
+    less = second.errors < first.errors[which]
+    taken = which[less]
+    first.images[taken], first.errors[taken] = second.images[less], second.errors[less]
+    first.dead[taken], first.restarted[taken] = second.dead[less], True
+    return first
 
 
 class Mismatch:
@@ -187,16 +198,15 @@ class Mismatch:
 
 @QUIET
 def _judged(
-    objective: Objective, away: Mismatch, images: Array, which: Sequence[int] | None = None
+    view: View, away: Mismatch, images: Array, which: Sequence[int]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return errors and dead maps of images as they are handed out, rounded."""
-    chosen = list(range(len(images)) if which is None else which)
-    (number,) = objective.terms
+    (number,) = view.numbers
     errors, dead = [], []
-    step = objective.together((images.shape[2], images.shape[3]))
+    step = view.together(images.shape[2:])
     for first in range(0, len(images), step):
-        own = chosen[first : first + step]
-        maps = objective.maps(images[first : first + step])[number]
+        own = which[first : first + step]
+        maps = view.maps(images[first : first + step], [number])[number]
         errors.append(away(maps, own)[0])
         dead.append(~maps.any(axis=(2, 3)) & away.code[own].any(axis=(2, 3)))
     return np.concatenate(errors), np.concatenate(dead)
