@@ -226,12 +226,15 @@ def starts_of(
     Within the bounds. A network without an average is taken to have the middle of the bounds.
     """
     if start is not None:
-        return pixels_of(net, start, "start", count, bounds)
+        given = pixels_of(net, start, "start", count, bounds)
+        if size is not None and pair(size, "size") != given.shape[2:]:
+            raise ArgumentError(f"start has shape {given.shape}; expected the size {shown(size)}")
+        return given
     height, width = _size(net, size)
     noise = np.random.default_rng(seed).standard_normal((count, net.channels[0], height, width))
+    net.prepare(noise)  # or it says what does not fit
     average = bounds.middle if net.average is None else net.average.astype(np.float64)
     pixels = average + NOISE * bounds.span * noise
-    net.prepare(pixels)  # or it says what does not fit
     clipped: Values = pixels.clip(bounds.low, bounds.high)
     return clipped
 
