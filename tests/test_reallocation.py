@@ -186,9 +186,9 @@ RANDOM = {"seed": (-1, 1.5, True, None, "0"), "filters": (0,), "style": (CODE,)}
 def test_what_is_no_such_thing_is_refused_in_one_line(right, wrong):
     for name, values in wrong.items():
         for value in values:
+            given = {"code": CODE} | right | {name: value}
             with pytest.raises(FdrefError) as caught:
-                found = fdref.reallocate(**{"code": CODE} | right | {name: value})
-                pytest.fail(f"{name} took {value!r}: {found}")
+                pytest.fail(f"{name} took {value!r}: {fdref.reallocate(**given)}")
             assert "\n" not in str(caught.value), value
             assert len(str(caught.value)) < 400, value
 
