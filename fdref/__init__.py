@@ -52,7 +52,10 @@ from fdref.layers import (
     Upsample,
 )
 from fdref.measure.evaluation import Evaluation, evaluate, respond
+from fdref.measure.inversion import Inversion, invert
 from fdref.measure.nonlinearities import Nonlinearities, nonlinearities
+from fdref.measure.reallocation import energies, reallocate
+from fdref.measure.restyling import Restyled, restyle
 from fdref.measure.specificity import Specificity, specificity
 from fdref.measure.strongest import Strongest, strongest
 from fdref.measure.theorem import Agreement, best_for_noise, mean_over_switches
@@ -81,6 +84,7 @@ __all__ = [
     "Evaluation",
     "FdrefError",
     "FileError",
+    "Inversion",
     "Layer",
     "Maximum",
     "Mnist",
@@ -94,6 +98,7 @@ __all__ = [
     "Product",
     "ReLU",
     "ReceptiveField",
+    "Restyled",
     "Scale",
     "Shuffle",
     "Softmax",
@@ -107,8 +112,10 @@ __all__ = [
     "decode",
     "decode_all",
     "decode_to",
+    "energies",
     "evaluate",
     "forward",
+    "invert",
     "load",
     "mean_over_switches",
     "mnist",
@@ -116,8 +123,10 @@ __all__ = [
     "pool",
     "project",
     "project_stages",
+    "reallocate",
     "receptive_field",
     "respond",
+    "restyle",
     "save",
     "specificity",
     "stages",

@@ -8,14 +8,16 @@ from typing import Any
 from fdref.errors import DependencyError
 
 
-def imported(package: str, use: str) -> Any:
-    """Import a package.
+def imported(package: str, use: str, extra: str = "") -> Any:
+    """Import a package, or a module of one.
 
     Parameters
     ----------
     package : str
     use : str
         What it is for, for the message: "progress is shown with tqdm".
+    extra : str, optional
+        The extra of fdref's that installs it.
 
     Raises
     ------
@@ -27,6 +29,9 @@ def imported(package: str, use: str) -> Any:
     except MemoryError:
         raise
     except Exception as error:  # a broken installation may raise anything
+        if extra and isinstance(error, ModuleNotFoundError):
+            remedy = f"pip install 'fdref[{extra}]'"
+            raise DependencyError(f"{use}, which is not installed: {remedy}") from error
         reason = f"{type(error).__name__}: {error}"
-        remedy = f"pip install --upgrade {package}"
+        remedy = f"pip install --upgrade {package.partition('.')[0]}"
         raise DependencyError(f"{use}, which cannot be imported ({reason}): {remedy}") from error

@@ -63,6 +63,13 @@ def forward(net: Network, x: Array) -> Run:
     return _inference(_forward, net, torch.tensor(x), [_weights(layer) for layer in net])
 
 
+def differentiable(net: Network, last: int) -> Callable[[Tensor], Tensor]:
+    """Return what gives a layer's answer to prepared images, for autograd."""
+    layers = list(net)[:last]
+    weights = [_weights(layer) for layer in layers]
+    return lambda x: _forward(layers, x, weights)[-1]
+
+
 def probabilities(net: Network, x: Array, batch: int | None = None) -> Run:
     images, weights = torch.tensor(x), [_weights(layer) for layer in net]
 
@@ -191,7 +198,9 @@ def _weights(layer: Layer) -> list[Tensor]:
             return []
 
 
-def _forward(net: Network, x: Tensor, weights: list[list[Tensor]]) -> list[Tensor]:
+def _forward(
+    net: Network | Sequence[Layer], x: Tensor, weights: list[list[Tensor]]
+) -> list[Tensor]:
     maps = [x]
     for layer, own in zip(net, weights, strict=True):
         maps.append(_apply(layer, maps[-1], own))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
-from fdref.errors import DependencyError, NetworkError, one_line
+from fdref.errors import NetworkError, one_line
 from fdref.imports import imported
 from fdref.weights.files import refusal
 from fdref.weights.onnx.tensors import Tensors, text_of
@@ -134,15 +134,7 @@ def import_onnx() -> Any:
     DependencyError
         If it is not installed, or is broken.
     """
-    try:
-        return imported("onnx", "ONNX files are read and written with onnx")
-    except DependencyError as error:
-        if isinstance(error.__cause__, ModuleNotFoundError):
-            raise DependencyError(
-                "ONNX files are read and written with onnx, which is not installed: "
-                "pip install 'fdref[onnx]'"
-            ) from error
-        raise
+    return imported("onnx", "ONNX files are read and written with onnx", extra="onnx")
 
 
 def read_model(data: bytes, name: str, folder: Path | None, budget: Budget) -> Model:
