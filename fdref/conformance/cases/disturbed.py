@@ -212,6 +212,8 @@ class DisturbedProjection(Projection):
             case _:
                 sums = self.sums.below(number, Picture(sizes, picture.origin))
         count = self._roundings(number)
+        if isinstance(self.net[number], Conv):  # to add 0 is exact
+            count = min(count, int(np.count_nonzero(sizes, axis=(1, 2, 3)).max()))
         return [
             Picture(self.noise.on(own.values, count, size.values), own.origin)
             for own, size in zip(right, sums, strict=True)

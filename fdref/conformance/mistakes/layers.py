@@ -133,7 +133,8 @@ ALL = (
         ("normalize", "forward", "project", "evaluate"), over(normalize=alpha_divided)),
     Mistake("odd-channel-before",
         "of an even number of channels the odd one lies below the channel; expected: it lies "
-        "above: from k - floor((N-1)/2) to k + ceil((N-1)/2)", ("normalize", "forward", "project", "evaluate"),
+        "above: from k - floor((N-1)/2) to k + ceil((N-1)/2)",
+        ("normalize", "forward", "project", "evaluate"),
         over(normalize=window_before)),
     Mistake("pytorch-normalize",
         "PyTorch's local_response_norm: alpha is divided by the number of channels, and the odd "
