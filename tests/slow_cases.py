@@ -101,6 +101,78 @@ def slow_decode(net, known):
     )
 
 
+def slow_project(net, images, known):
+    """Take each activation down by itself, number by number."""
+    maps = [images.astype(float), *slow_forward(net, images)]
+    pictures = []
+    for n, *place in known["kept"]:
+        d = np.zeros(maps[known["layer"]].shape[1:])
+        d[tuple(place)] = maps[known["layer"]][(n, *place)]
+        for number in range(known["layer"], 0, -1):
+            d = hand_down(net[number], maps[number - 1][n], maps[number][n], d, known["rule"])
+        pictures.append(d)
+    return np.array(pictures)
+
+
+def hand_down(layer, x, y, d, rule):
+    """What one layer of a chain makes of d over its output y, over the map x that it took."""
+    match layer.kind:
+        case "conv":
+            return conv_down(layer, x, d)
+        case "pool":
+            window = layer.window, layer.stride, layer.pad, layer.method
+            return naive.pool_gradient(x[None], d[None], *window)[0]
+        case "relu":
+            below = np.zeros(x.shape)
+            for place in np.ndindex(x.shape):
+                up = x[place] > 0 or rule in ("deconvnet", "linear")
+                down = d[place] > 0 or rule in ("gradient", "linear")
+                below[place] = d[place] * (1 if up else layer.leak) * (1 if down else layer.leak)
+            return below
+        case "bnorm":
+            each = zip(d, layer.gain.tolist(), layer.deviation.tolist(), strict=True)
+            return np.array([values * gain / deviation for values, gain, deviation in each])
+        case "normalize" if rule != "gradient":
+            return d
+        case "normalize" | "softmax":
+            return derivative(layer, x, d)
+
+
+def conv_down(layer, x, d):
+    """Add each pixel's filter at its window, as far as that lies on the map."""
+    below = np.zeros(x.shape)
+    count, own = layer.filters.shape[:2]
+    for k, row, column in np.argwhere(d):
+        first = k // (count // (len(x) // own)) * own
+        for c, i, j in np.ndindex(layer.filters.shape[1:]):
+            at = row * layer.stride[0] + i * layer.dilate[0] - layer.pad[0]
+            across = column * layer.stride[1] + j * layer.dilate[1] - layer.pad[2]
+            if 0 <= at < x.shape[1] and 0 <= across < x.shape[2]:
+                value = float(layer.filters[k, c, i, j])
+                below[first + c, at, across] += d[k, row, column] * value
+    return below
+
+
+def derivative(layer, x, d, step=1e-4):
+    """Along d, by differences: of maps that are made pixel by pixel, so that pixels are images."""
+
+    def up(channels):
+        images = channels[:, :, None, None]
+        if layer.kind == "softmax":
+            return slow_softmax(images)[:, :, 0, 0]
+        sizes = layer.size, layer.kappa, layer.alpha, layer.beta
+        return slow_normalize(images, *sizes)[:, :, 0, 0]
+
+    below = np.zeros(x.shape)
+    for row, column in np.argwhere(d.any(axis=0)):
+        moved = step * np.eye(len(x))
+        around = [up(x[:, row, column] + scale * moved) for scale in (-2, -1, 1, 2)]
+        # Five points: off by the fourth power of the step.
+        jacobian = np.tensordot([1 / 12, -8 / 12, 8 / 12, -1 / 12], around, 1) / step
+        below[:, row, column] = jacobian @ d[:, row, column]
+    return below
+
+
 def slow_evaluate(net, images, known):
     response = slow_forward(net, images)[known["layer"] - 1]
     every = {**known, "filters": range(response.shape[1])}
@@ -128,7 +200,7 @@ def slow_evaluate(net, images, known):
     }
 
 
-def slow(case):  # noqa: C901 - an operation is a branch
+def slow(case):  # noqa: C901, PLR0912 - an operation is a branch
     """What a case's outputs are, by loops that share nothing with the library."""
     inputs, known = case.inputs, case.parameters
     match case.operation:
@@ -159,6 +231,8 @@ def slow(case):  # noqa: C901 - an operation is a branch
         case "decode":
             last = list(case.expected)[-1]
             return {last: slow_decode(network_of(known, inputs, None), known)}
+        case "project":
+            result = slow_project(network_of(known, inputs, None), inputs["images"], known)
         case "evaluate":
             return slow_evaluate(network_of(known, inputs, None), inputs["images"], known)
     return {next(iter(case.expected)): result}

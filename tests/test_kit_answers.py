@@ -16,9 +16,12 @@ import fdref
 import fdref.conformance
 from fdref import BatchNorm, Normalize, Pool, Softmax
 from fdref.conformance.case import EXACT, OPERATIONS
+from fdref.conformance.cases.disturbed import Noise, outputs_with
+from fdref.conformance.cases.disturbed import tolerance_of as disturbed_tolerance
 from fdref.conformance.cases.tolerances import in_line, tolerance_of, upwards
-from fdref.conformance.compute import Library, compute, rounded
+from fdref.conformance.compute import Library, call, compute, kept_alone, rounded
 from fdref.conformance.expectations import excuses
+from fdref.conformance.mistakes.projections import Whole
 from fdref.conformance.networks import network_of
 from fdref.engines import patched
 from fdref.measure.evaluation import compare
@@ -78,6 +81,8 @@ def test_the_library_that_mistakes_are_made_of_passes(case):
         patched("reference", scale=lambda right, *more: right(*more)),
         read=lambda layer: layer,
         rules=Decoding,
+        way=Whole,
+        start=kept_alone,
         field=fdref.receptive_field,
         change=lambda found, *question: found,
     )
@@ -108,7 +113,12 @@ def test_every_operation_has_exact_cases_rounded_cases_and_sections():
 
 def test_integers_are_small_enough_for_every_order_of_adding():
     for case in SMALL:
-        if case.tolerance is EXACT and case.operation in ("correlate", "substitute", "decode"):
+        if case.tolerance is EXACT and case.operation in (
+            "correlate",
+            "substitute",
+            "decode",
+            "project",
+        ):
             for values in case.expected.values():
                 limit = 2**24 if values.dtype == np.float32 else 2**53
                 assert np.nan_to_num(np.abs(values)).max() < limit
@@ -173,7 +183,7 @@ def test_float32_needs_a_fair_part_of_a_tolerance(operation, method, least):
     assert least < max(used) <= 1
 
 
-@pytest.mark.parametrize("operation", ["decode", "evaluate", "forward"])
+@pytest.mark.parametrize("operation", ["decode", "evaluate", "forward", "project"])
 def test_float32_needs_a_part_of_the_tolerance_of_a_network(operation):
     used = []
     for case in ANSWERED:
@@ -184,6 +194,47 @@ def test_float32_needs_a_part_of_the_tolerance_of_a_network(operation):
                 off = abs(found.astype(np.float64) - case.expected[name])
                 used.append(off.max() / bound if bound else 0.0)
     assert 0.01 < max(used) <= 1
+
+
+def moved(case, seed):
+    """How far roundings, each as large as it may be, move a projection, in tolerances."""
+    noise = Noise()
+    noise.random = np.random.RandomState(seed)
+    found = outputs_with(noise, case, network_of(case.parameters, case.inputs, None))
+    return abs(found["pictures"] - case.expected["pictures"]).max() / case.tolerance.atol
+
+
+@named([case for case in ANSWERED if case.operation == "project" and case.tolerance.atol])
+def test_no_rounding_within_a_tolerance_moves_a_switch(case):
+    """Draws differ, by how far the activation that is kept is off; a switch is another order."""
+    assert max(moved(case, seed) for seed in range(1, 7)) < 4
+
+
+@pytest.mark.large
+def test_that_a_switch_moved_would_be_seen():
+    """Of this digit two pixels are so close that roundings may make either the maximum."""
+    case = next(case for case in CASES if case.id == "project-lenet7-gradient")
+    zero = fdref.load().prepare(fdref.mnist().test.images[10:11])
+    known = {**case.parameters, "kept": [[0, 0, 0, 0]]}
+    close = replace(case, inputs={"images": zero}, parameters=known)
+    close = replace(close, expected=compute(close, "reference"))
+    close = replace(close, tolerance=disturbed_tolerance(close, fdref.load()))
+    apart = [moved(close, seed) for seed in range(8)]
+    assert max(apart) > 20 * min(apart)
+
+
+def test_projections_that_are_known():
+    """A pool's first maximum by rows takes its 2 down, and all of what two windows share."""
+    known = {"layer": 2, "rule": "deconvnet", "kept": [[0, 0, 0, 0], [0, 1, 0, 0]]}
+    conv = {"type": "conv", "bias": None, "stride": [1, 1], "pad": [0] * 4, "dilate": [1, 1]}
+    pool = {"type": "pool", "window": [2, 2], "stride": [1, 1], "pad": [0] * 4, "method": "max"}
+    network = [pool, {**conv, "filters": "filters2", "groups": 1}]
+    images = np.array([[[[1, 2, 0], [2, 2, 0]]]], np.float32)
+    filters = np.array([[[[1, 1]]], [[[1, -1]]]], np.float32)
+    inputs = {"images": images, "filters2": filters}
+    (pictures,) = call("project", inputs, {**known, "network": network}).values()
+    assert pictures[0, 0].tolist() == [[0, 8, 0], [0, 0, 0]]
+    assert not pictures[1].any()
 
 
 @pytest.mark.parametrize(

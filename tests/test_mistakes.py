@@ -13,6 +13,7 @@ from fdref.conformance.compute import compute
 from fdref.conformance.diagnosis import diagnose, summary
 from fdref.conformance.mistakes import MISTAKES, Mistake
 from fdref.conformance.mistakes.unpooling import UNPOOL, by, resized
+from fdref.walk.projection import RULES
 
 pytestmark = pytest.mark.large
 CASES = [case for case in cases() if not case.refused]
@@ -110,6 +111,38 @@ def test_what_goes_wrong_with_window_and_what_does_not(wrong):
     for mistake in MISTAKES:
         if mistake.operations == UNPOOL and "window" not in mistake.name:
             assert mistake.name == "unpooled-with-zeros" or not shown(mistake.name) & own
+
+
+def test_what_goes_wrong_with_projections_and_where(wrong):
+    """Each shows where its rule, layer or tie is, and nowhere else."""
+
+    def shown(name):
+        return {case.removeprefix("project-") for mistake, case in wrong if mistake == name}
+
+    own = {case.id: case for case in CASES if case.operation == "project"}
+    rules = {
+        rule: {c.id[8:] for c in own.values() if c.parameters["rule"] == rule} for rule in RULES
+    }
+    assert shown("mask-of-the-way-up") <= rules["deconvnet"] | rules["guided"]
+    assert shown("both-masks") <= rules["deconvnet"]
+    assert shown("guided-without-the-way-up") <= rules["guided"]
+    assert shown("gradient-rectified") <= rules["gradient"]
+    assert not shown("not-rectified-on-the-way-down") & rules["linear"]
+    assert shown("leak-once") == {"leak-guided", "real-guided"}
+    assert shown("switches-after-relu") == {"pool-relu"}
+    assert shown("switches-before-relu") & {"relu-pool", "pool-relu"} == {"relu-pool"}
+    overlapping = {"pool", "overlap", "pad", "negative", "integers", "group"}
+    assert shown("last-switch-stays") <= overlapping
+    assert {"overlap", "integers"} <= shown("last-switch-stays")
+    assert shown("ties-by-columns") == {"ties", "pad", "negative"}
+    assert {"ties", "relu-pool"} <= shown("ties-all")
+    assert "average" not in shown("unpooled-to-the-centre") | shown("ties-all")
+    normalized = {name for name in shown("alpha-divided") if name.startswith("real-")}
+    gradients = {"real-gradient", "real-softmax"}
+    assert shown("normalize-differentiated") == normalized - gradients | {"normalize"}
+    assert shown("normalize-passed-by-the-gradient") == gradients
+    for name in ("all-kept", "map-kept", "one-for-the-activation"):
+        assert shown(name) == {case[8:] for case in own}
 
 
 def test_names_and_sentences_are_fit_for_a_report():

@@ -28,6 +28,7 @@ OPERATIONS = (
     "respond",
     "forward",
     "decode",
+    "project",
     "evaluate",
 )
 

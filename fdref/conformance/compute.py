@@ -17,6 +17,7 @@ from fdref.measure.evaluation import Evaluation, compare
 from fdref.network.graph import Network
 from fdref.network.units import receptive_field
 from fdref.walk.forward import output
+from fdref.walk.projection import Projection
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -115,6 +116,10 @@ class Library:
     """takes a layer as the case gives it"""
     rules: type[Decoding] | None = None
     """by which a filter is taken down"""
+    way: type[Projection] | None = None
+    """by which activations are taken down"""
+    start: Callable[[Array, NDArray[np.intp]], Array] | None = None
+    """takes a layer's activations and units; gives what goes down for each, over the whole map"""
     field: Callable[[Network, int], ReceptiveField] | None = None
     """of a layer"""
     change: Callable[[Outputs, Network, Arrays, Parameters], Outputs] | None = None
@@ -140,6 +145,9 @@ class Library:
                 bank = self._read(Conv(inputs["bank"], stride=known["stride"]))
                 place = known["offset"], known["output"]
                 return {"response": self._respond(inputs["images"], bank, *place)}
+            case "project":
+                net = self._network(inputs, known)
+                return {"pictures": self._projected(net, inputs["images"], known)}
             case "forward" | "decode" | "evaluate":
                 net = self._network(inputs, known)
                 found = self._of_network(operation, net, inputs, known)
@@ -216,6 +224,16 @@ class Library:
             return fdref.stages(net, number, filters, unpool, self.engine)
         return self.rules(net, number, unpool, engine_named(self.engine)).stages(filters)
 
+    def _projected(self, net: Network, images: Array, known: Parameters) -> Array:
+        number, rule = known["layer"], known["rule"]
+        acts = fdref.forward(net, images, self.engine, number)
+        if self.way is None and self.start is None:
+            return fdref.project(net, acts, number, known["kept"], rule, self.engine)
+        units, maps = np.array(known["kept"]), dict(enumerate(acts))
+        way, engine = self.way or Projection, engine_named(self.engine)
+        start = (self.start or kept_alone)(acts[number], units)
+        return way(net, maps, engine, rule, units[:, 0]).down_to({number: start})[0]
+
     def _evaluate(self, net: Network, images: Array, number: int, unpool: Method) -> Outputs:
         response = fdref.forward(net, images, self.engine, number)[number]
         if self.rules is None and self.field is None:
@@ -228,6 +246,14 @@ class Library:
         filters = Conv(bank, stride=field.stride)
         predicted = self._respond(images, filters, field.offset, response.shape[2:])
         return judged(response, predicted)
+
+
+def kept_alone(acts: Array, units: NDArray[np.intp]) -> Array:
+    """Return maps (K, C, H, W) in which units, (K, 4), have their values, and all else is 0."""
+    images, *places = units.T
+    maps = np.zeros((len(units), *acts.shape[1:]), acts.dtype)
+    maps[np.arange(len(units)), *places] = acts[images, *places]
+    return maps
 
 
 def _one_window(images: Array, bank: Conv, offset: Sequence[int], output: Sequence[int]) -> Network:

@@ -109,7 +109,7 @@ def forward(images: Array, network: Sequence[Layer]) -> dict[str, Array]:
     return outputs
 
 
-# Sections 3 and 4: decoding.
+# Sections 3 and 4: decoding and projecting.
 
 
 def substitute(maps: Array, filters: Array, *, stride: Pair, dilate: Pair, groups: int) -> Array:
@@ -221,6 +221,89 @@ def bicubic(t: Array) -> Array:
 KERNELS: dict[str, Callable[[Array], Array]] = {"bilinear": bilinear, "bicubic": bicubic}
 
 
+def project(
+    images: Array,
+    network: Sequence[Layer],
+    layer: int,
+    kept: Sequence[Sequence[int]],
+    rule: str,
+) -> Array:
+    demand(rule in {"gradient", "deconvnet", "guided", "linear"}, f"no such rule as {rule!r}")
+    maps = [images, *forward(images, network[:layer]).values()]
+    pictures = []
+    for image, *unit in kept:
+        own = [every[image] for every in maps]
+        demand(all(0 <= at < n for at, n in zip(unit, own[-1].shape, strict=True)), f"no {unit}")
+        d = np.zeros_like(own[-1])
+        d[tuple(unit)] = own[-1][tuple(unit)]
+        for number in range(layer, 0, -1):
+            below, x, y = network[number - 1], own[number - 1], own[number]
+            d = HANDED_DOWN[below["type"]](below, x, y, d, rule)
+        pictures.append(d)
+    return np.array(pictures)
+
+
+def through_conv(layer: Layer, x: Array, y: Array, d: Array, rule: str) -> Array:
+    steps = {key: layer[key] for key in ("stride", "dilate", "groups")}
+    picture = substitute(d[None], layer["filters"], **steps)[0]
+    top, bottom, left, right = layer["pad"]
+    # What no filter reaches is 0; what lies in the padding falls away.
+    canvas = np.zeros((len(x), x.shape[1] + top + bottom, x.shape[2] + left + right))
+    canvas[:, : picture.shape[1], : picture.shape[2]] = picture
+    return canvas[:, top : top + x.shape[1], left : left + x.shape[2]]
+
+
+def through_pool(layer: Layer, x: Array, y: Array, d: Array, rule: str) -> Array:
+    below, (top, _, left, _) = np.zeros_like(x), layer["pad"]
+    for row, column in np.ndindex(d.shape[1:]):
+        first = row * layer["stride"][0] - top, column * layer["stride"][1] - left
+        ends = (a + n for a, n in zip(first, layer["window"], strict=True))
+        seen = (slice(None), *(slice(max(a, 0), b) for a, b in zip(first, ends, strict=True)))
+        if layer["method"] == "avg":
+            below[seen] += d[:, row, column, None, None] / x[0][seen[1:]].size
+            continue
+        for own, value, picture in zip(x[seen], d[:, row, column], below[seen], strict=True):
+            picture[np.unravel_index(own.argmax(), own.shape)] += value  # the first by rows
+    return below
+
+
+def through_relu(layer: Layer, x: Array, y: Array, d: Array, rule: str) -> Array:
+    up = np.where(x > 0, 1, layer["leak"])
+    down = np.where(d > 0, 1, layer["leak"])
+    return d * {"gradient": up, "deconvnet": down, "guided": up * down, "linear": 1}[rule]
+
+
+def through_bnorm(layer: Layer, x: Array, y: Array, d: Array, rule: str) -> Array:
+    return d * (layer["gain"] / layer["moments"][:, 1])[:, None, None]
+
+
+def through_normalize(layer: Layer, x: Array, y: Array, d: Array, rule: str) -> Array:
+    if rule != "gradient":
+        return d
+    size, kappa, alpha, beta = (layer[key] for key in ("size", "kappa", "alpha", "beta"))
+    channels = np.arange(len(x))
+    apart = channels - channels[:, None]  # channel q, the column, from channel k, the row
+    near = (-((size - 1) // 2) <= apart) & (apart <= size // 2)
+    s = kappa + alpha * np.einsum("kq,qyx->kyx", near, x**2)
+    shared = np.einsum("kq,kyx->qyx", near, d * x / s ** (beta + 1))
+    return d / s**beta - 2 * alpha * beta * x * shared
+
+
+def through_softmax(layer: Layer, x: Array, y: Array, d: Array, rule: str) -> Array:
+    demand(rule == "gradient", f"{rule} does not begin at a softmax")
+    return y * (d - (d * y).sum(axis=0))
+
+
+HANDED_DOWN: dict[str, Callable[..., Array]] = {
+    "conv": through_conv,
+    "pool": through_pool,
+    "relu": through_relu,
+    "bnorm": through_bnorm,
+    "normalize": through_normalize,
+    "softmax": through_softmax,
+}
+
+
 # Sections 5 and 6: what a decoded filter answers.
 
 
@@ -330,7 +413,7 @@ def widened(value: Any) -> tuple[Any, DTypeLike | None]:
 
 OPERATIONS = (
     correlate, pool, relu, normalize, bnorm, forward,
-    substitute, decode, unpool, receptive_field, respond, evaluate,
+    substitute, decode, project, unpool, receptive_field, respond, evaluate,
 )  # fmt: skip
 
 if __name__ == "__main__":

@@ -152,6 +152,37 @@ def one_layer_down(layer: Layer, picture: Tensor, method: str) -> Tensor:
     return picture
 
 
+def project(
+    images: Tensor, network: Sequence[Layer], layer: int, kept: Sequence[Sequence[int]], rule: str
+) -> Tensor:
+    if rule not in {"gradient", "deconvnet", "guided", "linear"}:
+        raise ValueError(f"no such rule as {rule!r}")
+    with torch.inference_mode(mode=False), torch.enable_grad():
+        # Each activation has an image of its own, so that one walk takes all of them down.
+        copies = torch.stack([images[unit[0]] for unit in kept]).requires_grad_()
+        maps = copies
+        for below in network[:layer]:
+            own = {k: v.clone() if torch.is_tensor(v) else v for k, v in below.items()}
+            maps = with_rule(own, maps, rule)
+        units = [maps[k, channel, y, x] for k, (_, channel, y, x) in enumerate(kept)]
+        start = torch.stack(units)
+        return torch.autograd.grad(start, copies, start.detach())[0]
+
+
+def with_rule(layer: Layer, x: Tensor, rule: str) -> Tensor:
+    """Compute a layer's output, from which autograd goes down by the rule."""
+    y = layer_output(layer, x)
+    if layer["type"] == "softmax" and rule != "gradient":
+        raise ValueError(f"{rule} does not begin at a softmax")
+    if rule == "gradient" or layer["type"] not in ("relu", "normalize"):
+        return y
+    if layer["type"] == "normalize" or rule != "guided":
+        y = x + (y - x).detach()  # y's values, and the derivative of x itself
+    if layer["type"] == "relu" and rule != "linear":
+        y.register_hook(lambda d: torch.where(d > 0, d, layer["leak"] * d))
+    return y
+
+
 def receptive_field(network: Sequence[Layer]) -> dict[str, Tensor]:
     size, stride, offset = torch.tensor([1, 1]), torch.tensor([1, 1]), torch.tensor([0, 0])
     for layer in network:
@@ -232,7 +263,7 @@ def tensors(value: Any) -> Any:
 
 OPERATIONS = (
     correlate, pool, relu, normalize, bnorm, forward,
-    substitute, decode, unpool, receptive_field, respond, evaluate,
+    substitute, decode, project, unpool, receptive_field, respond, evaluate,
 )  # fmt: skip
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from fdref.conformance.case import OPERATIONS
-from fdref.conformance.cases import decoding, layers, lenet, networks, refusals
+from fdref.conformance.cases import decoding, layers, lenet, networks, projections, refusals
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -22,7 +22,9 @@ def cases() -> list[Case]:
 @cache
 def _cases() -> tuple[Case, ...]:
     found = [
-        case for part in (layers, decoding, networks, lenet, refusals) for case in part.cases()
+        case
+        for part in (layers, decoding, networks, projections, lenet, refusals)
+        for case in part.cases()
     ]
     for case in found:
         for array in (*case.inputs.values(), *case.expected.values()):

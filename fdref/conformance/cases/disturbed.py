@@ -9,13 +9,20 @@ an operation by itself. How far the outputs move is the tolerance.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from math import ceil, prod
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fdref.conformance.case import Tolerance
-from fdref.conformance.cases.tolerances import downwards, in_line, rounded_up, upwards
-from fdref.conformance.compute import judged
+from fdref.conformance.cases.tolerances import (
+    downwards,
+    in_line,
+    rounded_up,
+    unpooled,
+    upwards,
+)
+from fdref.conformance.compute import judged, kept_alone
 from fdref.engines import engine_named
 from fdref.layers import (
     BatchNorm,
@@ -24,6 +31,7 @@ from fdref.layers import (
     Elementwise,
     Normalize,
     Pool,
+    ReLU,
     Scale,
     Softmax,
     Sum,
@@ -34,15 +42,19 @@ from fdref.network.graph import Network
 from fdref.walk.down import Decoding
 from fdref.walk.forward import output
 from fdref.walk.pictures import Picture, unite
+from fdref.walk.projection import Projection
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
+
+    from numpy.typing import NDArray
 
     from fdref.arrays import Array
     from fdref.conformance.case import Case
     from fdref.conformance.compute import Outputs
     from fdref.engines.resize import Method
     from fdref.layers import Layer
+    from fdref.walk.projection import Rule
 
 REFERENCE = engine_named("reference")
 EPS = float(np.finfo(np.float32).eps)
@@ -73,7 +85,7 @@ def tolerance_of(case: Case, net: Network) -> Tolerance:
     Parameters
     ----------
     case : Case
-        Of "forward", "decode" or "evaluate", with its expected outputs.
+        Of "forward", "decode", "project" or "evaluate", with its expected outputs.
     net : Network
         The one that it is about.
     """
@@ -100,6 +112,8 @@ def _moved(expected: Array, other: Array) -> float:
 def outputs_with(noise: Noise, case: Case, net: Network) -> Outputs:
     """Compute the outputs of a case with errors."""
     known = case.parameters
+    if case.operation == "project":
+        return {"pictures": projected_with(noise, net, case.inputs["images"], known)}
     if case.operation == "forward":
         wanted = [int(name.removeprefix("layer")) for name in case.expected]
         maps = forward_with(noise, net, case.inputs["images"], wanted)
@@ -162,6 +176,67 @@ def absolute(layer: Layer) -> Layer:
 
 def _size(values: Array | None) -> Array | None:
     return None if values is None else np.abs(values)
+
+
+def projected_with(noise: Noise, net: Network, images: Array, known: Mapping[str, Any]) -> Array:
+    """Project activations with errors, on the way up too: these may move a switch."""
+    units, number = np.array(known["kept"]), known["layer"]
+    maps = forward_with(noise, net, images, ancestors(net, number))
+    way = DisturbedProjection(net, maps, known["rule"], units[:, 0], noise)
+    return way.down_to({number: kept_alone(maps[number], units)})[0]
+
+
+class DisturbedProjection(Projection):
+    """Projects with errors."""
+
+    def __init__(
+        self,
+        net: Network,
+        maps: Mapping[int, Array],
+        rule: Rule,
+        images: NDArray[np.intp],
+        noise: Noise,
+    ) -> None:
+        super().__init__(net, maps, REFERENCE, rule, images)
+        same = net.parts() | {"layers": [absolute(layer) for layer in net]}
+        self.sums = Projection(Network(**same), maps, REFERENCE, rule, images)
+        self.noise = noise
+
+    def below(self, number: int, picture: Picture) -> list[Picture]:
+        """Express a picture over a layer's output over each map that it takes."""
+        right, sizes = super().below(number, picture), np.abs(picture.values)
+        match self.net[number]:
+            case Normalize() | Softmax():  # derivatives that mix channels: each by itself
+                every = [self._of_channel(number, picture, c) for c in range(sizes.shape[1])]
+                sums = [Picture(np.sum(every, axis=0), picture.origin)]
+            case _:
+                sums = self.sums.below(number, Picture(sizes, picture.origin))
+        count = self._roundings(number)
+        if isinstance(self.net[number], Conv):  # to add 0 is exact
+            count = min(count, int(np.count_nonzero(sizes, axis=(1, 2, 3)).max()))
+        return [
+            Picture(self.noise.on(own.values, count, size.values), own.origin)
+            for own, size in zip(right, sums, strict=True)
+        ]
+
+    def _of_channel(self, number: int, picture: Picture, channel: int) -> Array:
+        alone = np.zeros_like(picture.values)
+        alone[:, channel] = picture.values[:, channel]
+        return np.abs(super().below(number, Picture(alone, picture.origin))[0].values)
+
+    def _roundings(self, number: int) -> int:
+        """Count the roundings of one pixel of what is handed down."""
+        match self.net[number]:
+            case Pool(method="avg", window=window, stride=stride):
+                return unpooled(stride, window, "window")
+            case Pool(window=window, stride=stride):  # as many windows may have one maximum
+                return prod(ceil(size / step) for size, step in zip(window, stride, strict=True))
+            case ReLU():  # a leak, twice
+                return 2
+            case Normalize() | Softmax() as layer if self.rule == "gradient":
+                return 3 * upwards(layer)
+            case _:
+                return downwards(self.net, number, "nearest")
 
 
 class Disturbed(Decoding):

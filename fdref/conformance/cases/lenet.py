@@ -5,17 +5,28 @@ from __future__ import annotations
 from itertools import product
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 import fdref
 from fdref.conformance.cases.making import rounded
 
 if TYPE_CHECKING:
+    from fdref.arrays import Array
     from fdref.conformance.case import Case
 
 NETWORK = {"file": "lenet.mat"}
-CHOSEN = {3: [0, 31], 5: [7, 250], 7: [0, 5]}
-"""Filters of each layer that are decoded."""
+CHOSEN = {3: [0, 31], 5: [250], 7: [5]}
+"""Filters of each layer that are decoded: one where stages are large, as kits are to be small."""
 DECODED = [*product(CHOSEN, ("nearest", "bilinear", "bicubic")), (5, "window")]
 """By which methods."""
+DIGITS = [5, 6, 9]
+"""A 1, a 4 and a 9, no maxima of which are so close to others that roundings decide."""
+PROJECTED = (
+    (3, [0, 7, 31], ("deconvnet",)),
+    (5, [175, 225, 375], ("deconvnet",)),
+    (7, [1, 4, 9], ("gradient", "deconvnet", "guided")),
+)
+"""Layers, channels whose strongest activations are projected, and by which rules."""
 
 
 def cases() -> list[Case]:
@@ -32,7 +43,8 @@ def cases() -> list[Case]:
     found += [
         rounded(
             f"decode-lenet{layer}-{method}",
-            f"filters {CHOSEN[layer][0]} and {CHOSEN[layer][1]} of LeNet's layer {layer}, {method}",
+            f"filter{'s' * (len(CHOSEN[layer]) > 1)} {' and '.join(map(str, CHOSEN[layer]))} of "
+            f"LeNet's layer {layer}, {method}",
             {},
             network=NETWORK,
             layer=layer,
@@ -52,4 +64,32 @@ def cases() -> list[Case]:
         )
         for layer, method in ((3, "nearest"), (3, "bicubic"), (7, "bicubic"))
     ]
-    return found
+    return [*found, *projections()]
+
+
+def projections() -> list[Case]:
+    """Cases of 3.3: the strongest activations of some channels."""
+    net = fdref.load()
+    digits = net.prepare(fdref.mnist().test.images[DIGITS])
+    acts = fdref.forward(net, digits, "reference")
+    return [
+        rounded(
+            f"project-lenet{layer}-{rule}",
+            f"of LeNet's layer {layer} the strongest activations that three digits bring about in "
+            f"channels {', '.join(map(str, channels))}; {rule}",
+            {"images": digits},
+            network=NETWORK,
+            layer=layer,
+            kept=[strongest(acts[layer], channel) for channel in channels],
+            rule=rule,
+        )
+        for layer, channels, rules in PROJECTED
+        for rule in rules
+    ]
+
+
+def strongest(acts: Array, channel: int) -> list[int]:
+    """Return the image, channel, row and column where a channel is strongest."""
+    own = acts[:, channel]
+    image, row, column = np.unravel_index(own.argmax(), own.shape)
+    return [int(image), channel, int(row), int(column)]

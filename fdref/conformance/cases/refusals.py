@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -58,6 +58,8 @@ def of_networks() -> list[Case]:
     network = [conv("filters1"), pool((2, 2), (2, 2)), conv("filters3")]
     unfit = [conv("filters3"), conv("filters3")]
     known = {"network": network, "unpool": "nearest"}
+    projected = {"images": integers(309, (1, 1, 8, 9)), **arrays}
+    up: dict[str, Any] = {"network": network, "layer": 3}
     return [
         refused("refuse-forward-small", "images too small for the last layer",
             {"images": integers(306, (1, 1, 4, 9)), **arrays}, network=network),
@@ -67,6 +69,13 @@ def of_networks() -> list[Case]:
             layer=4, filters=[0], **known),
         refused("refuse-decode-filter", "filters are counted from 0: there is no filter 3", arrays,
             layer=3, filters=[3], **known),
+        refused("refuse-project-rule", "a rule that section 3.3 does not know", projected,
+            kept=[[0, 0, 0, 0]], rule="excitation", **up),
+        refused("refuse-project-place", "the map of layer 3 has two rows: there is no row 2",
+            projected, kept=[[0, 0, 2, 0]], rule="deconvnet", **up),
+        refused("refuse-project-softmax", "a deconvnet cannot begin at a softmax", projected,
+            network=[*network, {"type": "softmax"}], layer=4, kept=[[0, 0, 0, 0]],
+            rule="deconvnet"),
         refused("refuse-evaluate-channels", "images of 2 channels for a network of 1",
             {"images": integers(308, (1, 2, 8, 8)), **arrays}, layer=3, **known),
     ]  # fmt: skip

@@ -1,6 +1,13 @@
 """The mistakes that people make, each as fdref with one thing wrong."""
 
-from fdref.conformance.mistakes import convolutions, decoding, judging, layers, unpooling
+from fdref.conformance.mistakes import (
+    convolutions,
+    decoding,
+    judging,
+    layers,
+    projections,
+    unpooling,
+)
 from fdref.conformance.mistakes.mistake import Mistake
 
 __all__ = ["MISTAKES", "Mistake"]
@@ -10,6 +17,7 @@ MISTAKES: tuple[Mistake, ...] = (
     *layers.ALL,
     *decoding.ALL,
     *unpooling.ALL,
+    *projections.ALL,
     *judging.ALL,
 )
 """All that the diagnosis knows."""

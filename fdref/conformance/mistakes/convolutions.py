@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Operation = Callable[..., Array]
     Reading = Callable[[Layer], Layer]
 
-UP = ("correlate", "respond", "forward", "evaluate")
+UP = ("correlate", "respond", "forward", "project", "evaluate")
 
 
 def flipped(right: Operation, x: Array, filters: Array, *more: Any) -> Array:
@@ -104,11 +104,11 @@ ALL = (
         other(read=transposed)),
     Mistake("pad-left-right-top-bottom",
         "paddings are taken as [left, right, top, bottom]; expected: they are [top, bottom, left, "
-        "right]", ("correlate", "pool", "receptive_field", "forward", "evaluate"),
+        "right]", ("correlate", "pool", "receptive_field", "forward", "project", "evaluate"),
         other(read=pads(2, 3, 0, 1))),
     Mistake("pad-top-left-bottom-right",
         "paddings are taken as [top, left, bottom, right]; expected: they are [top, bottom, left, "
-        "right]", ("correlate", "pool", "receptive_field", "forward", "evaluate"),
+        "right]", ("correlate", "pool", "receptive_field", "forward", "project", "evaluate"),
         other(read=pads(0, 2, 1, 3))),
     Mistake("stride-ignored",
         "convolutions go on by one pixel whatever their stride; expected: they must go on by the "
@@ -123,5 +123,6 @@ ALL = (
          rules=Interleaved)),
     Mistake("float32",
         "results have the precision of float32; expected: float64 inputs ask for float64",
-        ("correlate", "pool", "relu", "substitute", "unpool", "forward", "decode"), SINGLE),
+        ("correlate", "pool", "relu", "substitute", "unpool", "forward", "decode", "project"),
+        SINGLE),
 )  # fmt: skip

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Operation = Callable[..., Array]
 
-DOWN = ("substitute", "decode", "evaluate")
+DOWN = ("substitute", "decode", "project", "evaluate")
 DECODE = ("decode", "evaluate")
 
 
@@ -111,7 +111,7 @@ ALL = (
         DECODE, other(rules=Rectified)),
     Mistake("bnorm-ignored-while-decoding",
         "bnorm changes nothing on the way down; expected: each channel is multiplied by gain / "
-        "deviation", DECODE, over(scale=norm_ignored)),
+        "deviation", (*DECODE, "project"), over(scale=norm_ignored)),
     Mistake("group-on-first-channels",
         "a filter of the decoded layer lies on the first channels whatever its group; expected: "
         "it lies on its group's channels", DECODE, other(rules=OnFirstChannels)),

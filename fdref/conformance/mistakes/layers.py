@@ -9,27 +9,48 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fdref.conformance.mistakes.mistake import NETWORKS, NO_PAD, Mistake, other, over
-from fdref.layers import BatchNorm
+from fdref.layers import BatchNorm, ReLU
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fdref.arrays import Array
-    from fdref.conformance.compute import Outputs
+    from fdref.conformance.compute import Library, Outputs
     from fdref.geometry import Margins, Pair
     from fdref.layers import Layer
 
     Operation = Callable[..., Array]
 
 
-def padding_seen(
-    of: str, right: Operation, x: Array, window: Pair, stride: Pair, pad: Margins, method: str
-) -> Array:
-    """Take the padding for pixels of the map, in the pools of one method."""
-    if method != of:
-        return right(x, window, stride, pad, method)
-    padded = np.pad(x, ((0, 0), (0, 0), pad[:2], pad[2:]))
-    return right(padded, window, stride, NO_PAD, method)
+def padding_in_pools(of: str) -> Library:
+    """Take the padding for pixels of the map, in the pools of one method, up and down."""
+
+    def padded(x: Array, pad: Margins) -> Array:
+        return np.pad(x, ((0, 0), (0, 0), pad[:2], pad[2:]))
+
+    def pool(
+        right: Operation, x: Array, window: Pair, stride: Pair, pad: Margins, method: str
+    ) -> Array:
+        if method != of:
+            return right(x, window, stride, pad, method)
+        return right(padded(x, pad), window, stride, NO_PAD, method)
+
+    def pool_gradient(
+        right: Operation,
+        x: Array,
+        delta: Array,
+        window: Pair,
+        stride: Pair,
+        pad: Margins,
+        method: str,
+    ) -> Array:
+        if method != of:
+            return right(x, delta, window, stride, pad, method)
+        found = right(padded(x, pad), delta, window, stride, NO_PAD, method)
+        height, width = x.shape[2:]
+        return found[:, :, pad[0] : pad[0] + height, pad[2] : pad[2] + width]
+
+    return over(pool=pool, pool_gradient=pool_gradient)
 
 
 def rounded_up(
@@ -51,6 +72,11 @@ def nan_loses(right: Operation, x: Array, *windows: Any) -> Array:
 def nan_is_zero(right: Operation, x: Array, leak: float) -> Array:
     """Let NaN lose against 0."""
     return right(np.where(np.isnan(x), 0, x), leak)
+
+
+def without_leak(layer: Layer) -> Layer:
+    """Read a ReLU as one without a leak."""
+    return ReLU() if isinstance(layer, ReLU) else layer
 
 
 def alpha_divided(
@@ -91,28 +117,29 @@ def shifted(found: Outputs, net: object, inputs: Any, known: object) -> Outputs:
 ALL = (
     Mistake("average-counts-padding",
         "averages divide by the whole window; expected: they divide by its pixels on the map",
-        ("pool", "forward", "evaluate"), over(pool=partial(padding_seen, "avg"))),
+        ("pool", "forward", "project", "evaluate"), padding_in_pools("avg")),
     Mistake("padding-wins",
         "the padding's zeros win over negative maxima; expected: windows are clipped to the map",
-        ("pool", "forward", "evaluate"), over(pool=partial(padding_seen, "max"))),
+        ("pool", "forward", "project", "evaluate"), padding_in_pools("max")),
     Mistake("pool-rounds-up",
         "a pool has one more row or column where the stride does not divide the map; expected: "
         "its size is rounded down", ("pool", "forward"), over(pool=rounded_up)),
     Mistake("nan-lost", "a comparison with NaN loses it; expected: NaN in, NaN out",
         ("pool", "relu"), over(pool=nan_loses, relu=nan_is_zero)),
     Mistake("leak-ignored", "negative values become 0; expected: they become leak times themselves",
-        ("relu", "forward", "evaluate"), over(relu=lambda right, x, _: right(x, 0.0))),
+        ("relu", "forward", "project", "evaluate"), other(read=without_leak)),
     Mistake("alpha-divided",
         "alpha is divided by the number of channels, as in Caffe and PyTorch; expected: it is not",
-        ("normalize", "forward", "evaluate"), over(normalize=alpha_divided)),
+        ("normalize", "forward", "project", "evaluate"), over(normalize=alpha_divided)),
     Mistake("odd-channel-before",
         "of an even number of channels the odd one lies below the channel; expected: it lies "
-        "above: from k - floor((N-1)/2) to k + ceil((N-1)/2)", ("normalize", "forward", "evaluate"),
+        "above: from k - floor((N-1)/2) to k + ceil((N-1)/2)",
+        ("normalize", "forward", "project", "evaluate"),
         over(normalize=window_before)),
     Mistake("pytorch-normalize",
         "PyTorch's local_response_norm: alpha is divided by the number of channels, and the odd "
         "channel of an even number lies below; expected: alpha is not divided, and the odd one "
-        "lies above", ("normalize", "forward", "evaluate"),
+        "lies above", ("normalize", "forward", "project", "evaluate"),
         over(normalize=lambda right, *more: window_before(partial(alpha_divided, right), *more))),
     Mistake("deviation-as-variance",
         "the second moment is taken for a variance, and its root divides; expected: it is the root",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fdref.conformance.case import Case
     from fdref.conformance.compute import Outputs
 
-NETWORKS = ("forward", "decode", "evaluate")
+NETWORKS = ("forward", "decode", "project", "evaluate")
 NO_PAD = (0, 0, 0, 0)
 
 
