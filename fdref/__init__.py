@@ -52,6 +52,7 @@ from fdref.layers import (
     Upsample,
 )
 from fdref.measure.evaluation import Evaluation, evaluate, respond
+from fdref.measure.nonlinearities import Nonlinearities, nonlinearities
 from fdref.measure.specificity import Specificity, specificity
 from fdref.measure.strongest import Strongest, strongest
 from fdref.measure.theorem import Agreement, best_for_noise, mean_over_switches
@@ -85,6 +86,7 @@ __all__ = [
     "Mnist",
     "Network",
     "NetworkError",
+    "Nonlinearities",
     "Normalize",
     "PReLU",
     "Pad",
@@ -110,6 +112,7 @@ __all__ = [
     "load",
     "mean_over_switches",
     "mnist",
+    "nonlinearities",
     "pool",
     "project",
     "project_stages",

@@ -1,10 +1,12 @@
-"""How good could any filter be? The best linear filter, without and with an offset, as the ceiling.
+"""How good could any filter be? The best linear filter, without and with an offset.
 
-Few images do not determine the weights of a filter over a large field: plain least squares fits
-them to the images' noise, and is worse on others than what it should bound. So it is ridge
-regression, whose strength the fitting images choose among themselves: half of them are fitted with
-every ridge, and eq. 3 on the others tells which is best. Without offset, it also tells whether the
-filters are better fitted to the responses or to what varies in them: no filter makes a bias.
+What is best on all images that there are would be a ceiling. Few images do not determine the weights
+of a filter over a large field: plain least squares fits them to the images' noise, and is worse on
+others than what it should bound. So it is ridge regression, whose strength the fitting images choose
+among themselves: half of them are fitted with every ridge, and eq. 3 on the others tells which is
+best. Without offset, it also tells whether the filters are better fitted to the responses or to what
+varies in them: no filter makes a bias. With fewer images than a filter has weights, more images
+would still make it better: it is no ceiling then, but stands below it.
 """
 
 from __future__ import annotations
@@ -19,8 +21,8 @@ import numpy as np
 from fdref.engines.parallel import each
 from fdref.errors import NetworkError
 from fdref.measure.chunks import over_chunks
-from fdref.measure.evaluation import Evaluation, compare, gathered, padded, respond
-from fdref.measure.finite import QUIET, check_response, finite_forward, prepare
+from fdref.measure.evaluation import Evaluation, compare, padded
+from fdref.measure.finite import QUIET, finite_forward, prepare
 from fdref.measure.ridge import STRENGTHS, fit, moments, predictions
 from fdref.network.sizes import map_size
 from fdref.network.units import receptive_field
@@ -33,7 +35,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fdref.arrays import Array
-    from fdref.measure.chunks import Chunk, Executor, Images
+    from fdref.engines import Engine
+    from fdref.measure.chunks import Chunk, Executor
     from fdref.measure.ridge import Kind, Moments
     from fdref.network.graph import Network
     from fdref.selection import Layers
@@ -64,27 +67,13 @@ class Best(NamedTuple):
     offset: NDArray[np.float64]
 
 
-class Ceiling(NamedTuple):
-    """How well the best filters predict a layer, as `evaluate` says it of decoded ones.
-
-    Attributes
-    ----------
-    linear : Evaluation
-        Of filters alone, such as decoded ones.
-    affine : Evaluation
-        Of filters with a constant each, such as a network's biases add up to.
-    """
-
-    linear: Evaluation
-    affine: Evaluation
-
-
 def best_filters(
     net: Network,
     images: Array,
     layers: Layers,
     progress: Progress = None,
     executor: Executor | None = None,
+    engine: Engine | str = "compiled",
 ) -> dict[int, tuple[Best, Best]]:
     """Fit to each filter's responses the linear filter over its receptive field.
 
@@ -100,6 +89,8 @@ def best_filters(
         Called after each chunk of images with their number.
     executor : optional
         As `evaluate` takes it.
+    engine : "compiled", "reference" or Engine
+        For the responses; what is fitted to them is computed in float64.
 
     Returns
     -------
@@ -113,29 +104,32 @@ def best_filters(
     """
     numbers = decodable_numbers(net, layers)
     groups = same_view(net, images, numbers)
-    sums: dict[tuple[int, int], Moments] = {}
-    for parts in over_chunks(Observing(net, groups), images, progress, executor):
-        for part, new in parts.items():
-            sums[part] = sums[part].and_of(new) if part in sums else new
+    if not numbers:
+        return {}
+    sums: dict[tuple[int, int], Moments] = {}  # by group and half
+    for sums_of_chunk in over_chunks(Observing(net, groups, engine), images, progress, executor):
+        for key, added in sums_of_chunk.items():
+            sums[key] = sums[key].and_of(added) if key in sums else added
     x = net.prepare(judges(images))
-    acts = forward(net, x, last=max(numbers, default=None))
-    found: dict[int, tuple[Best, Best]] = {}
+    acts = forward(net, x, engine, max(numbers))
+    best: dict[int, tuple[Best, Best]] = {}
     for i, group in enumerate(groups):
-        kinds: dict[Kind, dict[int, tuple[float, Best]]] = {}
+        by_kind: dict[Kind, dict[int, tuple[float, Best]]] = {}
 
+        # Defaults, because a loop's variables would be those of its last turn in every function.
         def add_kind(
             kind: Kind,
             i: int = i,
             group: Sequence[int] = group,
-            kinds: dict[Kind, dict[int, tuple[float, Best]]] = kinds,
+            by_kind: dict[Kind, dict[int, tuple[float, Best]]] = by_kind,
         ) -> None:
-            kinds[kind] = fitted(net, group, (sums[i, 0], sums[i, 1]), x, acts, kind)
+            by_kind[kind] = fitted(net, group, (sums[i, 0], sums[i, 1]), x, acts, kind)
 
-        each(add_kind, KINDS)
+        each(add_kind, KINDS)  # decompositions of large matrices, which leave Python's lock alone
         for layer in group:
-            linear = min((kinds["linear"][layer], kinds["slopes"][layer]), key=itemgetter(0))
-            found[layer] = linear[1], kinds["affine"][layer][1]
-    return {layer: found[layer] for layer in numbers}
+            linear = min((by_kind["linear"][layer], by_kind["slopes"][layer]), key=itemgetter(0))
+            best[layer] = linear[1], by_kind["affine"][layer][1]
+    return {layer: best[layer] for layer in numbers}
 
 
 @dataclass(frozen=True, eq=False)
@@ -144,22 +138,24 @@ class Observing:
 
     net: Network
     groups: Sequence[Sequence[int]]
+    engine: Engine | str
 
     @QUIET
     def __call__(self, chunk: Chunk) -> dict[tuple[int, int], Moments]:
         """Return the sums for each group, over every other image and over the others."""
         x = prepare(self.net, chunk.images, chunk.first)
         last = max((layer for group in self.groups for layer in group), default=None)
-        acts = finite_forward(self.net, x, chunk.first, last=last)
-        found: dict[tuple[int, int], Moments] = {}
+        acts = finite_forward(self.net, x, chunk.first, self.engine, last)
+        sums: dict[tuple[int, int], Moments] = {}
 
-        def add(part: tuple[int, int]) -> None:
-            group, half = self.groups[part[0]], slice(part[1], None, 2)  # often sorted by class
+        def add(key: tuple[int, int]) -> None:
+            # Every other image, not the first and the last ones: files are often sorted by class.
+            group, half = self.groups[key[0]], slice(key[1], None, 2)
             responses = [acts[layer][half] for layer in group]
-            found[part] = moments(*observed(self.net, group, x[half], responses))
+            sums[key] = moments(*observed(self.net, group, x[half], responses))
 
         each(add, [(i, half) for i in range(len(self.groups)) for half in range(2)])
-        return found
+        return sums
 
 
 def judges(images: Array) -> Array:
@@ -204,34 +200,35 @@ def fitted(
     """
     seen, answers = observed(net, group, x, [acts[layer] for layer in group])
     ends = np.cumsum([net.channels[layer] for layer in group]).tolist()
-    parts = {n: slice(end - net.channels[n], end) for n, end in zip(group, ends, strict=True)}
+    columns = {n: slice(end - net.channels[n], end) for n, end in zip(group, ends, strict=True)}
     errors: dict[int, list[float]] = {layer: [] for layer in group}
     for predicted in predictions(halves[0], seen, kind) if len(x) else ():
-        for layer, part in parts.items():
-            sides = (side[:, part].reshape(len(x), -1) for side in (answers, predicted))
+        for layer, own in columns.items():
+            # Rows are pixels of maps; eq. 3 compares images, whose pixels follow one another.
+            sides = (side[:, own].reshape(len(x), -1) for side in (answers, predicted))
             errors[layer].append(Evaluation(*compare(*sides)).mean)
-    whole = halves[0].and_of(halves[1])
-    found = {}
-    for layer, part in parts.items():
-        own = whole._replace(answers=whole.answers[part], products=whole.products[:, part])
+    every = halves[0].and_of(halves[1])
+    best = {}
+    for layer, own in columns.items():
+        sums = every._replace(answers=every.answers[own], products=every.products[:, own])
         error, strength = weakest(errors[layer])
-        filters, constant = fit(own, strength, kind)
+        filters, constant = fit(sums, strength, kind)
         if not (np.isfinite(filters).all() and np.isfinite(constant).all()):
             raise NetworkError(
                 f"{net.describe(layer)} answers with numbers too large to fit filters to them; "
                 "expected smaller weights or pixels"
             )
         shape = (-1, net.channels[0], *receptive_field(net, layer).size)
-        found[layer] = error, Best(np.ascontiguousarray(filters.T).reshape(shape), constant)
-    return found
+        best[layer] = error, Best(np.ascontiguousarray(filters.T).reshape(shape), constant)
+    return best
 
 
 def weakest(errors: Sequence[float]) -> tuple[float, float]:
     """Return the least error, and the weakest of the ridges that have it; NaN is no error."""
-    known = [inf if isnan(error) else error for error in errors]
-    least = min(known, default=inf)
-    best = [s for s, error in zip(STRENGTHS, known, strict=False) if error <= least + ALIKE]
-    return least, best[-1] if best else STRENGTHS[-1]
+    comparable = [inf if isnan(error) else error for error in errors]
+    least = min(comparable, default=inf)
+    as_good = [s for s, e in zip(STRENGTHS, comparable, strict=False) if e <= least + ALIKE]
+    return least, as_good[-1] if as_good else STRENGTHS[-1]
 
 
 def patches(net: Network, layer: int, x: Array) -> NDArray[np.float64]:
@@ -244,63 +241,3 @@ def patches(net: Network, layer: int, x: Array) -> NDArray[np.float64]:
     # im2col, as rows: (n, c, y, x, i, j) to (n, y, x, c, i, j), a patch for each pixel of the map
     rows = windows.transpose(0, 2, 3, 1, 4, 5).reshape(len(x) * height * width, pixels)
     return rows.astype(np.float64)
-
-
-@QUIET
-def ceiling(
-    net: Network,
-    images: Array,
-    others: Images,
-    layers: Layers,
-    progress: Progress = None,
-    executor: Executor | None = None,
-) -> dict[int, Ceiling]:
-    """Evaluate filters fitted on some images on others, as `evaluate` does decoded filters.
-
-    Parameters
-    ----------
-    net : Network
-    images : (N, H, W) or (N, C, H, W) array
-        Pixels as `Network.prepare` takes them.
-    others : array, or iterable of arrays
-        Likewise.
-    layers : int, str, sequence or array of these, or mask, optional
-    progress : callable, optional
-    executor : optional
-        As `evaluate` takes it.
-
-    Returns
-    -------
-    dict
-        ``{layer: Ceiling}``
-
-    Raises
-    ------
-    ArgumentError, NetworkError
-        As `evaluate` does, for what is not finite.
-    """
-    numbers = decodable_numbers(net, layers)
-    filters = best_filters(net, images, numbers, progress, executor)
-    found = gathered(over_chunks(Measuring(net, filters), others, progress, executor))
-    return {layer: Ceiling(found[layer, 0], found[layer, 1]) for layer in numbers}
-
-
-@dataclass(frozen=True, eq=False)
-class Measuring:
-    """Compares layers' responses with the answers of the best filters to a chunk of images."""
-
-    net: Network
-    filters: dict[int, tuple[Best, Best]]
-
-    @QUIET
-    def __call__(self, chunk: Chunk) -> dict[tuple[int, int], NDArray[np.float64]]:
-        """Return `compare`'s rows for each layer, without (0) and with offset (1)."""
-        x = prepare(self.net, chunk.images, chunk.first)
-        acts = finite_forward(self.net, x, chunk.first, last=max(self.filters, default=None))
-        rows = {}
-        for layer, kinds in self.filters.items():
-            for kind, (bank, offset) in enumerate(kinds):
-                predicted = respond(self.net, layer, bank, x) + offset[:, None, None]
-                check_response(self.net, layer, predicted, chunk.first)
-                rows[layer, kind] = compare(acts[layer], predicted)
-        return rows

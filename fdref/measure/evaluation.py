@@ -65,20 +65,20 @@ class Evaluation:
     @property
     def mean(self) -> float:
         """The mean error over the images that have one; NaN if none has."""
-        found = numbers(self.errors)
-        return float(found.mean()) if len(found) else nan
+        errors = numbers(self.errors)
+        return float(errors.mean()) if len(errors) else nan
 
     @property
     def std(self) -> float:
         """The standard deviation of the error over the same images."""
-        found = numbers(self.errors)
-        return float(found.std()) if len(found) else nan
+        errors = numbers(self.errors)
+        return float(errors.std()) if len(errors) else nan
 
     @property
     def correlation(self) -> float:
         """The mean correlation coefficient over the same images."""
-        found = numbers(self.correlations)
-        return float(found.mean()) if len(found) else nan
+        correlations = numbers(self.correlations)
+        return float(correlations.mean()) if len(correlations) else nan
 
 
 @QUIET
@@ -183,11 +183,11 @@ class Judge:
         return rows
 
 
-def gathered(parts: Iterable[Mapping[Key, NDArray[np.float64]]]) -> dict[Key, Evaluation]:
+def gathered(chunks: Iterable[Mapping[Key, NDArray[np.float64]]]) -> dict[Key, Evaluation]:
     """Put together what `compare` returned for chunks of images, under each key."""
     rows: dict[Key, list[NDArray[np.float64]]] = {}
-    for part in parts:
-        for key, own in part.items():
+    for rows_of_chunk in chunks:
+        for key, own in rows_of_chunk.items():
             rows.setdefault(key, []).append(own)
     return {key: Evaluation(*np.concatenate(own, axis=1)) for key, own in rows.items()}
 

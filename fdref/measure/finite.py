@@ -25,13 +25,13 @@ QUIET = np.errstate(divide="ignore", over="ignore", invalid="ignore")
 """For functions that check: they say in one line what NumPy would warn of in passing."""
 
 
-def check_banks(net: Network, banks: Mapping[int, Array]) -> None:
-    """Raise NetworkError unless the decoded filters of each layer are finite."""
+def check_banks(net: Network, banks: Mapping[int, Array], what: str = "decoded filters") -> None:
+    """Raise NetworkError unless the filters of each layer are finite."""
     for number, bank in banks.items():
         if first_bad(bank) is not None:
             raise NetworkError(
-                f"{net.describe(number)} has decoded filters too large for {bank.dtype}; expected "
-                "smaller weights"
+                f"{net.describe(number)} has {what} too large for {bank.dtype}; expected smaller "
+                "weights"
             )
 
 
@@ -47,8 +47,13 @@ def check_images(x: Array, dtype: np.dtype[Any], first: int) -> None:
 
 def prepare(net: Network, images: Array, first: int = 0) -> Array:
     """Prepare pixels (N, H, W) or (N, C, H, W), or refuse what is not finite by its number."""
-    check_images(images[:, None] if images.ndim == 3 else images, net.dtype, first)
+    check_pixels(net, images, first)
     return net.prepare(images)
+
+
+def check_pixels(net: Network, images: Array, first: int = 0) -> None:
+    """Raise ArgumentError unless pixels (N, H, W) or (N, C, H, W) are finite to a network."""
+    check_images(images[:, None] if images.ndim == 3 else images, net.dtype, first)
 
 
 def finite_forward(

@@ -183,9 +183,10 @@ def survey(
         as_many(len(images), labels)
     banks = all_banks(net)
     glances = list(over_chunks(Glancing(net, banks), images, progress, executor))
+    # From (responses, predictions) for each chunk to either for all images, by layer.
     responses, predictions = (
-        {n: np.concatenate([part[n] for part in parts]) for n in net.decodable}
-        for parts in zip(*(glance[1:] for glance in glances), strict=True)
+        {n: np.concatenate([largest[n] for largest in of_chunks]) for n in net.decodable}
+        for of_chunks in zip(*(glance[1:] for glance in glances), strict=True)
     )
     as_many(len(responses[net.decodable[0]]), labels)
     return Survey(
@@ -239,6 +240,7 @@ def comparisons(
     for layer in net.decodable:
         response = acts[layer]
         for method in PAPERS:
+            # `all_banks` has one array for all methods where there is no pool to undo.
             if method != PAPERS[0] and banks[layer, method] is banks[layer, PAPERS[0]]:
                 continue
             predicted = answer(layer, banks[layer, method], x)
@@ -260,9 +262,9 @@ def per_filter(response: Array, predicted: Array) -> NDArray[np.float64]:
     count, filters = response.shape[:2]
     rows = compare(*(a.reshape(count * filters, *a.shape[2:]) for a in (response, predicted)))
     rows = rows.reshape(2, count, filters)
-    known = ~np.isnan(rows)
-    counts = known.sum(axis=2)
-    sums = rows.sum(axis=2, where=known)
+    comparable = ~np.isnan(rows)
+    counts = comparable.sum(axis=2)
+    sums = rows.sum(axis=2, where=comparable)
     averages: NDArray[np.float64] = np.divide(
         sums, counts, out=np.full(counts.shape, np.nan), where=counts > 0
     )
@@ -285,6 +287,7 @@ def class_means(peaks: Array, labels: NDArray[np.integer]) -> NDArray[np.float64
 
 def wins(answers: Array) -> NDArray[np.bool_]:
     """Tell for each row of a square matrix whether the diagonal is larger than all else in it."""
+    # So that nothing on the diagonal is held against itself: a tie with another is no win.
     others = np.where(np.eye(len(answers), dtype=bool), -np.inf, answers)
     larger: NDArray[np.bool_] = np.diagonal(answers) > others.max(axis=1)
     return larger
