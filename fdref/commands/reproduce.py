@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
     Labels = np.ndarray[Any, np.dtype[np.integer[Any]]]
 
-FIGURES = tuple(f"figure{number}" for number in range(1, 8))
+FIGURES = (*(f"figure{number}" for number in range(1, 8)), "nonlinearities")
 NAMES = (
     *("report.html", "report.h5", "table1.json", "table1.csv"),
     *(f"{stem}.{kind}" for stem in FIGURES for kind in ("png", "svg")),
@@ -44,7 +44,7 @@ ARCHIVE = "a .npz file of `images` (N, H, W) or (N, C, H, W) from 0 to 255 and `
 
 
 class Shown(NamedTuple):
-    """Labelled images, which they are, and where the linear ceiling is fitted and tested."""
+    """Labelled images, which they are, and where filters are fitted and tested."""
 
     images: Any  # pixels of any dtype
     labels: Labels

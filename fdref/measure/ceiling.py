@@ -1,12 +1,13 @@
 """How good could any filter be? The best linear filter, without and with an offset.
 
-What is best on all images that there are would be a ceiling. Few images do not determine the weights
-of a filter over a large field: plain least squares fits them to the images' noise, and is worse on
-others than what it should bound. So it is ridge regression, whose strength the fitting images choose
-among themselves: half of them are fitted with every ridge, and eq. 3 on the others tells which is
-best. Without offset, it also tells whether the filters are better fitted to the responses or to what
-varies in them: no filter makes a bias. With fewer images than a filter has weights, more images
-would still make it better: it is no ceiling then, but stands below it.
+Few images do not determine the weights of a filter over a large field: plain least squares fits
+them to the images' noise, and is worse on others than what it should bound. So it is ridge
+regression, whose strength the fitting images choose among themselves: half of them are fitted with
+every ridge, and eq. 3 on the others tells which is best. Without offset, it also tells whether the
+filters are better fitted to the responses or to what varies in them: no filter makes a bias.
+
+The best filter on all images that there are would be a ceiling for any other. Where images are few,
+more of them would make it better: then it stands below the ceiling.
 """
 
 from __future__ import annotations
@@ -63,7 +64,7 @@ class Best(NamedTuple):
         Added to each filter's answers; zero where none was fitted.
     """
 
-    bank: NDArray[np.float64]
+    bank: Array
     offset: NDArray[np.float64]
 
 

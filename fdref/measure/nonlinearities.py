@@ -9,8 +9,9 @@ layer after the other?
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -222,10 +223,11 @@ def joined(folds: Sequence[Mapping[int, Nonlinearities]]) -> dict[int, Nonlinear
 
 
 def _methods(unpool: Method | Sequence[Method]) -> tuple[Method, ...]:
-    several = [unpool] if isinstance(unpool, str) else elements(unpool)
+    several: list[Any] | None = [unpool] if isinstance(unpool, str) else elements(unpool)
     if not several:
         raise ArgumentError(f"unpool is {shown(unpool)}; expected at least one of {METHODS}")
-    return tuple(dict.fromkeys(one_of(method, "unpool", METHODS) for method in several))
+    known: list[Method] = [one_of(method, "unpool", METHODS) for method in several]
+    return tuple(dict.fromkeys(known))
 
 
 def _fold(
@@ -244,7 +246,7 @@ def _fold(
     best = best_filters(net, images, fitted_layers(net, layers), progress, executor, engine)
     gradients = mean_gradients(net, images, layers, points, engine, progress, executor)
     at_mean = mean_gradients(net, mean[None], layers, points, engine, progress)
-    filters: dict[int, Filters] = {}
+    filters: dict[int, dict[str, Best]] = {}
     for n in layers:
         decoded = {f"decoded, {method}": decode(net, n, None, method, engine) for method in methods}
         for bank in decoded.values():
@@ -252,8 +254,7 @@ def _fold(
         seen = decoded | {MEAN_GRADIENT: gradients[n], AT_THE_MEAN: at_mean[n]}
         none = np.zeros(net.channels[n])
         filters[n] = {name: Best(bank, none) for name, bank in seen.items()}
-        if n in best:
-            filters[n] = filters[n] | dict(zip((LINEAR, AFFINE), best[n], strict=True))
+        filters[n] |= dict(zip((LINEAR, AFFINE), best.get(n, ()), strict=False))
     which = {n: variants(net, n) for n in layers}
     found = gathered(
         over_chunks(Predicting(net, filters, which, engine), others, progress, executor)
@@ -270,7 +271,7 @@ def _fold(
 
 def mean_image(net: Network, images: Array) -> NDArray[np.float64]:
     """Average images, all of which must be finite."""
-    return sum(over_chunks(Adding(net), images)) / len(images)
+    return reduce(np.add, over_chunks(Adding(net), images)) / len(images)
 
 
 @dataclass(frozen=True, eq=False)
@@ -299,7 +300,9 @@ class Predicting:
     @QUIET
     def __call__(self, chunk: Chunk) -> dict[tuple[int, str | Replaced], NDArray[np.float64]]:
         """Return `compare`'s rows for each layer, by the filters' name or what is replaced."""
-        net, rows, decoded = self.net, {}, {}
+        net = self.net
+        rows: dict[tuple[int, str | Replaced], NDArray[np.float64]] = {}
+        decoded: dict[int, Array] = {}
         x = prepare(net, chunk.images, chunk.first)
         last = max(self.filters, default=None)
         acts = finite_forward(net, x, chunk.first, self.engine, last)
@@ -326,4 +329,5 @@ class Predicting:
 def _finite(maps: Iterable[Array]) -> NDArray[np.bool_]:
     """Tell of which images all maps are finite."""
     known = [np.isfinite(values).all(axis=(1, 2, 3)) for values in maps]
-    return np.logical_and.reduce(known)
+    every: NDArray[np.bool_] = np.logical_and.reduce(known)
+    return every

@@ -15,6 +15,7 @@ from fdref.layers import Pool, ReLU
 from fdref.measure.chunks import over_chunks, read_images
 from fdref.measure.evaluation import compare, gathered, respond
 from fdref.measure.finite import QUIET, check_banks, check_response, finite_forward, prepare
+from fdref.network.fields import ancestors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -213,14 +214,18 @@ def all_banks(net: Network) -> dict[Cell, Array]:
     banks: dict[Cell, Array] = {}
     for layer in net.decodable:
         for method in PAPERS:
-            pooled = any(isinstance(below, Pool) for below in net.layers[:layer])
-            same = method != PAPERS[0] and not pooled
+            same = method != PAPERS[0] and not has_pools_below(net, layer)
             banks[layer, method] = (
                 banks[layer, PAPERS[0]] if same else decode(net, layer, None, method)
             )
     for method in PAPERS:
         check_banks(net, {layer: banks[layer, method] for layer in net.decodable})
     return banks
+
+
+def has_pools_below(net: Network, layer: int) -> bool:
+    """Tell whether unpooling has a part in a layer's decoded filters."""
+    return any(n > 0 and isinstance(net[n], Pool) for n in ancestors(net, layer))
 
 
 def comparisons(

@@ -108,6 +108,11 @@ class Page:
         points = line * 72 / PIXELS_PER_INCH
         self.axes.add_patch(Rectangle(*box, fill=False, color=color, linewidth=points))
 
+    def bar(self, left: float, middle: float, length: float, color: str, line: float = 12) -> None:
+        """Draw a bar from left to right, so many pixels thick."""
+        box = (left, middle - line / 2), length, line
+        self.axes.add_patch(Rectangle(*box, facecolor=color, linewidth=0))
+
     def show(
         self, shades: Shades, left: float, top: float, color: str = PALE, line: float = 1
     ) -> None:

@@ -7,12 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-import numpy as np
-
-from fdref.layers import Pool
-from fdref.measure.ceiling import Ceiling, ceiling
-from fdref.measure.evaluation import Evaluation
 from fdref.measure.finite import QUIET
+from fdref.measure.nonlinearities import joined, nonlinearities
 from fdref.measure.survey import survey
 from fdref.paper import (
     figure1,
@@ -24,10 +20,13 @@ from fdref.paper import (
     figure7,
     table1,
 )
+from fdref.paper import (
+    nonlinearities as chapter,
+)
 from fdref.paper.supplement import supplement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
 
     from fdref.measure.chunks import Executor
     from fdref.paper.exhibit import Exhibit
@@ -42,7 +41,7 @@ class Reproduction(NamedTuple):
     table : tuple of table1.Row
         Table 1 for programs.
     exhibits : tuple of Exhibit
-        The table and the figures, in the paper's order.
+        The table and the figures, in the paper's order, then what goes on from them.
     """
 
     table: tuple[table1.Row, ...]
@@ -78,22 +77,23 @@ def reproduce(
     """
     net = subject.net
     found = survey(net, subject.images, subject.labels, progress, executor)
-    pooled = [
-        layer for layer in net.decodable if any(isinstance(x, Pool) for x in net.layers[:layer])
-    ]
-    folds = [
-        ceiling(net, subject.images[fit], subject.images[test], pooled, progress, executor)
-        for fit, test in subject.folds
-    ]
-    best = {
-        layer: Ceiling(
-            *(joined(kind) for kind in zip(*(fold[layer] for fold in folds), strict=True))
-        )
-        for layer in pooled
-    }
-    table, own = table1.rows(net, found, best), supplement()
+    without = joined(
+        [
+            nonlinearities(
+                net,
+                subject.images[fit],
+                subject.images[test],
+                subject.explained,
+                chapter.unpooling(net),
+                progress=progress,
+                executor=executor,
+            )
+            for fit, test in subject.folds
+        ]
+    )
+    table, own = table1.rows(net, found, without), supplement()
     exhibits = (
-        table1.exhibit(subject, found, best, table),
+        table1.exhibit(subject, found, table),
         figure1.exhibit(subject, found),
         figure2.exhibit(subject),
         figure3.exhibit(subject, found),
@@ -101,13 +101,6 @@ def reproduce(
         figure5.exhibit(subject, own),
         figure6.exhibit(own),
         figure7.exhibit(own),
+        chapter.exhibit(subject, without),
     )
     return Reproduction(tuple(table), exhibits)
-
-
-def joined(parts: Sequence[Evaluation]) -> Evaluation:
-    """Put evaluations of different images together."""
-    return Evaluation(
-        np.concatenate([part.errors for part in parts]),
-        np.concatenate([part.correlations for part in parts]),
-    )

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from fdref.measure.nonlinearities import steps
+from fdref.measure.replacing import nonlinear_below
+from fdref.measure.survey import has_pools_below
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -28,7 +32,7 @@ class Subject:
         Pixels from 0 to 255.
     labels : (N,) array of int from 0
     folds : sequence of (slice, slice)
-        For the ceiling: images to fit linear filters on, and images to evaluate them on.
+        Images to fit filters to, and images to evaluate them on.
     """
 
     net: Network
@@ -54,7 +58,25 @@ class Subject:
         )
 
     @property
+    def explained(self) -> tuple[int, ...]:
+        """The layers above pools, or above what is not linear: those with other best filters."""
+        return tuple(
+            n
+            for n in self.net.decodable
+            if nonlinear_below(self.net, n) or has_pools_below(self.net, n)
+        )
+
+    @property
     def work(self) -> int:
         """How many images `reproduce` goes through, some of them more than once."""
-        sizes = [len(self.images[part]) for fold in self.folds for part in fold]
-        return len(self.images) + sum(sizes)
+        fitted = [
+            steps(
+                self.net,
+                len(self.images[fit]),
+                len(self.images[test]),
+                self.images.shape[-2:],
+                self.explained,
+            )
+            for fit, test in self.folds
+        ]
+        return len(self.images) + sum(fitted)

@@ -9,15 +9,23 @@ import numpy as np
 
 from fdref.engines.resize import PAPERS
 from fdref.layers import Conv
-from fdref.measure.survey import AFTER_RELU, EQ3, PAPER, PER_FILTER, RAW_PIXELS
+from fdref.measure.nonlinearities import AFFINE, LINEAR
+from fdref.measure.survey import (
+    AFTER_RELU,
+    EQ3,
+    PAPER,
+    PER_FILTER,
+    RAW_PIXELS,
+    has_pools_below,
+)
 from fdref.paper.exhibit import Claim, Exhibit, Table, judged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from fdref.engines.resize import Method
-    from fdref.measure.ceiling import Ceiling
     from fdref.measure.evaluation import Evaluation
+    from fdref.measure.nonlinearities import Nonlinearities
     from fdref.measure.survey import Cell, Survey
     from fdref.network.graph import Network
     from fdref.paper.subject import Subject
@@ -45,12 +53,13 @@ class Row(NamedTuple):
     affine_ceiling_correlation: float | None = None
 
 
-def rows(net: Network, found: Survey, best: Mapping[int, Ceiling]) -> list[Row]:
-    """Set eq. 3 for each layer and unpooling beside the paper's figures and the ceilings."""
+def rows(net: Network, found: Survey, explained: Mapping[int, Nonlinearities]) -> list[Row]:
+    """Set eq. 3 for each layer and unpooling beside the paper's figures and the best filters'."""
     papers = PAPER if is_lenet(net) else {}
     table = []
     for (layer, method), cell in cells(found).items():
-        top = best.get(layer)
+        fitted = explained[layer].predicted if layer in explained else {}
+        best = [fitted[kind] for kind in (LINEAR, AFFINE) if kind in fitted]
         table.append(
             Row(
                 layer,
@@ -59,7 +68,7 @@ def rows(net: Network, found: Survey, best: Mapping[int, Ceiling]) -> list[Row]:
                 cell.compared,
                 *map(number, (cell.mean, cell.std, cell.correlation)),
                 *papers.get((layer, method), (None, None)),
-                *(number(value) for kind in top or () for value in (kind.mean, kind.correlation)),
+                *(number(value) for own in best for value in (own.mean, own.correlation)),
             )
         )
     return table
@@ -71,9 +80,7 @@ def cells(found: Survey) -> dict[Cell, Evaluation]:
     return {(layer, method): cell for (name, layer, method), cell in ordered if name == EQ3}
 
 
-def exhibit(
-    subject: Subject, found: Survey, best: Mapping[int, Ceiling], table: Sequence[Row]
-) -> Exhibit:
+def exhibit(subject: Subject, found: Survey, table: Sequence[Row]) -> Exhibit:
     """Show the table, what it claims, and other readings of eq. 3."""
     return Exhibit(
         "table1",
@@ -81,7 +88,7 @@ def exhibit(
         "Eq. 3: how far a layer's responses, before any ReLU, are from the correlation of the "
         "image with its decoded filters, each mapped to [0, 1] over the whole layer.",
         table1_claims(subject, found, lenet=is_lenet(subject.net)),
-        (eq3(subject, table, best), other_readings(found)),
+        (eq3(subject.net, table), other_readings(found)),
         {
             f"layer{layer}/{method}": np.stack([cell.errors, cell.correlations])
             for (layer, method), cell in cells(found).items()
@@ -89,37 +96,20 @@ def exhibit(
     )
 
 
-def eq3(subject: Subject, table: Sequence[Row], best: Mapping[int, Ceiling]) -> Table:
+def eq3(net: Network, table: Sequence[Row]) -> Table:
     """Write the table for people."""
-    header = (
-        "layer", "unpooling", "paper", "here", "correlation",
-        "linear filter", "its correlation", "affine filter", "its correlation",
-    )  # fmt: skip
-    fitted = sum(len(subject.images[fit]) for fit, _ in subject.folds) // len(subject.folds)
-    note = (
-        "Mean ± standard deviation over the images. Linear and affine filter: the best filter over "
-        "the receptive field, without and with a constant, as the ceilings of what any such filter "
-        f"explains; fitted on {fitted:,} images by least squares with a ridge, which is chosen "
-        "among these, and evaluated on others. Least squares is not quite eq. 3, so "
-        "that a decoded filter may come out as good as the best."
-    )
-    texts = []
-    for row in table:
-        pooled = row.layer in best
-        tops = [
-            (row.ceiling, 4), (row.ceiling_correlation, 3),
-            (row.affine_ceiling, 4), (row.affine_ceiling_correlation, 3),
-        ]  # fmt: skip
-        texts.append(
-            (
-                str(row.layer),
-                row.unpool if pooled else "none to undo",
-                plus_minus(row.paper_mean, row.paper_std) if row.paper_mean is not None else "",
-                told(row),
-                short(row.correlation, 3),
-                *(short(value, digits) if pooled else "" for value, digits in tops),
-            )
+    header = ("layer", "unpooling", "paper", "here", "correlation")
+    texts = [
+        (
+            str(row.layer),
+            row.unpool if has_pools_below(net, row.layer) else "none to undo",
+            plus_minus(row.paper_mean, row.paper_std) if row.paper_mean is not None else "",
+            told(row),
+            short(row.correlation, 3),
         )
+        for row in table
+    ]
+    note = "Mean ± standard deviation over the images; below, how well other linear filters do."
     return Table("Eq. 3", header, tuple(texts), note)
 
 
