@@ -21,23 +21,16 @@ from fdref.engines import engine_named
 from fdref.engines.resize import METHODS
 from fdref.errors import ArgumentError
 from fdref.measure.ceiling import Best, best_filters
-from fdref.measure.chunks import check_executor, over_chunks, read_images
-from fdref.measure.evaluation import Evaluation, compare, gathered, respond
-from fdref.measure.finite import (
-    QUIET,
-    check_banks,
-    check_pixels,
-    check_response,
-    finite_forward,
-    prepare,
-)
+from fdref.measure.chunks import check_executor, cut, over_chunks, read_images
+from fdref.measure.evaluation import Evaluation, gathered
+from fdref.measure.finite import QUIET, check_banks, check_pixels
 from fdref.measure.mean_gradient import looked_at, mean_gradients, points_of
-from fdref.measure.replacing import replace_nonlinear, variants
+from fdref.measure.predicting import Predicting
+from fdref.measure.replacing import variants
 from fdref.network.graph import Network
 from fdref.network.images import check_images
 from fdref.network.units import receptive_field
 from fdref.selection import decodable_numbers
-from fdref.walk.forward import forward
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -47,12 +40,9 @@ if TYPE_CHECKING:
     from fdref.arrays import Array
     from fdref.engines import Engine
     from fdref.engines.resize import Method
-    from fdref.measure.chunks import Chunk, Executor, Images
+    from fdref.measure.chunks import Executor, Images
     from fdref.measure.replacing import Replaced
     from fdref.selection import Layers
-
-    Filters = Mapping[str, Best]
-    """by name; the first is the decoded filter that replaced networks are predicted by"""
 
 MEAN_GRADIENT, AT_THE_MEAN = "mean gradient", "gradient at the mean image"
 LINEAR, AFFINE = "best linear filter", "best affine filter"
@@ -77,6 +67,11 @@ class Nonlinearities:
         How well the decoded filter predicts the layer of the network in which some layers that are
         not linear, a tuple of their numbers, are replaced: max pools average, others pass. ``()``
         is the network as it is.
+
+    Notes
+    -----
+    Evaluations are in the order of the images that filters are compared on; where all take turns,
+    those are the second, fourth and so on, and then the first, third and so on.
     """
 
     filters: dict[str, Array]
@@ -168,6 +163,8 @@ def nonlinearities(
     least = 2 if others is None else 1
     if len(pixels) < least:
         raise ArgumentError(f"there are {len(pixels)} images; expected at least {least}")
+    for chunk in cut(pixels):  # at once: later an image has another number, in its half
+        check_pixels(net, chunk.images, chunk.first)
     folds: list[tuple[Array, Images]] = (
         [(pixels[::2], pixels[1::2]), (pixels[1::2], pixels[::2])]
         if others is None
@@ -242,7 +239,7 @@ def _fold(
     executor: Executor | None,
 ) -> dict[int, Nonlinearities]:
     """Compare filters that images were used for on others."""
-    mean = mean_image(net, images)
+    mean = mean_image(images)
     best = best_filters(net, images, fitted_layers(net, layers), progress, executor, engine)
     gradients = mean_gradients(net, images, layers, points, engine, progress, executor)
     at_mean = mean_gradients(net, mean[None], layers, points, engine, progress)
@@ -269,65 +266,8 @@ def _fold(
     }
 
 
-def mean_image(net: Network, images: Array) -> NDArray[np.float64]:
-    """Average images, all of which must be finite."""
-    return reduce(np.add, over_chunks(Adding(net), images)) / len(images)
-
-
-@dataclass(frozen=True, eq=False)
-class Adding:
-    """Adds up a chunk of images."""
-
-    net: Network
-
-    @QUIET
-    def __call__(self, chunk: Chunk) -> NDArray[np.float64]:
-        """Return the sum."""
-        check_pixels(self.net, chunk.images, chunk.first)
-        total: NDArray[np.float64] = chunk.images.sum(axis=0, dtype=np.float64)
-        return total
-
-
-@dataclass(frozen=True, eq=False)
-class Predicting:
-    """Compares responses to a chunk of images, of networks made linear, too, with predictions."""
-
-    net: Network
-    filters: Mapping[int, Filters]
-    variants: Mapping[int, Sequence[Replaced]]
-    engine: Engine | str
-
-    @QUIET
-    def __call__(self, chunk: Chunk) -> dict[tuple[int, str | Replaced], NDArray[np.float64]]:
-        """Return `compare`'s rows for each layer, by the filters' name or what is replaced."""
-        net = self.net
-        rows: dict[tuple[int, str | Replaced], NDArray[np.float64]] = {}
-        decoded: dict[int, Array] = {}
-        x = prepare(net, chunk.images, chunk.first)
-        last = max(self.filters, default=None)
-        acts = finite_forward(net, x, chunk.first, self.engine, last)
-        for n, filters in self.filters.items():
-            for name, (bank, offset) in filters.items():
-                predicted = respond(net, n, bank, x, self.engine) + offset[:, None, None]
-                check_response(net, n, predicted, chunk.first)
-                rows[n, name] = compare(acts[n], predicted)
-                decoded.setdefault(n, predicted)
-        for replaced in dict.fromkeys(r for several in self.variants.values() for r in several):
-            asked = [n for n, several in self.variants.items() if replaced in several]
-            maps = (
-                forward(replace_nonlinear(net, replaced), x, self.engine, max(asked))
-                if replaced
-                else acts
-            )
-            for n in asked:
-                rows[n, replaced] = compare(maps[n], decoded[n])
-                # A map that overflowed may look like numbers again further up.
-                rows[n, replaced][:, ~_finite(maps[: n + 1])] = np.nan
-        return rows
-
-
-def _finite(maps: Iterable[Array]) -> NDArray[np.bool_]:
-    """Tell of which images all maps are finite."""
-    known = [np.isfinite(values).all(axis=(1, 2, 3)) for values in maps]
-    every: NDArray[np.bool_] = np.logical_and.reduce(known)
-    return every
+def mean_image(images: Array) -> NDArray[np.float64]:
+    """Average images, which may be larger than memory."""
+    sums = (chunk.images.sum(axis=0, dtype=np.float64) for chunk in cut(images))
+    mean: NDArray[np.float64] = reduce(np.add, sums) / len(images)
+    return mean

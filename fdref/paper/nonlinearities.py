@@ -3,34 +3,21 @@
 from __future__ import annotations
 
 from functools import partial
-from math import isnan, nan
-from typing import TYPE_CHECKING, NamedTuple
+from math import nan, prod
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fdref.layers import Pool
+from fdref.layers import Pool, ReLU
 from fdref.measure.nonlinearities import AFFINE, LINEAR, MEAN_GRADIENT
 from fdref.measure.replacing import nonlinear_below
 from fdref.network.units import receptive_field
-from fdref.paper.canvas import (
-    ACCENT,
-    GREY,
-    HEAD,
-    MARGIN,
-    OWN_CONTRAST,
-    PALE,
-    Page,
-    coloured,
-    fitted,
-    plain_style,
-)
+from fdref.paper.compared_filters import FILTERS, Strip, draw
 from fdref.paper.exhibit import Claim, Exhibit, Table, judged
 from fdref.paper.table1 import NOTHING, short
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from matplotlib.figure import Figure
+    from collections.abc import Iterable, Mapping
 
     from fdref.arrays import Array
     from fdref.engines.resize import Method
@@ -45,30 +32,8 @@ if TYPE_CHECKING:
 LINEAR_ENOUGH, MOST_OF_IT = 0.99, 0.75
 """Correlation of what is linear but for its biases; share of the best linear filter's."""
 
-LAYERS, FILTERS, ROOM = 3, 8, 500
-"""Drawn at most: the last layers, filters of each, and pixels in a row of them."""
-
-SIDE, ROW, LINE, BAR, LABEL = 56, 6, 24, 120, 170
-"""Pixels: of a picture, between rows, of a row without pictures, of a bar, and of its label."""
-
-
-class Strip(NamedTuple):
-    """What is drawn of one layer.
-
-    Attributes
-    ----------
-    title : str
-    filters : {name: (k, C, h, w) array}
-    predicted : {name: float}
-        The correlation of what each predicts.
-    replaced : {what is replaced: float}
-        The correlation of what the decoded filter predicts.
-    """
-
-    title: str
-    filters: Mapping[str, Array]
-    predicted: Mapping[str, float]
-    replaced: Mapping[str, float]
+LAYERS = 3
+"""The last so many are drawn."""
 
 
 def unpooling(net: Network) -> Method:
@@ -135,7 +100,7 @@ def claims(net: Network, found: Found) -> tuple[Claim, ...]:
             "filter does.",
             f"best linear filter: {listed(best) or 'not fitted'}",
             "the decoded filter's share of its correlation, where that is least",
-            least(decoded[n] / best[n] for n in best),
+            least(decoded[n] / best[n] if best[n] > 0 else nan for n in best),
             ">=",
             MOST_OF_IT,
         ),
@@ -143,14 +108,14 @@ def claims(net: Network, found: Found) -> tuple[Claim, ...]:
 
 
 def pools_claim(net: Network, last: int, one: Nonlinearities) -> Claim:
-    """Compare what replacing all max pools does with what replacing all else does."""
+    """Compare what replacing all max pools does with what replacing all ReLUs does."""
     text = "Max pools do more to the last layer's filters than ReLUs do."
     below = nonlinear_below(net, last)
     pools = tuple(n for n in below if isinstance(net[n], Pool))
-    others = tuple(n for n in below if net[n].kind == "relu")
-    if not pools or not others:
+    relus = tuple(n for n in below if isinstance(net[n], ReLU))
+    if not pools or not relus:
         return Claim(text, "there are not both", None)
-    averaging, passing = (correlation(one, several) for several in (pools, others))
+    averaging, passing = (correlation(one, several) for several in (pools, relus))
     return judged(
         text,
         f"correlation as it is {short(correlation(one, ()), 3)}, where max pools average "
@@ -167,9 +132,9 @@ def correlation(one: Nonlinearities, replaced: Replaced) -> float:
     return one.replaced[replaced].correlation
 
 
-def least(values: object) -> float:
+def least(values: Iterable[float]) -> float:
     """Return the smallest of some numbers; NaN where there are none, or one is not."""
-    several = list(values)  # type: ignore[call-overload]
+    several = list(values)
     return float(np.min(several)) if several else nan
 
 
@@ -192,9 +157,7 @@ def filters_table(subject: Subject, found: Found) -> Table:
         for name in names
     ]
     fitted_on = sum(len(subject.images[fit]) for fit, _ in subject.folds) // len(subject.folds)
-    weights = [
-        subject.net.channels[0] * int(np.prod(receptive_field(subject.net, n).size)) for n in found
-    ]
+    weights = [subject.net.channels[0] * prod(receptive_field(subject.net, n).size) for n in found]
     note = (
         "Eq. 3 / correlation. Mean gradient: of each filter's response in its receptive field, "
         "averaged over images and positions. Best linear and affine filter: without and with a "
@@ -226,27 +189,24 @@ def replaced_table(net: Network, found: Found) -> Table:
 
 
 def named(net: Network, number: int, replaced: Replaced) -> str:
-    """Say what is replaced below a layer.
+    """Say which of `replacing.variants` of the network below a layer it is.
 
     >>> import fdref
     >>> net = fdref.load()
-    >>> named(net, 7, (4, 6)), named(net, 7, (2, 4)), named(net, 5, (2, 4)), named(net, 7, ())
-    ('pool 4 averages, no relu 6', 'all pools average', 'linear', 'as it is')
+    >>> named(net, 7, ()), named(net, 7, (4,)), named(net, 7, (6,)), named(net, 7, (2, 4))
+    ('as it is', 'pool 4 averages', 'no relu 6', 'all max pools average')
+    >>> named(net, 7, (4, 6)), named(net, 7, (2, 4, 6)), named(net, 5, (2, 4))
+    ('linear from layer 4 up', 'all linear', 'all linear')
     """
     below = nonlinear_below(net, number)
     if replaced in ((), below):
-        return "linear" if replaced else "as it is"
-    words = []
-    for kind in dict.fromkeys(net[n].kind for n in replaced):
-        own = [n for n in replaced if net[n].kind == kind]
-        every = [n for n in below if net[n].kind == kind]
-        if own == every and len(own) > 1:
-            words.append("all pools average" if kind == "pool" else f"no {kind}")
-        else:
-            numbers = ", ".join(map(str, own))
-            some = f"pool{'s' * (len(own) > 1)} {numbers} average{'s' * (len(own) == 1)}"
-            words.append(some if kind == "pool" else f"no {kind} {numbers}")
-    return ", ".join(words)
+        return "all linear" if replaced else "as it is"
+    kind = net[replaced[0]].kind
+    if len(replaced) == 1:
+        return f"pool {replaced[0]} averages" if kind == "pool" else f"no {kind} {replaced[0]}"
+    if replaced == tuple(n for n in below if net[n].kind == kind):
+        return "all max pools average" if kind == "pool" else f"no {kind}"
+    return f"linear from layer {replaced[0]} up"
 
 
 def cells(one: Evaluation) -> tuple[str, str]:
@@ -281,56 +241,3 @@ def strip(net: Network, number: int, one: Nonlinearities) -> Strip:
         {name: own.correlation for name, own in one.predicted.items()},
         {named(net, number, key): own.correlation for key, own in one.replaced.items()},
     )
-
-
-@plain_style()
-def draw(strips: Sequence[Strip]) -> Figure:
-    """Draw filters of several kinds, and how well each predicts.
-
-    Parameters
-    ----------
-    strips : sequence of Strip
-    """
-    page = Page(
-        "The role of the non-linearities",
-        f"Bars: correlation of responses with what a filter predicts, from 0 to 1. {OWN_CONTRAST}",
-    )
-    shown = [
-        {name: [fitted(coloured(f), SIDE) for f in bank] for name, bank in one.filters.items()}
-        for one in strips
-    ]
-    widest = max(p.shape[1] for one in shown for row in one.values() for p in row)
-    count = max(1, min(FILTERS, ROOM // (widest + ROW)))
-    bars = MARGIN + LABEL + count * (widest + ROW) + 16
-    names = bars + BAR + 100
-    top = HEAD
-    for one, pictures in zip(strips, shown, strict=True):
-        page.write(one.title, MARGIN, top, size=14, weight="bold")
-        page.write("the decoded filter in networks made linear", names, top, size=14, weight="bold")
-        y = top + 28
-        for name, value in one.predicted.items():
-            row = pictures.get(name, [])[:count]
-            height = max((p.shape[0] + ROW for p in row), default=LINE)
-            middle = y + (height - ROW) / 2 if row else y + LINE / 2
-            page.write(name.replace(" at ", "\nat "), MARGIN, middle, va="center", color=GREY)
-            for k, picture in enumerate(row):
-                page.show(picture, MARGIN + LABEL + k * (widest + ROW), y)
-            _bar(page, bars, middle, value, decoded=name.startswith("decoded"))
-            y += height
-        low = top + 28
-        for name, value in one.replaced.items():
-            page.write(name, names, low + LINE / 2, va="center", color=GREY)
-            _bar(page, names + LABEL + 40, low + LINE / 2, value, decoded=name == "as it is")
-            low += LINE
-        top = max(y, low) + 24
-    return page.finished(names + LABEL + 40 + BAR + 60 + MARGIN, top - 24)
-
-
-def _bar(page: Page, left: float, middle: float, value: float, *, decoded: bool) -> None:
-    """Draw a correlation as a bar on its scale from 0 to 1, with its number."""
-    if isnan(value):
-        page.write(NOTHING, left, middle, va="center", color=GREY)
-        return
-    page.bar(left, middle, BAR, PALE)
-    page.bar(left, middle, BAR * max(value, 0), ACCENT if decoded else GREY)
-    page.write(f"{value:.3f}", left + BAR + 8, middle, va="center", color="black")
