@@ -10,7 +10,7 @@ import pytest
 
 import fdref
 from fdref import BatchNorm, Conv, Dropout, FdrefError, Network, Normalize, Pool, ReLU, Softmax
-from fdref.measure.ceiling import best_filters, ceiling
+from fdref.measure.ceiling import best_filters
 from fdref.paper.composition_graph import graph_of, parts_of
 from fdref.testing import assert_conforms
 
@@ -201,7 +201,10 @@ PARAMETERS = {
     "save net": (lambda v: fdref.save(v, "/nowhere/net.mat"), NO_NET),
     "save path": (lambda v: fdref.save(NET, v), (None, *NO_PATH)),
     "mnist path": (fdref.mnist, NO_PATH),
-    "ceiling layers": (lambda v: ceiling(NET, X, X, v), NO_LAYERS),
+    "nonlinearities layers": (lambda v: fdref.nonlinearities(NET, X, X, v), NO_LAYERS),
+    "nonlinearities unpool": (lambda v: fdref.nonlinearities(NET, X, unpool=v), NO_WORD),
+    "nonlinearities points": (lambda v: fdref.nonlinearities(NET, X, points=v), (0, *NO_WHOLE)),
+    "nonlinearities engine": (lambda v: fdref.nonlinearities(NET, X, engine=v), NO_WORD),
     "best_filters layers": (lambda v: best_filters(NET, X, v), NO_LAYERS),
     "parts_of layer": (lambda v: parts_of(NET, v, 0), (2, *NO_LAYER)),
     "parts_of k": (lambda v: parts_of(NET, 3, v), (*NO_FILTERS, [0], [], None)),

@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 
 import fdref
-from fdref import Conv, Network
+from fdref import Conv, Network, Nonlinearities, Pool, ReLU
 from fdref.engines.resize import PAPERS
 from fdref.measure.evaluation import Evaluation
+from fdref.measure.nonlinearities import LINEAR, MEAN_GRADIENT
+from fdref.measure.replacing import nonlinear_below
 from fdref.measure.survey import EQ3, PAPER, Survey, survey, wins
-from fdref.paper import figure1, figure3, figure4, table1
+from fdref.paper import figure1, figure3, figure4, nonlinearities, table1
 from fdref.paper.exhibit import judged
 from fdref.paper.subject import Subject
 
@@ -234,3 +236,80 @@ def test_what_was_measured_stands_beside_the_verdict():
     claim = judged("Text.", "found", "share of filters", 0.8125, ">", 0.5)
     assert claim.criterion == "share of filters: 0.8125; holds for more than 0.5"
     assert judged("Text.", "none", "share", np.nan, ">", 0.5).criterion == ""
+
+
+NET = Network(
+    [
+        Conv(np.ones((2, 1, 2, 2))),
+        Pool(2, 2),
+        Conv(np.ones((2, 2, 1, 1))),
+        ReLU(),
+        Conv(np.ones((2, 2, 1, 1))),
+    ]
+)
+
+
+def linearised(net: Network, number: int, **changed: float) -> Nonlinearities:
+    """Correlations of which every claim holds, but for those that are changed."""
+    own = {"decoded": 0.8, "gradient": 0.7, "best": 0.9, "pools": 0.95, "relus": 0.85, "all": 1.0}
+    own |= changed
+    below = nonlinear_below(net, number)
+    predicted = {"decoded, nearest": own["decoded"], MEAN_GRADIENT: own["gradient"]}
+    if not np.isnan(own["best"]):
+        predicted[LINEAR] = own["best"]
+    replaced = {(): own["decoded"], (2,): own["pools"], (4,): own["relus"], below: own["all"]}
+
+    def correlated(value: float) -> Evaluation:
+        return Evaluation(np.array([0.1]), np.array([value]))
+
+    return Nonlinearities(
+        {}, *({key: correlated(r) for key, r in each.items()} for each in (predicted, replaced))
+    )
+
+
+@pytest.mark.parametrize(("which", "changed", "holds"), [
+    (0, {"all": 0.99}, True), (0, {"all": 0.9899}, False), (0, {"all": np.nan}, None),
+    (1, {"pools": 0.8501}, True), (1, {"pools": 0.85}, False), (1, {"pools": 0.8}, False),
+    (1, {"relus": np.nan}, None),
+    (2, {"gradient": 0.8}, True), (2, {"gradient": 0.8001}, False), (2, {"gradient": np.nan}, None),
+    (3, {"best": 0.8 / 0.75}, True), (3, {"best": 1.07}, False), (3, {"best": np.nan}, None),
+    (3, {"best": 0.0}, None), (3, {"decoded": 0.9 * 0.7499, "gradient": 0.0}, False),
+])  # fmt: skip
+def test_what_non_linearities_do_at_the_thresholds(which, changed, holds):
+    claims = nonlinearities.claims(NET, {5: linearised(NET, 5, **changed)})
+    verdicts = [claim.holds for claim in claims]
+    assert verdicts[which] is holds
+    assert all(holds for k, holds in enumerate(verdicts) if k != which)
+
+
+def test_the_worst_layer_counts_and_the_last_one_tells_of_pools():
+    """All of layer 3's pools is all that is not linear below it."""
+    bad = {"all": 0.9, "gradient": 0.9, "best": 2.0, "pools": 0.9, "relus": 0.95}
+    found = {3: linearised(NET, 3, **bad), 5: linearised(NET, 5)}
+    assert [claim.holds for claim in nonlinearities.claims(NET, found)] == [
+        False,
+        True,
+        False,
+        False,
+    ]
+
+
+def test_pools_and_relus_are_compared_where_there_are_both():
+    net = Network([Conv(np.ones((2, 1, 2, 2))), Pool(2, 2), Conv(np.ones((2, 2, 1, 1)))])
+    claim = nonlinearities.claims(net, {3: linearised(net, 3)})[1]
+    assert claim.holds is None
+    assert claim.found == "there are not both"
+
+
+def test_a_network_that_is_linear_has_no_such_chapter():
+    subject = Subject(Network([Conv(np.ones((2, 1, 2, 2)))]), np.zeros((2, 4, 4)), np.zeros(2), [])
+    exhibit = nonlinearities.exhibit(subject, {})
+    assert (exhibit.claims, exhibit.tables, exhibit.draw) == ((), (), None)
+
+
+def test_overlapping_pools_are_undone_by_windows():
+    def unpooling(*pools: Pool) -> str:
+        return nonlinearities.unpooling(Network([Conv(np.ones((1, 1, 1, 1))), *pools]))
+
+    assert unpooling() == unpooling(Pool(2, 2), Pool((3, 2), (3, 2))) == "nearest"
+    assert unpooling(Pool(2, 2), Pool(3, 2)) == unpooling(Pool(2, 3)) == "window"

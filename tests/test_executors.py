@@ -15,8 +15,9 @@ from workers import Dies, Total
 import fdref
 from fdref import ArgumentError, Conv, FdrefError, Network, NetworkError, Pool, ReLU
 from fdref.measure import sending
-from fdref.measure.ceiling import Best, Measuring, ceiling
+from fdref.measure.ceiling import Best
 from fdref.measure.chunks import Chunk, cut, over_chunks
+from fdref.measure.predicting import Predicting
 from fdref.measure.survey import survey
 from fdref.paper.reproduction import reproduce
 from fdref.paper.subject import Subject
@@ -180,15 +181,16 @@ def test_all_is_the_same_in_processes(how):
 
 
 @pytest.mark.parametrize("kind", [None, OnlyMap, Elsewhere, ThreadPoolExecutor])
-def test_survey_and_ceiling_are_the_same_to_the_bit(kind, monkeypatch):
+def test_survey_and_best_filters_are_the_same_to_the_bit(kind, monkeypatch):
     monkeypatch.setattr("fdref.measure.chunks.SIZE", 40)
     images, others = IMAGES[:150], IMAGES[150:]
     wanted = survey(NET, IMAGES, LABELS)
     for shown in (IMAGES, one_by_one(IMAGES, 7)):
         same(survey(NET, shown, LABELS, executor=kind and kind()), wanted)
-    best = ceiling(NET, images, others, [1, 4])
+    best = fdref.nonlinearities(NET, images, others, [1, 4])
     for shown in (others, one_by_one(others, 7)):
-        same(ceiling(NET, images, shown, [1, 4], executor=kind and kind()), best)
+        found = fdref.nonlinearities(NET, images, shown, [1, 4], executor=kind and kind())
+        same(found, best)
 
 
 @pytest.mark.parametrize("count", [1, 3])
@@ -257,7 +259,7 @@ def test_an_image_is_refused_by_its_number_over_all_chunks(kind, size):
         survey(NET, one_by_one(pixels, size), LABELS, executor=executor)
     for both in ((pixels, IMAGES), (IMAGES, pixels)):
         with pytest.raises(ArgumentError, match=r"^image 217 holds 1e\+300 at \[0, 5, 6\]"):
-            ceiling(NET, *both, [4], executor=executor)
+            fdref.nonlinearities(NET, *both, [4], executor=executor)
     bad[217] = 1e38
     with pytest.raises(NetworkError, match=r"^layer 1 \(conv\) answers image 217 with "):
         fdref.evaluate(
@@ -268,7 +270,7 @@ def test_an_image_is_refused_by_its_number_over_all_chunks(kind, size):
 def test_best_filters_that_overflow_are_refused_by_the_image_s_number():
     best = Best(np.full((5, 1, 2, 2), 1e307), np.zeros(5))
     with pytest.raises(NetworkError, match=r"^the decoded filters of layer 1 .* answer image 203 "):
-        Measuring(NET, {1: (best, best)})(Chunk(203, IMAGES[203:]))
+        Predicting(NET, {1: {"best": best}}, {}, "compiled")(Chunk(203, IMAGES[203:]))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 import subprocess
 import sys
-from itertools import combinations
+from itertools import combinations, pairwise
 from xml.etree import ElementTree as ET
 
 import matplotlib as mpl
@@ -15,7 +15,16 @@ from matplotlib.colors import to_rgba
 
 import fdref
 from fdref.measure.survey import Strip
-from fdref.paper import figure1, figure2, figure3, figure4, figure5, figure6, figure7
+from fdref.paper import (
+    compared_filters,
+    figure1,
+    figure2,
+    figure3,
+    figure4,
+    figure5,
+    figure6,
+    figure7,
+)
 from fdref.paper.canvas import ACCENT, encoded
 from fdref.paper.composition_graph import graph_of
 from fdref.paper.figure4 import DECODED_FRAME, NET_FRAME
@@ -60,10 +69,36 @@ def draw(banks):
             graph_of(fdref.load(), 5, 3, most=3), banks["LeNet"], numbers
         ),
         "figure7": lambda: figure7.draw(graph, acts, NAMES),
+        "nonlinearities": lambda: compared_filters.draw(compared(banks["LeNet"])),
     }
 
 
-FIGURES = [*(f"figure{n}" for n in range(1, 8)), "figure6 of C and D", "figure6 of the LeNet"]
+def compared(banks):
+    """Layers with all rows that the LeNet has, one of which cannot be compared."""
+    pictured = (
+        "decoded, nearest",
+        "mean gradient",
+        "gradient at the mean image",
+        "best linear filter",
+    )
+    values = [0.806, 0.783, -0.25, 0.884, np.nan]
+    replaced = ["as it is", "pool 2 averages", "all max pools average", "no elementwise 15",
+                "linear from layer 14 up", "all linear"]  # fmt: skip
+    return [
+        compared_filters.Strip(
+            f"layer {n} (conv 'conv{n}')",
+            dict.fromkeys(pictured, banks[n][:8]),
+            dict(zip((*pictured, "best affine filter"), values, strict=True)),
+            {name: k / 5 for k, name in enumerate(replaced)},
+        )
+        for n in (3, 5, 7)
+    ]
+
+
+FIGURES = [
+    *(f"figure{n}" for n in range(1, 8)),
+    *("figure6 of C and D", "figure6 of the LeNet", "nonlinearities"),
+]
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -71,7 +106,8 @@ def test_it_fits_on_a_screen_and_its_texts_do_not_overlap(draw, name):
     figure = draw[name]()
     width, height = figure.get_size_inches() * 96
     assert width <= 1500
-    assert height <= (3200 if name == "figure4" else 1000)  # seven rows for each of four layers
+    # Figure 4 has seven rows for each of four layers, the other five for each of three.
+    assert height <= {"figure4": 3200, "nonlinearities": 1100}.get(name, 1000)
     figure.canvas.draw()
     boxes = [(text.get_text(), text.get_window_extent()) for text in figure.axes[0].texts]
     for text, box in boxes:
@@ -167,6 +203,33 @@ def test_figure7_points_out_what_the_graph_names(draw):
     assert bold[1:] == ["vertical", "horizontal", *corners, *corners, "C"]
     strong = [patch for patch in page.patches if patch.get_linewidth() > 1]
     assert len(strong) == len(bold) - 1
+
+
+def test_the_bars_of_non_linearities_are_as_long_as_their_numbers(draw):
+    page = draw["nonlinearities"]().axes[0]
+    assert len(page.images) == 3 * 4 * 8
+    patches = [patch for patch in page.patches if patch.get_linewidth() == 0]
+    scales, bars = patches[::2], patches[1::2]
+    assert {scale.get_width() for scale in scales} == {compared_filters.BAR}
+    lengths = [bar.get_width() / compared_filters.BAR for bar in bars]
+    assert lengths == pytest.approx(3 * [0.806, 0.783, 0, 0.884, *(k / 5 for k in range(6))])
+    decoded = [k for k, bar in enumerate(bars) if bar.get_facecolor() == to_rgba(ACCENT)]
+    assert decoded == [0, 4, 10, 14, 20, 24]
+    told = [text.get_text() for text in page.texts]
+    assert told.count("nothing to compare") == 3
+    assert told.count("-0.250") == 3
+
+
+@pytest.mark.parametrize(("size", "count"), [(28, 8), (70, 6), (300, 1), (900, 1)])
+def test_of_large_filters_fewer_are_drawn(size, count):
+    pictures = np.random.default_rng(0).standard_normal((8, 3, size, size))
+    one = compared_filters.Strip(
+        "layer 1", {"decoded, window": pictures}, {"decoded, window": 0.5}, {}
+    )
+    page = compared_filters.draw([one]).axes[0]
+    assert len(page.images) == count
+    extents = [image.get_extent() for image in page.images]
+    assert all(a[1] < b[0] for a, b in pairwise(extents))
 
 
 @pytest.mark.parametrize("channels", [2, 3])

@@ -8,8 +8,9 @@ import pytest
 import fdref
 from fdref import ArgumentError, Conv, Network, Pad, ReLU
 from fdref.engines.resize import PAPERS
-from fdref.measure.ceiling import ALIKE, Best, best_filters, ceiling, judges, weakest
+from fdref.measure.ceiling import ALIKE, Best, best_filters, judges, weakest
 from fdref.measure.evaluation import compare
+from fdref.measure.nonlinearities import AFFINE, LINEAR
 from fdref.measure.ridge import STRENGTHS, fit, moments, predictions
 from fdref.measure.survey import AFTER_RELU, EQ3, PER_FILTER, RAW_PIXELS, survey
 from fdref.paper.reproduction import reproduce
@@ -61,6 +62,7 @@ def test_the_lenet_supports_the_papers_claims(found):
     assert all(verdicts(found, "figure1"))
     assert verdicts(found, "figure6") == [True, True, True]
     assert verdicts(found, "figure7") == [True]
+    assert verdicts(found, "nonlinearities") == [True] * 4
 
 
 @pytest.mark.slow
@@ -86,7 +88,7 @@ def test_a_claim_is_judged_by_the_numbers_beside_it(found):
     """Every verdict follows from what is measured, the relation and the threshold."""
     relations = {">": np.greater, ">=": np.greater_equal, "<=": np.less_equal, "==": np.equal}
     claims = [claim for exhibit in found.exhibits for claim in exhibit.claims]
-    assert len(claims) == 14
+    assert len(claims) == 18
     for claim in claims:
         assert claim.quantity
         assert claim.holds == bool(relations[claim.relation](claim.measured, claim.threshold))
@@ -112,16 +114,17 @@ def test_claims_that_make_no_sense_for_a_network_say_so():
 @pytest.mark.slow
 def test_every_exhibit_is_there_with_its_numbers_and_its_drawing(found):
     figures = [f"figure{n}" for n in range(1, 8)]
-    assert [exhibit.stem for exhibit in found.exhibits] == ["table1", *figures]
-    assert [exhibit.stem for exhibit in found.exhibits if exhibit.draw] == figures
+    beyond = ["nonlinearities"]  # the paper
+    assert [exhibit.stem for exhibit in found.exhibits] == ["table1", *figures, *beyond]
+    assert [exhibit.stem for exhibit in found.exhibits if exhibit.draw] == figures + beyond
     for exhibit in found.exhibits:
         title = exhibit.title.partition(":")[0]
-        assert title.lower().replace(" ", "") == exhibit.stem
+        assert exhibit.stem in (*beyond, title.lower().replace(" ", ""))
         assert exhibit.numbers
         assert all(np.isfinite(a).all() for a in exhibit.numbers.values())
         if exhibit.draw is not None:
             assert exhibit.alt
-            assert exhibit.draw().axes[0].texts[0].get_text().startswith(f"{title}: ")
+            assert exhibit.draw().axes[0].texts[0].get_text().startswith(title)
     assert named(found)["figure1"].numbers["matrix"].shape == (10, 10)
     assert named(found)["figure2"].numbers["stage0"].shape == (1, 50, 4, 4)
 
@@ -316,7 +319,7 @@ def test_ridge_regression_is_least_squares_with_more_rows(strength, kind):
         np.testing.assert_allclose(predicted, other @ own.filters + own.offset, atol=1e-9)
 
 
-def test_the_ceiling_finds_a_linear_filter():
+def test_the_best_filter_of_what_is_linear_is_found():
     """A network that is one convolution, padded and strided, is found again to rounding."""
     random = np.random.default_rng(0)
     filters, bias = random.standard_normal((4, 1, 3, 5)), 300 * random.standard_normal(4)
@@ -324,20 +327,20 @@ def test_the_ceiling_finds_a_linear_filter():
     for own in (None, bias):
         net = Network([Conv(filters, own, stride=(2, 1), pad=(1, 0, 2, 1))])
         linear, affine = best_filters(net, images, [1])[1]
-        top = ceiling(net, images, images, [1])[1]
+        top = fdref.nonlinearities(net, images, images, [1])[1].predicted
         if own is None:
             np.testing.assert_allclose(linear.bank, filters, atol=1e-9)
-            assert top.linear.mean < 1e-15
+            assert top[LINEAR].mean < 1e-15
         else:
             np.testing.assert_allclose(affine.offset, bias, atol=1e-6)
-            assert top.linear.mean > 1e-4  # no filter makes a bias
+            assert top[LINEAR].mean > 1e-4  # no filter makes a bias
         assert not linear.offset.any()
         np.testing.assert_allclose(affine.bank, filters, atol=1e-9)
-        assert top.affine.mean < 1e-15
+        assert top[AFFINE].mean < 1e-15
 
 
 @pytest.mark.slow
-def test_the_ceiling_bounds_the_decoded_filters(found):
+def test_best_filters_bound_the_decoded_ones(found):
     """With 100 images for 784 weights, too: least squares alone is far above them.
 
     At layer 3 a decoded filter is about as good as a linear one can be, in eq. 3.
@@ -353,29 +356,32 @@ def test_the_ceiling_bounds_the_decoded_filters(found):
 
 
 @pytest.mark.slow
-def test_a_ceiling_is_what_its_filters_predict_of_images_they_have_not_seen():
+def test_best_filters_are_evaluated_on_images_they_have_not_seen():
     net, images = fdref.load(), fdref.mnist().test.images
     fitted = best_filters(net, images[:60], [7])[7]
     other = images[60:80]
-    before = ceiling(net, images[:60], other, [7])[7]
-    again = ceiling(net, images[:60], other[:7], [7])[7]
-    np.testing.assert_allclose(before.linear.errors[:7], again.linear.errors, rtol=1e-5)
+    before, again = (
+        fdref.nonlinearities(net, images[:60], shown, [7], points=1)[7].predicted
+        for shown in (other, other[:7])
+    )
+    np.testing.assert_allclose(before[LINEAR].errors[:7], again[LINEAR].errors, rtol=1e-5)
     x = net.prepare(other)
-    for kind, (bank, offset) in zip(before, fitted, strict=True):
+    for name, (bank, offset) in zip((LINEAR, AFFINE), fitted, strict=True):
         predicted = fdref.respond(net, 7, bank, x) + offset[:, None, None]
         expected = compare(fdref.forward(net, x)[7], predicted)
-        np.testing.assert_allclose(kind.errors, expected[0], rtol=1e-5)
+        np.testing.assert_allclose(before[name].errors, expected[0], rtol=1e-5)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("count", [1, 2, 3])
-def test_a_ceiling_of_very_few_images(count):
+def test_best_filters_of_very_few_images(count):
     """With a single image nothing judges, and the smallest exact filters are taken."""
     net, images = fdref.load(), fdref.mnist().test.images
-    top = ceiling(net, images[:count], images[:count], [7])[7]
-    assert 0 <= top.affine.mean < 0.2
+    few = images[:count]
+    top = fdref.nonlinearities(net, few, few, [7], points=1)[7].predicted
+    assert 0 <= top[AFFINE].mean < 0.2
     if count == 1:
-        assert top.linear.mean < 1e-10
+        assert top[LINEAR].mean < 1e-10
 
 
 def test_images_and_labels_must_be_as_many():
