@@ -13,14 +13,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from fdref.engines import engine_named
 from fdref.measure.chunks import over_chunks
 from fdref.measure.finite import QUIET, check_banks, check_pixels
 from fdref.network.fields import ancestors
 from fdref.network.sizes import map_size, sizes_from
 from fdref.network.units import receptive_field
-from fdref.walk.forward import input_maps, run
-from fdref.walk.gradient import Gradient
+from fdref.walk.forward import forward
+from fdref.walk.projection import project
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -41,7 +40,7 @@ POINTS, WALKS = 100, 20_000
 no more walks than that. On the LeNet the average of 100 predicts as well as that of 400."""
 
 AT_ONCE = 2**25
-"""Numbers that the maps of images may hold that are walked through together, but for one image."""
+"""Numbers that maps and gradients may hold that are there together, but for one image."""
 
 GOLDEN = 0.618034
 """Steps of this share of a whole spread evenly, however many there are."""
@@ -196,35 +195,31 @@ class Walking:
         return sums
 
     def _walked(self, number: int, x: Array, at: Points) -> Numbers:
-        """Add up the gradients of each filter's response to images, at one position in each.
-
-        All images go down together, one filter after the other, so that no map is copied.
-        """
-        engine = engine_named(self.engine)
-        maps = run(self.net, input_maps(self.net, x, engine), engine, ancestors(self.net, number))
-        rules = Gradient(self.net, maps, engine)
-        field = receptive_field(self.net, number)
-        bank = np.zeros((self.net.channels[number], x.shape[1], *field.size))
-        delta = np.zeros_like(maps[number])
-        for k in range(len(bank)):
-            places = np.arange(len(x)), k, at.rows, at.columns
-            delta[places] = 1
-            gradients = rules.down_to({number: delta})[0]
-            delta[places] = 0
-            bank[k] += summed_fields(gradients, field, at)
+        """Add up the gradients of each filter's response to images, at one position in each."""
+        acts = forward(self.net, x, self.engine, number)
+        acts[number] = np.ones_like(acts[number])  # so that what goes down is the gradient alone
+        field, count = receptive_field(self.net, number), self.net.channels[number]
+        bank = np.zeros((count, x.shape[1], *field.size))
+        block = max(1, AT_ONCE // x.size)
+        for start in range(0, count, block):
+            filters = np.arange(start, min(start + block, count))
+            units = (np.arange(len(x)), filters[:, None], at.rows, at.columns)
+            kept = np.stack(np.broadcast_arrays(*units), axis=-1).reshape(-1, 4)
+            gradients = project(self.net, acts, number, kept, "gradient", self.engine)
+            bank[filters] = summed_fields(gradients.reshape(len(filters), *x.shape), field, at)
         return bank
 
 
 def summed_fields(gradients: Array, field: ReceptiveField, at: Points) -> Numbers:
-    """Add up what lies in the field of each image's position: (N, C, H, W) to (C, Rh, Rw)."""
+    """Add up what lies in the field of each image's position: (K, N, C, H, W) to (K, C, Rh, Rw)."""
     tops = at.rows * field.stride[0] + field.offset[0]
     lefts = at.columns * field.stride[1] + field.offset[1]
-    height, width = gradients.shape[2:]
+    height, width = gradients.shape[3:]
     above, left = max(0, -int(tops.min())), max(0, -int(lefts.min()))
     below = max(0, int(tops.max()) + field.size[0] - height)
     right = max(0, int(lefts.max()) + field.size[1] - width)
-    whole = np.pad(gradients, ((0, 0), (0, 0), (above, below), (left, right)))
-    total = np.zeros((gradients.shape[1], *field.size))
-    for image, top, first in zip(whole, tops + above, lefts + left, strict=True):
-        total += image[:, top : top + field.size[0], first : first + field.size[1]]
+    whole = np.pad(gradients, ((0, 0), (0, 0), (0, 0), (above, below), (left, right)))
+    total = np.zeros((len(gradients), gradients.shape[2], *field.size))
+    for n, (top, first) in enumerate(zip(tops + above, lefts + left, strict=True)):
+        total += whole[:, n, :, top : top + field.size[0], first : first + field.size[1]]
     return total
