@@ -52,14 +52,10 @@ from fdref.layers import (
     Upsample,
 )
 from fdref.measure.evaluation import Evaluation, evaluate, respond
-<<<<<<< HEAD
 from fdref.measure.inversion import Inversion, invert
 from fdref.measure.nonlinearities import Nonlinearities, nonlinearities
 from fdref.measure.reallocation import energies, reallocate
 from fdref.measure.restyling import Restyled, restyle
-=======
-from fdref.measure.nonlinearities import Nonlinearities, nonlinearities
->>>>>>> nonlin
 from fdref.measure.specificity import Specificity, specificity
 from fdref.measure.strongest import Strongest, strongest
 from fdref.measure.theorem import Agreement, best_for_noise, mean_over_switches
