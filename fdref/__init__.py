@@ -53,6 +53,7 @@ from fdref.layers import (
 )
 from fdref.measure.evaluation import Evaluation, evaluate, respond
 from fdref.measure.nonlinearities import Nonlinearities, nonlinearities
+from fdref.measure.occlusion import Occlusion, occlude
 from fdref.measure.specificity import Specificity, specificity
 from fdref.measure.strongest import Strongest, strongest
 from fdref.measure.theorem import Agreement, best_for_noise, mean_over_switches
@@ -88,6 +89,7 @@ __all__ = [
     "NetworkError",
     "Nonlinearities",
     "Normalize",
+    "Occlusion",
     "PReLU",
     "Pad",
     "Pool",
@@ -113,6 +115,7 @@ __all__ = [
     "mean_over_switches",
     "mnist",
     "nonlinearities",
+    "occlude",
     "pool",
     "project",
     "project_stages",

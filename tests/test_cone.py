@@ -26,7 +26,7 @@ from fdref import (
 )
 from fdref.engines.local import local
 from fdref.network.sizes import sizes_from
-from fdref.walk.cone import Cone
+from fdref.walk.cone import Cone, whole_maps
 from fdref.walk.forward import input_maps, run
 from fdref.walk.reach import Reach, Spans, above
 

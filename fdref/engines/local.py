@@ -36,7 +36,7 @@ WIDTH = 192
 """Columns of a panel. Of narrower ones BLAS packs the filters more often than it need (96: a tenth
 slower), of wider ones more is left empty at the end."""
 
-COLUMNS = 2**19
+COLUMNS = 2**20
 """Elements of the im2col matrix made at a time: few enough for the cache, and several panels."""
 
 EVIDENCE = 256

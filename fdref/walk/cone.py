@@ -53,6 +53,10 @@ class Boxes:
         height, width = self.values.shape[2:]
         return height, width
 
+    def __getitem__(self, some: slice) -> Boxes:
+        """Return those of some copies."""
+        return Boxes(self.top[some], self.left[some], self.values[some])
+
 
 class Cone:
     """Computes, for one image, what occluding a square changes on every map.
@@ -74,8 +78,11 @@ class Cone:
 
     def run(
         self, group: Group, rows: Places, columns: Places, wanted: Collection[int]
-    ) -> dict[int, Array]:
-        """Return whole maps (N, C, H, W), by number, of copies with the square at some places."""
+    ) -> dict[int, Boxes]:
+        """Return what changes of some maps, by number, in copies with the square at some places.
+
+        Without those maps that do not change.
+        """
         net = self.reach.net
         last_use = {n: number for number in group.boxes if number > 0 for n in net.takes[number]}
         changed = {0: self._square(group, rows, columns)}
@@ -85,7 +92,7 @@ class Cone:
             for n in set(net.takes[number]):
                 if last_use[n] == number and n not in wanted and n in changed:
                     del changed[n]
-        return {n: self._whole(n, changed.get(n), len(rows)) for n in wanted}
+        return {n: changed[n] for n in wanted if n in changed}
 
     def _square(self, group: Group, rows: Places, columns: Places) -> Boxes:
         """Return the square itself; or the whole image, where that is asked for."""
@@ -94,7 +101,7 @@ class Cone:
         if group.boxes[0] == square.size:
             return square
         zero = np.zeros_like(top)
-        return Boxes(zero, zero, self._whole(0, square, len(rows)))
+        return Boxes(zero, zero, whole_maps(self.clean[0], square, len(rows)))
 
     def _corners(
         self, number: int, group: Group, rows: Places, columns: Places
@@ -115,7 +122,7 @@ class Cone:
         if size == sizes[number] and all(
             n not in changed or changed[n].size == sizes[n] for n in takes
         ):
-            maps = [self._whole(n, changed.get(n), len(top)) for n in takes]
+            maps = [whole_maps(self.clean[n], changed.get(n), len(top)) for n in takes]
             return Boxes(top, left, output(layer, maps, self.engine))
         seen = [sights(layer, sizes[number][axis], axis) for axis in (0, 1)]
         first = [seen[axis].first[corner] for axis, corner in enumerate((top, left))]
@@ -166,15 +173,15 @@ class Cone:
             )
         return values
 
-    def _whole(self, number: int, boxes: Boxes | None, count: int) -> Array:
-        """Return a map of every copy, whole."""
-        clean = self.clean[number]
-        if boxes is not None and boxes.size == clean.shape[2:]:
-            return boxes.values
-        maps = clean.repeat(count, axis=0)
-        if boxes is not None:
-            paste(maps, boxes.values, boxes.top, boxes.left)
-        return maps
+
+def whole_maps(clean: Array, boxes: Boxes | None, count: int) -> Array:
+    """Return a map (N, C, H, W) of so many copies: the clean one (1, C, H, W), with their boxes."""
+    if boxes is not None and boxes.size == clean.shape[2:]:
+        return boxes.values
+    maps = clean.repeat(count, axis=0)
+    if boxes is not None:
+        paste(maps, boxes.values, boxes.top, boxes.left)
+    return maps
 
 
 def borderless(layer: Layer) -> Layer:

@@ -7,7 +7,7 @@ for many places of the square at once and along one axis at a time.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from math import prod
 from typing import TYPE_CHECKING
 
@@ -62,6 +62,7 @@ class Spans:
         return Spans(first, last)
 
 
+@lru_cache(maxsize=4096)
 def sights(layer: Layer, length: int, axis: int) -> Spans:
     """Return what each row or column of a layer's output sees."""
     seen = [layer.sees((n, n), axis) for n in range(length)]
