@@ -51,6 +51,7 @@ from fdref.layers import (
     Unknown,
     Upsample,
 )
+from fdref.measure.correspondence import Correspondence, correspondence
 from fdref.measure.evaluation import Evaluation, evaluate, respond
 from fdref.measure.nonlinearities import Nonlinearities, nonlinearities
 from fdref.measure.occlusion import Occlusion, occlude
@@ -74,6 +75,7 @@ __all__ = [
     "Concat",
     "Conv",
     "ConvTranspose",
+    "Correspondence",
     "DependencyError",
     "Digits",
     "Dropout",
@@ -106,6 +108,7 @@ __all__ = [
     "Upsample",
     "best_for_noise",
     "correlate",
+    "correspondence",
     "decode",
     "decode_all",
     "decode_to",

@@ -190,7 +190,9 @@ def substitute(maps: Array, filters: Array, stride: Pair, dilate: Pair, groups: 
             by_tap = stamps.reshape(own, *taps, -1, *size)
             below = pictures[batch, g * own : (g + 1) * own]
             for u, v in np.ndindex(*taps):
-                rows = slice(u * dilate[0], u * dilate[0] + (size[0] - 1) * stride[0] + 1, stride[0])
+                rows = slice(
+                    u * dilate[0], u * dilate[0] + (size[0] - 1) * stride[0] + 1, stride[0]
+                )
                 left = v * dilate[1]
                 columns = slice(left, left + (size[1] - 1) * stride[1] + 1, stride[1])
                 below[:, :, rows, columns] += by_tap[:, u, v].swapaxes(0, 1)
@@ -211,7 +213,9 @@ def softmax(right: Softmax, images: Array) -> Array:
 
 def multiply(matrix: Array, columns: Array, out: Array) -> None:
     """Multiply a matrix (m, r) with columns (r, p), each as if it were alone, into (m, p)."""
-    if len(matrix) == 1:  # with a second row it is no product of a vector, which BLAS adds otherwise
+    if (
+        len(matrix) == 1
+    ):  # with a second row it is no product of a vector, which BLAS adds otherwise
         both = scratch("both", (2, columns.shape[1]), out.dtype)
         multiply(np.concatenate([matrix, np.zeros_like(matrix)]), columns, both)
         out[:] = both[:1]

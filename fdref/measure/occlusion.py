@@ -1,19 +1,18 @@
-"""Zeiler & Fergus's occlusion: a square moves over an image; what does the network lose sight of?
+"""Zeiler & Fergus's occlusion: a square moves over an image, and the network is asked each time.
 
 "Visualizing and Understanding Convolutional Networks" (2014), sections 4.2 and 4.3.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from math import prod
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fdref.arguments import callback, elements, instance, one_of, real_number, shown, whole
-from fdref.arrays import in_precision, real_array
+from fdref.arguments import callback, elements, instance, shown, whole
+from fdref.arrays import in_precision
 from fdref.engines import engine_named
 from fdref.engines.local import local
 from fdref.errors import ArgumentError, NetworkError
@@ -21,23 +20,25 @@ from fdref.geometry import pair
 from fdref.layers import Softmax
 from fdref.measure.chunks import check_executor, over_chunks
 from fdref.measure.finite import QUIET, finite_forward, first_bad
+from fdref.measure.square import filling, prepared_images, shown_by_square
 from fdref.network.fields import ancestors
 from fdref.network.graph import Network
-from fdref.network.images import check_images
 from fdref.network.sizes import by, sizes_from
 from fdref.walk.cone import Boxes, Cone, whole_maps
 from fdref.walk.forward import check_known, end
 from fdref.walk.reach import ROOM, Reach
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from numpy.typing import ArrayLike, NDArray
 
     from fdref.arrays import Array
     from fdref.engines import Engine
     from fdref.geometry import Pair
     from fdref.measure.chunks import Chunk, Executor
+    from fdref.measure.square import Value
 
-    Value = float | Sequence[float] | Literal["average", "background"]
     Found = tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.float64], int, int]
 
 
@@ -145,7 +146,7 @@ def occlude(
     """
     callback(progress, "progress")
     check_executor(executor)
-    images = _images(instance(net, Network, "net"), x)
+    images = prepared_images(instance(net, Network, "net"), x)
     single = np.ndim(images) != np.ndim(x)
     window, steps = pair(size, "size"), pair(stride, "stride")
     height, width = images.shape[2:]
@@ -160,7 +161,9 @@ def occlude(
     true = _classes(labels, len(images), net.channels[last], single=single)
     places = prod((n - w) // s + 1 for n, w, s in zip((height, width), window, steps, strict=True))
     here = progress if executor is None else None
-    work = Occluding(net, window, steps, _painted(net, value), number, last, true, engine, here)
+    work = Occluding(
+        net, window, steps, shown_by_square(net, value), number, last, true, engine, here
+    )
 
     def tell(count: int) -> None:
         if progress is not None and executor is not None:
@@ -171,21 +174,6 @@ def occlude(
         return Occlusion(*parts[0], number)
     probability, label, activity, best, which = (np.array(own) for own in zip(*parts, strict=True))
     return Occlusion(probability, label, activity, best, which, number)
-
-
-def _images(net: Network, x: ArrayLike) -> Array:
-    """Read one prepared image or several as (N, C, H, W)."""
-    if net.inputs > 1:
-        raise ArgumentError(f"the network has {net.inputs} inputs; expected one to be occluded")
-    images = real_array(x, "images")
-    if images.ndim == 2 and net.channels[0] == 1:
-        images = images[None]
-    if images.ndim == 3:
-        images = images[None]
-    check_images(net, images)
-    if not len(images):
-        raise ArgumentError("there are no images; expected at least one")
-    return images
 
 
 def _default_layer(net: Network, sizes: dict[int, Pair]) -> int:
@@ -208,37 +196,6 @@ def _classes(
             "one for each image"
         )
     return tuple(n for n in numbers if n is not None)
-
-
-def _painted(net: Network, value: object) -> str | tuple[float, ...]:
-    """Read what the square shows: a word, or a number for each channel."""
-    count = net.channels[0]
-    if isinstance(value, str):
-        word: str = one_of(value, "value", ("average", "background"))
-        if word == "average" and net.average is None:
-            raise ArgumentError(
-                "value is 'average', and the network has none; expected a number or 'background'"
-            )
-        return word
-    several = elements(value)
-    if several is None:
-        return (real_number(value, "value"),) * count
-    if len(several) != count:
-        raise ArgumentError(f"value is {shown(value)}; expected 1 or {count} numbers")
-    return tuple(real_number(one, "one of value") for one in several)
-
-
-def filling(net: Network, image: Array, value: str | tuple[float, ...]) -> Array:
-    """Return what the square shows (C, H, W), for every pixel of a prepared image, prepared."""
-    if value == "average":
-        return np.zeros_like(image)
-    if isinstance(value, str):
-        average = 0 if net.average is None else net.average
-        raw = image.astype(np.float64) + average
-        edges = [raw[:, 0], raw[:, -1], raw[:, 1:-1, 0], raw[:, 1:-1, -1]]
-        value = tuple(np.median(np.concatenate(edges, axis=1), axis=1))
-    colour = np.array(value)[:, None, None]
-    return net.prepare(np.broadcast_to(colour, (1, *image.shape)))[0]
 
 
 @dataclass(frozen=True, eq=False)

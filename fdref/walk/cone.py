@@ -1,8 +1,8 @@
 """The forward pass of occluded copies of an image, of each map only the box that has changed.
 
-What a square reaches of a map lies in a box (`fdref.walk.reach`); everywhere else the map is that of
-the clean image. To compute a box, what it sees is cut out of the map below: the clean one, with that
-one's own box pasted in. Boxes of several copies are of one size, each elsewhere.
+What a square reaches of a map lies in a box (`fdref.walk.reach`); everywhere else the map is that
+of the clean image. To compute a box, what it sees is cut out of the map below: the clean one, with
+that one's own box pasted in. Boxes of several copies are of one size, each elsewhere.
 
 With an engine whose numbers depend on what they see alone (`fdref.engines.local`), the bits are
 those of whole maps.
@@ -158,7 +158,7 @@ class Cone:
     def _pooled(
         self, layer: kinds.Pool, region: Array, first: Sequence[Places], below: Pair, size: Pair
     ) -> Array:
-        """Pool regions that reach beyond the map, where windows are clipped: alike ones together."""
+        """Pool regions that reach beyond the map, where windows are clipped; alike ones at once."""
         over = []
         for axis in (0, 1):
             after = first[axis] + region.shape[2 + axis] - below[axis]
@@ -231,7 +231,7 @@ def moved(values: Array, down: Places, right: Places, size: Pair) -> Array:
 
 
 def paste(maps: Array, values: Array, top: Places, left: Places) -> None:
-    """Put values (N, C, h, w) into maps, each at a place of its own; what lies beside is left out."""
+    """Put values (N, C, h, w) into maps, each somewhere else; what lies beside is left out."""
     height, width = values.shape[2:]
     for (y, x), some in _alike(top, left):
         rows = slice(max(y, 0), max(y + height, 0))

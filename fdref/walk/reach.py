@@ -17,7 +17,7 @@ from fdref.layers import Conv, ConvTranspose, Pool
 from fdref.network.fields import ancestors
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -31,7 +31,7 @@ MOVED = 8
 """Operations that moving a number costs: it is read and written, and is rarely in a cache."""
 
 CALL = 2**21
-"""Operations that beginning with a layer costs, of however few numbers: a tenth of a millisecond."""
+"""Operations that beginning with a layer costs, of however few numbers: some 0.1 ms."""
 
 ROOM = 2**22
 """Numbers of one map of all copies that are computed at a time: 16 MB in float32."""
@@ -50,7 +50,8 @@ class Spans:
     @property
     def lengths(self) -> Places:
         """How many they are."""
-        return np.maximum(self.last - self.first + 1, 0)
+        lengths: Places = np.maximum(self.last - self.first + 1, 0)
+        return lengths
 
     def united(self, other: Spans) -> Spans:
         """Return what holds both."""
@@ -149,7 +150,7 @@ class Reach:
         needed = set().union(*(ancestors(net, number) for number in wanted))
         self.sizes = {number: size for number, size in sizes.items() if number in needed}
         self.starts = tuple(
-            np.arange(0, sizes[0][a] - window[a] + 1, stride[a], np.intp) for a in (0, 1)
+            np.arange(0, sizes[0][a] - window[a] + 1, stride[a], dtype=np.intp) for a in (0, 1)
         )
         by_axis = [
             reached(net, self.sizes, Spans(starts, starts + window[a] - 1), a)
@@ -174,10 +175,9 @@ class Reach:
         """Group places of which so many, side by side, have boxes as large as the largest's."""
         axes = [self._alike(axis, width) for axis in (0, 1)]
         return [
-            Group(rows, columns, self._boxes(dict(zip(self.numbers, zip(*own, strict=True)))))
+            Group(rows, columns, self._boxes(zip(heights, widths, strict=True)))
             for heights, rows in axes[0].items()
             for widths, columns in axes[1].items()
-            for own in [(heights, widths)]
         ]
 
     def _alike(self, axis: int, width: int) -> dict[tuple[int, ...], Places]:
@@ -190,8 +190,9 @@ class Reach:
             places.setdefault(key, []).extend(some)
         return {key: np.array(own, np.intp) for key, own in places.items()}
 
-    def _boxes(self, changed: Mapping[int, Pair]) -> dict[int, Pair]:
-        """Return the box that is computed on each map: what changes, or the map where it is cheaper."""
+    def _boxes(self, lengths: Iterable[Pair]) -> dict[int, Pair]:
+        """Return what is computed of each map: the box that changes, or the map if cheaper."""
+        changed = dict(zip(self.numbers, lengths, strict=True))
         boxes = {0: changed[0]}
         for number in self.numbers[1:]:
             if 0 in changed[number]:  # nothing does
