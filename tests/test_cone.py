@@ -59,7 +59,8 @@ def compare(net, inputs, window, stride, engine, wanted, at_once=None):
     seen = 0
     for group in reach.groups:
         for rows, columns in group.batches(at_once or reach.at_once(group)):
-            found = cone.run(group, rows, columns, wanted)
+            boxes = cone.run(group, rows, columns, wanted)
+            found = {n: whole_maps(clean[n], boxes.get(n), len(rows)) for n in wanted}
             copies = [
                 occluded(inputs[0][0], filling, y * stride[0], x * stride[1], window)
                 for y, x in zip(rows, columns, strict=True)
