@@ -94,7 +94,7 @@ def test_columns_are_multiplied_alike(rows, terms, count):
         assert (abs(out - exact(matrix, columns)) <= eps * bound).all()
 
 
-@pytest.mark.parametrize("edge", [(8, 8), (0, 5), (30, 0), (WIDTH // 2, 0), (96, 96)])
+@pytest.mark.parametrize("edge", [(8, 8), (0, 5), (30, 0), (WIDTH // 2, 0), (70, 70)])
 def test_a_blas_that_rounds_the_edges_otherwise(edge, monkeypatch):
     """Columns at the edges of a product come out wrong in the last bits: they must not be used."""
 
