@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -26,6 +26,7 @@ from fdref.network.graph import Network
 from fdref.network.sizes import by, sizes_from
 from fdref.walk.cone import Boxes, Cone, whole_maps
 from fdref.walk.forward import check_known, end
+from fdref.walk.projection import project
 from fdref.walk.reach import ROOM, Reach
 
 if TYPE_CHECKING:
@@ -39,15 +40,15 @@ if TYPE_CHECKING:
     from fdref.measure.chunks import Chunk, Executor
     from fdref.measure.square import Value
 
-    Found = tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.float64], int, int]
+    Maps = tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.float64]]
 
 
 @dataclass(frozen=True, eq=False)
 class Occlusion:
-    """What a network says of an image while a square hides a part of it.
+    """What a network says of an image while a square hides a part of it: Zeiler & Fergus's maps.
 
-    One number for each place of the square, (rows, columns); where several images were given,
-    (N, rows, columns), and `map` and `labels` are arrays (N,).
+    One number for each place of the square, (rows, columns). Of several images, everything but the
+    layer has one more axis, (N, ...).
 
     Attributes
     ----------
@@ -57,6 +58,9 @@ class Occlusion:
         The most probable class.
     activity : array of float64
         The sum over all positions of the map that was strongest in the clean image.
+    projection : (C, H, W) array, or None
+        That map in the clean image, all of it, projected to the image by the deconvnet's rule; None
+        where there is no such projection, because a softmax lies below.
     map : int
         Which map of the layer that is: the one whose sum is the largest in the clean image, of
         equal ones the first.
@@ -69,6 +73,7 @@ class Occlusion:
     probability: NDArray[np.float64] = field(repr=False)
     label: NDArray[np.intp] = field(repr=False)
     activity: NDArray[np.float64] = field(repr=False)
+    projection: Array | None = field(repr=False)
     map: int | NDArray[np.intp]
     labels: int | NDArray[np.intp]
     layer: int
@@ -122,7 +127,7 @@ def occlude(
     Returns
     -------
     Occlusion
-        With `.probability`, `.label`, `.activity` and `.map`. A network that does not end in a
+        With `.probability`, `.label`, `.activity`, `.projection` and `.map`. A network that does not end in a
         softmax gets one; where its output has several pixels, probabilities are averaged over them.
 
     Raises
@@ -170,10 +175,24 @@ def occlude(
             progress(count * places)
 
     parts = [one for some in over_chunks(work, images, tell, executor) for one in some]
-    if single:
-        return Occlusion(*parts[0], number)
-    probability, label, activity, best, which = (np.array(own) for own in zip(*parts, strict=True))
-    return Occlusion(probability, label, activity, best, which, number)
+    return parts[0] if single else _together(parts)
+
+
+def _together(parts: Sequence[Occlusion]) -> Occlusion:
+    """Put those of several images together."""
+
+    def every(name: str) -> NDArray[Any]:
+        return np.array([getattr(one, name) for one in parts])
+
+    return Occlusion(
+        every("probability"),
+        every("label"),
+        every("activity"),
+        None if parts[0].projection is None else every("projection"),
+        every("map"),
+        every("labels"),
+        parts[0].layer,
+    )
 
 
 def _default_layer(net: Network, sizes: dict[int, Pair]) -> int:
@@ -213,8 +232,8 @@ class Occluding:
     progress: Callable[[int], object] | None
 
     @QUIET
-    def __call__(self, chunk: Chunk) -> list[Found]:
-        """Return, for each image, the arrays of an `Occlusion`, the map and the class."""
+    def __call__(self, chunk: Chunk) -> list[Occlusion]:
+        """Return what is found of each image."""
         engine = engine_named(self.engine)
         is_ours = bool(getattr(engine, "LOCAL", False))
         own = local(engine) if is_ours else engine
@@ -227,30 +246,47 @@ class Occluding:
             for n in range(len(chunk.images))
         ]
 
-    def _image(self, reach: Reach, image: Array, index: int, engine: Engine) -> Found:
+    def _image(self, reach: Reach, image: Array, index: int, engine: Engine) -> Occlusion:
         acts = finite_forward(self.net, image, index, engine, max(self.number, self.last))
-        totals = acts[self.number][0].astype(np.float64).sum(axis=(1, 2))
-        best = int(totals.argmax())
+        best = int(acts[self.number][0].astype(np.float64).sum(axis=(1, 2)).argmax())
         clean = self._scores(acts[self.last], engine)[0]
         label = int(clean.argmax()) if self.labels is None else self.labels[index]
         shows = in_precision(filling(self.net, image[0], self.value), acts[0].dtype, "value")
         cone = Cone(reach, dict(enumerate(acts)), shows, engine)
+        probability, labels, activity = self._maps(cone, best, label)
+        for values in (probability, activity):
+            _check(values, index)
+        projection = self._projection(acts, best)
+        return Occlusion(probability, labels, activity, projection, best, label, self.number)
+
+    def _maps(self, cone: Cone, best: int, label: int) -> Maps:
+        """Return probability, label and activity for every place."""
+        reach, clean = cone.reach, cone.clean
         places = tuple(map(len, reach.starts))
         probability, activity = np.empty(places), np.empty(places)
         labels = np.empty(places, np.intp)
         for group in reach.groups:
             for rows, columns in group.batches(reach.at_once(group)):
                 found = cone.run(group, rows, columns, {self.number, self.last})
-                scores = self._said(acts[self.last], found.get(self.last), len(rows), engine)
-                activity[rows, columns] = _total(
-                    acts[self.number][:, best : best + 1], found.get(self.number), best, len(rows)
-                )
+                watched = clean[self.number][:, best : best + 1]
+                boxes = found.get(self.number)
+                activity[rows, columns] = _total(watched, boxes, best, len(rows))
+                said = found.get(self.last)
+                scores = self._said(clean[self.last], said, len(rows), cone.engine)
                 probability[rows, columns] = scores[:, label]
                 labels[rows, columns] = scores.argmax(axis=1)
                 if self.progress is not None:
                     self.progress(len(rows))
-        self._check(probability, activity, index)
-        return probability, labels, activity, best, label
+        return probability, labels, activity
+
+    def _projection(self, acts: Sequence[Array], best: int) -> Array | None:
+        below = ancestors(self.net, self.number)
+        if any(n > 0 and isinstance(self.net[n], Softmax) for n in below):
+            return None
+        kept = np.zeros(acts[self.number].shape, bool)
+        kept[:, best] = True
+        projection: Array = project(self.net, acts, self.number, kept, engine=self.engine)[0]
+        return projection
 
     def _scores(self, maps: Array, engine: Engine) -> NDArray[np.float64]:
         """Return the probability (N, classes) of every class, from the last layer's maps."""
@@ -271,16 +307,14 @@ class Occluding:
             parts.append(self._scores(maps, engine))
         return np.concatenate(parts)
 
-    def _check(
-        self, probability: NDArray[np.float64], activity: NDArray[np.float64], index: int
-    ) -> None:
-        for values in (probability, activity):
-            place = first_bad(values)
-            if place is not None:
-                raise NetworkError(
-                    f"the network answers image {index}, occluded at place {list(place)}, with "
-                    f"{values[place]}; expected smaller weights or pixels"
-                )
+
+def _check(values: NDArray[np.float64], index: int) -> None:
+    place = first_bad(values)
+    if place is not None:
+        raise NetworkError(
+            f"the network answers image {index}, occluded at place {list(place)}, with "
+            f"{values[place]}; expected smaller weights or pixels"
+        )
 
 
 def _total(clean: Array, boxes: Boxes | None, channel: int, count: int) -> NDArray[np.float64]:
