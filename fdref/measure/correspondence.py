@@ -82,7 +82,6 @@ def correspondence(
     size : int or (height, width)
         Of the parts, in pixels.
     layer : int or str
-        0 is the image itself.
     value : number, one for each channel, "average" or "background"
         What the parts are hidden behind; see `fdref.occlude`.
     engine : "compiled", "reference" or Engine
@@ -115,7 +114,7 @@ def correspondence(
         raise ArgumentError(f"images have shape {np.shape(x)}; expected several, (N, C, H, W)")
     window = pair(size, "size")
     corners = _corners(places, len(images), images.shape[2:], window)
-    number = net.number(layer) if layer != 0 else 0
+    number = net.number(layer)
     operations = engine_named(engine)
     own = local(operations) if getattr(operations, "LOCAL", False) else operations
     shows = shown_by_square(net, value)

@@ -127,8 +127,9 @@ def occlude(
     Returns
     -------
     Occlusion
-        With `.probability`, `.label`, `.activity`, `.projection` and `.map`. A network that does not end in a
-        softmax gets one; where its output has several pixels, probabilities are averaged over them.
+        With `.probability`, `.label`, `.activity`, `.projection` and `.map`. A network that does
+        not end in a softmax gets one; where its output has several pixels, probabilities are
+        averaged over them.
 
     Raises
     ------
