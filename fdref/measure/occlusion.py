@@ -270,8 +270,8 @@ class Occluding:
             for rows, columns in group.batches(reach.at_once(group)):
                 found = cone.run(group, rows, columns, {self.number, self.last})
                 watched = clean[self.number][:, best : best + 1]
-                boxes = found.get(self.number)
-                activity[rows, columns] = _total(watched, boxes, best, len(rows))
+                boxes = found[self.number].of_channel(best) if self.number in found else None
+                activity[rows, columns] = _total(watched, boxes, len(rows))
                 said = found.get(self.last)
                 scores = self._said(clean[self.last], said, len(rows), cone.engine)
                 probability[rows, columns] = scores[:, label]
@@ -318,11 +318,8 @@ def _check(values: NDArray[np.float64], index: int) -> None:
         )
 
 
-def _total(clean: Array, boxes: Boxes | None, channel: int, count: int) -> NDArray[np.float64]:
-    """Return the sum of one channel's whole map of every copy."""
-    if boxes is not None:
-        values = np.ascontiguousarray(boxes.values[:, channel : channel + 1])
-        boxes = Boxes(boxes.top, boxes.left, values)
+def _total(clean: Array, boxes: Boxes | None, count: int) -> NDArray[np.float64]:
+    """Return the sum of the whole map (1, 1, H, W) of every copy."""
     maps = whole_maps(clean, boxes, count)
     totals: NDArray[np.float64] = maps[:, 0].astype(np.float64).sum(axis=(1, 2))
     return totals

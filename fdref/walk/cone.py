@@ -57,6 +57,11 @@ class Boxes:
         """Return those of some copies."""
         return Boxes(self.top[some], self.left[some], self.values[some])
 
+    def of_channel(self, channel: int) -> Boxes:
+        """Return those of one channel."""
+        values = np.ascontiguousarray(self.values[:, channel : channel + 1])
+        return Boxes(self.top, self.left, values)
+
 
 class Cone:
     """Computes, for one image, what occluding a square changes on every map.
