@@ -51,9 +51,11 @@ from fdref.layers import (
     Unknown,
     Upsample,
 )
+from fdref.measure.correspondence import Correspondence, correspondence
 from fdref.measure.evaluation import Evaluation, evaluate, respond
 from fdref.measure.inversion import Inversion, invert
 from fdref.measure.nonlinearities import Nonlinearities, nonlinearities
+from fdref.measure.occlusion import Occlusion, occlude
 from fdref.measure.reallocation import energies, reallocate
 from fdref.measure.restyling import Restyled, restyle
 from fdref.measure.specificity import Specificity, specificity
@@ -76,6 +78,7 @@ __all__ = [
     "Concat",
     "Conv",
     "ConvTranspose",
+    "Correspondence",
     "DependencyError",
     "Digits",
     "Dropout",
@@ -92,6 +95,7 @@ __all__ = [
     "NetworkError",
     "Nonlinearities",
     "Normalize",
+    "Occlusion",
     "PReLU",
     "Pad",
     "Pool",
@@ -109,6 +113,7 @@ __all__ = [
     "Upsample",
     "best_for_noise",
     "correlate",
+    "correspondence",
     "decode",
     "decode_all",
     "decode_to",
@@ -120,6 +125,7 @@ __all__ = [
     "mean_over_switches",
     "mnist",
     "nonlinearities",
+    "occlude",
     "pool",
     "project",
     "project_stages",

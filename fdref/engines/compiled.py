@@ -47,6 +47,9 @@ __all__ = [
     "unpool",
 ]
 
+LOCAL = True
+"""Its loops compute a number from what it sees alone; products `fdref.engines.local` makes so."""
+
 # From 8x8 to 16x16 pixels, 2**14 elements, one GEMM took 1/2 (bilinear) to 1/3 (bicubic) of the
 # loop's time; from 16x16 to 32x32, 2**18 elements, twice as long as the loop.
 SMALL = 2**14
@@ -82,7 +85,7 @@ def correlate(
 
     def fill(part: Part) -> None:
         batch, rows = part
-        columns = _im2col(images[batch], filters, size[1], rows, stride, pad, dilate)
+        columns = im2col(images[batch], filters, size[1], rows, stride, pad, dilate)
         # A view even where rows are cut: those of one map lie behind each other.
         maps = response[batch][:, :, rows].reshape(columns.shape[1], len(filters), -1)
         for own, filter_set in _groups(filters, len(columns)):
@@ -273,7 +276,7 @@ def filter_gradient(
     def add(number: int) -> None:
         several = slice(number * step, min((number + 1) * step, len(images)))
         for batch, rows in by_rows(images, filters, size, several):
-            columns = _im2col(images[batch], filters, size[1], rows, stride, pad, dilate)
+            columns = im2col(images[batch], filters, size[1], rows, stride, pad, dilate)
             columns = columns.reshape(len(columns), -1)
             # Filters first, as the columns have their images behind: both rows run over (n, y, x).
             delta = gradient[batch][:, :, rows].swapaxes(0, 1)
@@ -334,7 +337,7 @@ def pool_gradient(
     return result.astype(images.dtype, copy=False)
 
 
-def _im2col(
+def im2col(
     images: Array,
     filters: Array,
     width: int,

@@ -35,6 +35,9 @@ __all__ = [
 FROM_ABOVE = True
 """It decodes the paper's way."""
 
+LOCAL = True
+"""It computes a number from what it sees alone, but for products: see `fdref.engines.local`."""
+
 
 def precision(weights: np.dtype[Any]) -> np.dtype[Any]:  # noqa: ARG001 - whatever they are
     """Return float64."""

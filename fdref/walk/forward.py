@@ -76,12 +76,12 @@ def forward(
     """
     chosen = engine_named(engine)
     inputs = input_maps(instance(net, Network, "net"), x, chosen)
-    end = _end(net) if last is None else net.number(last)
-    maps = run(net, inputs, chosen, range(end + 1))
-    return [maps[number] for number in range(end + 1)]
+    stop = end(net) if last is None else net.number(last)
+    maps = run(net, inputs, chosen, range(stop + 1))
+    return [maps[number] for number in range(stop + 1)]
 
 
-def _end(net: Network) -> int:
+def end(net: Network) -> int:
     """Return the last layer that is not one of those of unknown type at the end."""
     return max(
         (n for n, layer in enumerate(net, 1) if not isinstance(layer, kinds.Unknown)), default=0
