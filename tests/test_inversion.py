@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from graph_strategies import graphs
 from hypothesis import assume, given, settings
+from scipy import optimize
 from strategies import seeds
 from threadpoolctl import threadpool_info
 
@@ -34,8 +35,8 @@ from fdref.engines import engine_named, patched
 from fdref.measure import image_search
 from fdref.measure.image_search import Objective, Range, View, starts_of, variation
 from fdref.measure.inversion import Mismatch
+from fdref.network.fields import ancestors
 
-scipy_optimize = pytest.importorskip("scipy.optimize")
 random = np.random.default_rng(0)
 
 
@@ -108,7 +109,7 @@ def test_on_any_graph_too(net, seed):
     """Along one direction; but where a step crosses a kink, or overflows."""
     assume(net.inputs == 1)
     number = len(net)
-    assume(0 in [n for n in range(1) if n in fdref.network.fields.ancestors(net, number)])
+    assume(0 in ancestors(net, number))
     rng = np.random.default_rng(seed)
     images, other, way = rng.standard_normal((3, 1, net.channels[0], 13, 12))
     code = fdref.forward(net, other)[-1]
@@ -170,7 +171,7 @@ def test_the_least_within_bounds_is_another_solvers(engine):
     found = fdref.invert(net, code, 2, bounds=(10, 90), engine=engine, iterations=1000)
     matrix, offset = matrix_of(net)
     target = code.ravel() - offset
-    expected = scipy_optimize.lsq_linear(matrix, target, (10, 90), method="bvls", tol=1e-14)
+    expected = optimize.lsq_linear(matrix, target, (10, 90), method="bvls", tol=1e-14)
     least = 2 * expected.cost / (code**2).sum()
     assert found.errors[0] == pytest.approx(least, rel=1e-9)
     pixels = found.images.ravel()
@@ -270,6 +271,33 @@ def test_every_image_is_searched_by_itself(monkeypatch):
     np.testing.assert_allclose(alone.images[0], whole.images[3], rtol=1e-7)
 
 
+def test_a_search_is_scipys(engine):
+    """One image after the other, each alone with SciPy, is the same."""
+    begin = picture(MIXED, 3, seed=9)
+    code = code_of(MIXED, picture(MIXED, 3), 9, engine)
+    found = fdref.invert(MIXED, code, 9, begin, engine=engine, iterations=12)
+    objective = objective_of(MIXED, 9, code, engine)
+
+    def alone(pixels, n):
+        value, gradient = objective(pixels.reshape(begin[:1].shape), [n])
+        return value[0], gradient.ravel()
+
+    for n, image in enumerate(begin):
+        expected = optimize.minimize(
+            alone,
+            image.ravel(),
+            (n,),
+            method="L-BFGS-B",
+            jac=True,
+            bounds=[(0, 255)] * image.size,
+            options={"maxiter": 12, "ftol": 0, "gtol": 0},
+        )
+        np.testing.assert_allclose(found.images[n].ravel(), expected.x, rtol=1e-7, atol=1e-9)
+        assert found.evaluations[n] == expected.nfev
+        assert found.errors[n] == pytest.approx(expected.fun, rel=1e-7)
+
+
+@pytest.mark.large
 def test_errors_are_those_of_the_images_found(engine):
     net = fdref.load()
     code = code_of(net, fdref.mnist().test.images[:2], 3, engine)
