@@ -2,8 +2,8 @@
 
 PyTorch's search knows no bounds, and searches all images as one problem. So ours, of 400 iterations
 for each image, is timed without bounds, and PyTorch's until its error is as small; with as long a
-memory as suits it best. Ours with bounds, as one inverts digits, is timed for itself: its error is
-a hundred times smaller, and PyTorch's never gets there.
+memory as suits it best. Ours within bounds, as one inverts digits, is timed by itself: its error is
+a hundred times smaller after as many iterations.
 """
 
 from __future__ import annotations
