@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fdref.conformance.mistakes.mistake import NETWORKS, NO_PAD, Mistake, other, over
-from fdref.layers import BatchNorm, ReLU
+from fdref.layers import BatchNorm, PReLU, ReLU
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,8 +75,8 @@ def nan_is_zero(right: Operation, x: Array, leak: float) -> Array:
 
 
 def without_leak(layer: Layer) -> Layer:
-    """Read a ReLU as one without a leak."""
-    return ReLU() if isinstance(layer, ReLU) else layer
+    """Read a rectifier as one without a leak."""
+    return ReLU() if isinstance(layer, ReLU | PReLU) else layer
 
 
 def alpha_divided(
