@@ -147,6 +147,23 @@ def test_what_goes_wrong_with_projections_and_where(wrong):
     assert shown("map-kept") == every - one_pixel
 
 
+def test_what_goes_wrong_with_occlusion_and_where(wrong):
+    def shown(name):
+        return {case for mistake, case in wrong if mistake == name and case.startswith("occlude")}
+
+    own = {case.id for case in CASES if case.operation == "occlude"}
+    for name in ("squares-beyond-the-border", "drop-for-activity", "maximum-watched"):
+        assert shown(name) == own
+    assert shown("square-black") == own - {"occlude-lenet"}  # whose square is black
+    assert shown("background-by-the-mean") == {"occlude-background"}
+    assert (
+        shown("softmax-twice")
+        == {"occlude-real", "occlude-lenet"}
+        == own - shown("scores-for-probabilities")
+    )
+    assert shown("averaged-before-softmax") == {"occlude-integers"}
+
+
 def test_names_and_sentences_are_fit_for_a_report():
     names = [mistake.name for mistake in MISTAKES]
     assert len(set(names)) == len(names)
