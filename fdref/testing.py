@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from fdref.conformance.case import Case
     from fdref.conformance.comparison import Answer
 
-SEVERAL = ("forward", "decode", "evaluate", "receptive_field")
+SEVERAL = ("forward", "decode", "evaluate", "receptive_field", "occlude")
 """Operations with several outputs, which a function may return as a list."""
 
 

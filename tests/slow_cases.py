@@ -173,6 +173,49 @@ def derivative(layer, x, d, step=1e-4):
     return below
 
 
+def slow_occlude(net, images, known):
+    """Hide each place of each image, one after the other."""
+    found = {name: [] for name in ("map", "activity", "probability", "label")}
+    (height, width), (down, across) = known["size"], known["stride"]
+    for image, true in zip(images.astype(float), known["labels"], strict=True):
+        sums = slow_forward(net, image[None])[known["layer"] - 1][0].sum(axis=(1, 2)).tolist()
+        strongest = sums.index(max(sums))
+        rows = []
+        for top in range(0, image.shape[1] - height + 1, down):
+            row = []
+            for left in range(0, image.shape[2] - width + 1, across):
+                hidden = hide(image, top, left, known)
+                maps = slow_forward(net, hidden[None])
+                last = maps[-1] if net[len(net)].kind == "softmax" else slow_softmax(maps[-1])
+                scores = last[0].mean(axis=(1, 2)).tolist()
+                activity = maps[known["layer"] - 1][0, strongest].sum()
+                row.append((activity, scores[true], scores.index(max(scores))))
+            rows.append(row)
+        found["map"].append(strongest)
+        for name, values in zip(list(found)[1:], np.moveaxis(np.array(rows), -1, 0), strict=True):
+            found[name].append(values)
+    return {name: np.array(values) for name, values in found.items()}
+
+
+def hide(image, top, left, known):
+    """Put the square over a part of an image, pixel by pixel."""
+    hidden, (height, width) = image.copy(), image.shape[1:]
+    for c, y, x in np.ndindex(image.shape):
+        if top <= y < top + known["size"][0] and left <= x < left + known["size"][1]:
+            if known["value"] == "background":
+                around = [
+                    image[c, i, j]
+                    for i, j in np.ndindex(height, width)
+                    if i in (0, height - 1) or j in (0, width - 1)
+                ]
+                around.sort()
+                half = len(around) // 2
+                hidden[c, y, x] = (around[half] + around[~half]) / 2
+            else:
+                hidden[c, y, x] = known["value"][c]
+    return hidden
+
+
 def slow_evaluate(net, images, known):
     response = slow_forward(net, images)[known["layer"] - 1]
     every = {**known, "filters": range(response.shape[1])}
@@ -233,6 +276,8 @@ def slow(case):  # noqa: C901, PLR0912 - an operation is a branch
             return {last: slow_decode(network_of(known, inputs, None), known)}
         case "project":
             result = slow_project(network_of(known, inputs, None), inputs["images"], known)
+        case "occlude":
+            return slow_occlude(network_of(known, inputs, None), inputs["images"], known)
         case "evaluate":
             return slow_evaluate(network_of(known, inputs, None), inputs["images"], known)
     return {next(iter(case.expected)): result}

@@ -141,8 +141,27 @@ def test_what_goes_wrong_with_projections_and_where(wrong):
     gradients = {"real-gradient", "real-softmax"}
     assert shown("normalize-differentiated") == normalized - gradients | {"normalize"}
     assert shown("normalize-passed-by-the-gradient") == gradients
-    for name in ("all-kept", "map-kept", "one-for-the-activation"):
-        assert shown(name) == {case[8:] for case in own}
+    every = {name.removeprefix("project-") for name in own}
+    assert shown("all-kept") == shown("one-for-the-activation") == every
+    one_pixel = {name for name in every if name.startswith(("lenet5", "lenet7"))}
+    assert shown("map-kept") == every - one_pixel
+
+
+def test_what_goes_wrong_with_occlusion_and_where(wrong):
+    def shown(name):
+        return {case for mistake, case in wrong if mistake == name and case.startswith("occlude")}
+
+    own = {case.id for case in CASES if case.operation == "occlude"}
+    for name in ("squares-beyond-the-border", "drop-for-activity", "maximum-watched"):
+        assert shown(name) == own
+    assert shown("square-black") == own - {"occlude-lenet"}  # whose square is black
+    assert shown("background-by-the-mean") == {"occlude-background"}
+    assert (
+        shown("softmax-twice")
+        == {"occlude-real", "occlude-lenet"}
+        == own - shown("scores-for-probabilities")
+    )
+    assert shown("averaged-before-softmax") == {"occlude-integers"}
 
 
 def test_names_and_sentences_are_fit_for_a_report():

@@ -60,7 +60,9 @@ def test_our_own_operations_conform(operation):
     assert_conforms(ours(operation), operation)
 
 
-@pytest.mark.parametrize("operation", ["forward", "decode", "evaluate", "receptive_field"])
+@pytest.mark.parametrize(
+    "operation", ["forward", "decode", "evaluate", "receptive_field", "occlude"]
+)
 def test_several_outputs_may_be_a_list(operation, kit):
     assert_conforms(ours(operation, as_list=True), operation, kit=kit)
 

@@ -30,6 +30,7 @@ OPERATIONS = (
     "decode",
     "project",
     "evaluate",
+    "occlude",
 )
 
 

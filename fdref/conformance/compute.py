@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
     from fdref.arrays import Array
     from fdref.conformance.case import Arrays, Case
+    from fdref.conformance.occlusion import BruteForce
     from fdref.engines import Engine
     from fdref.engines.resize import Method
     from fdref.geometry import ReceptiveField
@@ -47,6 +48,9 @@ RESULTS = {
     "bnorm": "normalized",
 }
 """What the output of a layer by itself is called."""
+
+OCCLUDED = ("map", "activity", "probability", "label")
+"""The outputs of `occlude`."""
 
 
 def compute(case: Case, engine: Engine | str = "compiled", folder: Path | None = None) -> Outputs:
@@ -120,6 +124,8 @@ class Library:
     """by which activations are taken down"""
     start: Callable[[Array, NDArray[np.intp]], Array] | None = None
     """takes a layer's activations and units; gives what goes down for each, over the whole map"""
+    sight: type[BruteForce] | None = None
+    """by which images are occluded, and what is said of them"""
     field: Callable[[Network, int], ReceptiveField] | None = None
     """of a layer"""
     change: Callable[[Outputs, Network, Arrays, Parameters], Outputs] | None = None
@@ -148,6 +154,8 @@ class Library:
             case "project":
                 net = self._network(inputs, known)
                 return {"pictures": self._projected(net, inputs["images"], known)}
+            case "occlude":
+                return self._occluded(self._network(inputs, known), inputs["images"], known)
             case "forward" | "decode" | "evaluate":
                 net = self._network(inputs, known)
                 found = self._of_network(operation, net, inputs, known)
@@ -233,6 +241,21 @@ class Library:
         way, engine = self.way or Projection, engine_named(self.engine)
         start = (self.start or kept_alone)(acts[number], units)
         return way(net, maps, engine, rule, units[:, 0]).down_to({number: start})[0]
+
+    def _occluded(self, net: Network, images: Array, known: Parameters) -> Outputs:
+        if self.sight is not None:
+            return self.sight(net, known, self._maps(net)).outputs(images.astype(np.float64))
+        # What a square shows is what goes into the network, any average subtracted already.
+        bare = Network(**net.parts() | {"average": None})
+        given: dict[str, Any] = {name: known[name] for name in known if name != "network"}
+        found = fdref.occlude(bare, images, **given, engine=self.engine)
+        return {name: np.asarray(getattr(found, name)) for name in OCCLUDED}
+
+    def _maps(self, net: Network) -> Callable[[Array], Mapping[int, Array]]:
+        def forward(images: Array) -> Mapping[int, Array]:
+            return dict(enumerate(fdref.forward(net, images, self.engine)))
+
+        return forward
 
     def _evaluate(self, net: Network, images: Array, number: int, unpool: Method) -> Outputs:
         response = fdref.forward(net, images, self.engine, number)[number]

@@ -304,7 +304,7 @@ HANDED_DOWN: dict[str, Callable[..., Array]] = {
 }
 
 
-# Sections 5 and 6: what a decoded filter answers.
+# Sections 5, 6 and 10: what a decoded filter answers, and what a hidden part does.
 
 
 def receptive_field(network: Sequence[Mapping[str, Any]]) -> dict[str, Array]:
@@ -343,6 +343,48 @@ def evaluate(images: Array, network: Sequence[Layer], layer: int, unpool: str) -
         "mean": np.nanmean(errors),
         "std": np.nanstd(errors),
     }
+
+
+def occlude(
+    images: Array,
+    network: Sequence[Layer],
+    size: Pair,
+    stride: Pair,
+    value: Sequence[float] | str,
+    layer: int,
+    labels: Sequence[int],
+) -> dict[str, Array]:
+    found: dict[str, list[Any]] = {"map": [], "activity": [], "probability": [], "label": []}
+    for image, label in zip(images, labels, strict=True):
+        axes = zip(image.shape[1:], size, stride, strict=True)
+        starts = [range(0, pixels - own + 1, step) for pixels, own, step in axes]
+        demand(all(starts), f"a square of {size} on {image.shape[1:]} pixels")
+        copies = np.repeat(image[None], len(starts[0]) * len(starts[1]), axis=0)
+        for copy, (i, j) in zip(copies, np.ndindex(*map(len, starts)), strict=True):
+            top, left = starts[0][i], starts[1][j]
+            copy[:, top : top + size[0], left : left + size[1]] = square(image, value)
+        clean = forward(image[None], network[:layer])[f"layer{layer}"]
+        strongest = clean[0].sum(axis=(1, 2)).argmax()
+        maps = forward(copies, network)
+        last = maps[f"layer{len(network)}"]
+        every = last if network[-1]["type"] == "softmax" else special.softmax(last, axis=1)
+        scores = every.mean(axis=(2, 3))
+        demand(0 <= label < scores.shape[1], f"no class {label}")
+        places = tuple(map(len, starts))
+        found["map"].append(strongest)
+        activity = maps[f"layer{layer}"][:, strongest].sum(axis=(1, 2))
+        found["activity"].append(activity.reshape(places))
+        found["probability"].append(scores[:, label].reshape(places))
+        found["label"].append(scores.argmax(axis=1).reshape(places))
+    return {name: np.array(values) for name, values in found.items()}
+
+
+def square(image: Array, value: Sequence[float] | str) -> Array:
+    """What it shows, for each channel."""
+    if value != "background":
+        return np.array(value, float)[:, None, None]
+    around = [image[:, 0], image[:, -1], image[:, 1:-1, 0], image[:, 1:-1, -1]]
+    return np.median(np.concatenate(around, axis=1), axis=1)[:, None, None]
 
 
 def windows_of(layer: Layer) -> list[dict[str, Any]]:
@@ -414,6 +456,7 @@ def widened(value: Any) -> tuple[Any, DTypeLike | None]:
 OPERATIONS = (
     correlate, pool, relu, normalize, bnorm, forward,
     substitute, decode, project, unpool, receptive_field, respond, evaluate,
+    occlude,
 )  # fmt: skip
 
 if __name__ == "__main__":

@@ -225,6 +225,57 @@ def evaluate(
     }
 
 
+def occlude(
+    images: Tensor,
+    network: Sequence[Layer],
+    size: Pair,
+    stride: Pair,
+    value: Sequence[float] | str,
+    layer: int,
+    labels: Sequence[int],
+) -> dict[str, Tensor]:
+    given = network, size, stride, value, layer
+    found = [of_image(*each, *given) for each in zip(images, labels, strict=True)]
+    return {name: torch.stack([one[name] for one in found]) for name in found[0]}
+
+
+def of_image(
+    image: Tensor,
+    label: int,
+    network: Sequence[Layer],
+    size: Pair,
+    stride: Pair,
+    value: Sequence[float] | str,
+    layer: int,
+) -> dict[str, Tensor]:
+    if value == "background":
+        ring = torch.ones(image.shape[1:], dtype=torch.bool)
+        ring[1:-1, 1:-1] = False
+        # torch.median takes the lower one of two in the middle.
+        colour = image[:, ring].quantile(0.5, dim=1)
+    else:
+        colour = torch.tensor(value, dtype=image.dtype)
+    pixels = torch.arange(image[0].numel()).view(image.shape[1:])
+    # Each row of `hidden` has the pixels under the square at one place.
+    hidden = pixels.unfold(0, size[0], stride[0]).unfold(1, size[1], stride[1])
+    places = hidden.shape[:2]
+    hidden = hidden.flatten(2).flatten(0, 1)
+    copies = image.flatten(1).repeat(len(hidden), 1, 1)
+    shown = colour[None, :, None].expand(len(hidden), -1, hidden.shape[1])
+    copies.scatter_(2, hidden[:, None].expand_as(shown), shown)
+    strongest = forward(image[None], network[:layer])[f"layer{layer}"].sum((2, 3)).argmax()
+    maps = forward(copies.view(-1, *image.shape), network)
+    last = maps[f"layer{len(network)}"]
+    every = last if network[-1]["type"] == "softmax" else last.softmax(1)
+    scores = every.mean((2, 3))
+    return {
+        "map": strongest,
+        "activity": maps[f"layer{layer}"][:, strongest].sum((1, 2)).view(places),
+        "probability": scores[:, label].reshape(places),
+        "label": scores.argmax(1).view(places),
+    }
+
+
 def seen(layer: Layer) -> Layer:
     """Return a layer with the window that it looks through."""
     if layer["type"] == "pool":
@@ -264,6 +315,7 @@ def tensors(value: Any) -> Any:
 OPERATIONS = (
     correlate, pool, relu, normalize, bnorm, forward,
     substitute, decode, project, unpool, receptive_field, respond, evaluate,
+    occlude,
 )  # fmt: skip
 
 if __name__ == "__main__":

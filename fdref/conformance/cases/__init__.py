@@ -6,7 +6,15 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from fdref.conformance.case import OPERATIONS
-from fdref.conformance.cases import decoding, layers, lenet, networks, projections, refusals
+from fdref.conformance.cases import (
+    decoding,
+    layers,
+    lenet,
+    networks,
+    occlusions,
+    projections,
+    refusals,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,7 +31,7 @@ def cases() -> list[Case]:
 def _cases() -> tuple[Case, ...]:
     found = [
         case
-        for part in (layers, decoding, networks, projections, lenet, refusals)
+        for part in (layers, decoding, networks, projections, occlusions, lenet, refusals)
         for case in part.cases()
     ]
     for case in found:

@@ -23,6 +23,7 @@ from fdref.conformance.cases.tolerances import (
     upwards,
 )
 from fdref.conformance.compute import judged, kept_alone
+from fdref.conformance.occlusion import BruteForce
 from fdref.engines import engine_named
 from fdref.layers import (
     BatchNorm,
@@ -85,7 +86,7 @@ def tolerance_of(case: Case, net: Network) -> Tolerance:
     Parameters
     ----------
     case : Case
-        Of "forward", "decode", "project" or "evaluate", with its expected outputs.
+        Of "forward", "decode", "project", "occlude" or "evaluate", with its expected outputs.
     net : Network
         The one that it is about.
     """
@@ -105,13 +106,15 @@ def tolerance_of(case: Case, net: Network) -> Tolerance:
 
 def _moved(expected: Array, other: Array) -> float:
     """Return how far an output moved at most, and a rounding of its own."""
-    own = EPS * float(np.abs(expected).max())
+    own = 0.0 if expected.dtype.kind == "i" else EPS * float(np.abs(expected).max())
     return rounded_up(float(np.abs(other - expected.astype(np.float64)).max()) + own)
 
 
 def outputs_with(noise: Noise, case: Case, net: Network) -> Outputs:
     """Compute the outputs of a case with errors."""
     known = case.parameters
+    if case.operation == "occlude":
+        return Occluded(noise, net, known).outputs(case.inputs["images"].astype(np.float64))
     if case.operation == "project":
         return {"pictures": projected_with(noise, net, case.inputs["images"], known)}
     if case.operation == "forward":
@@ -237,6 +240,30 @@ class DisturbedProjection(Projection):
                 return 3 * upwards(layer)
             case _:
                 return downwards(self.net, number, "nearest")
+
+
+class Occluded(BruteForce):
+    """Occludes, and adds up with errors."""
+
+    def __init__(self, noise: Noise, net: Network, known: Mapping[str, Any]) -> None:
+        def forward(images: Array) -> dict[int, Array]:
+            return forward_with(noise, net, images, [self.layer, self.last])
+
+        super().__init__(net, known, forward)
+        self.noise = noise
+
+    def activity(self, maps: Array, strongest: int, clean: Array) -> Array:
+        """Return how active the map is in each copy."""
+        right, sizes = super().activity(maps, strongest, clean), np.abs(maps[:, strongest])
+        return self.noise.on(right, sizes[0].size, sizes.sum(axis=(1, 2)))
+
+    def scores(self, maps: Array) -> Array:
+        """Return the probabilities of classes."""
+        right = super().scores(maps)
+        own = isinstance(self.net[self.last], Softmax)  # which has erred already
+        amplified = 1.0 if own else 1 + np.abs(maps).max()
+        count = int(np.prod(maps.shape[2:])) + (0 if own else upwards(Softmax()))
+        return self.noise.on(right, count, right * amplified)
 
 
 class Disturbed(Decoding):

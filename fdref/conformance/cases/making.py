@@ -37,6 +37,7 @@ SECTIONS = {
     "receptive_field": "5.1",
     "respond": "5.2",
     "evaluate": "6",
+    "occlude": "10",
 }
 """Of SPECIFICATION.md."""
 
@@ -62,10 +63,13 @@ def rounded(id: str, about: str, inputs: Named, **given: Any) -> Case:  # noqa: 
     """Make a case of real numbers, with the tolerance that its roundings need."""
     case = refused(id, about, inputs, **given)
     found = Library("reference").outputs(case.operation, inputs, case.parameters)
-    answer = {name: settled(values).astype(case.dtype) for name, values in found.items()}
+    answer = {
+        name: values if values.dtype.kind == "i" else settled(values).astype(case.dtype)
+        for name, values in found.items()
+    }
     section = SECTIONS[case.operation]
     case = replace(case, section=section, expected=answer, refused=False)
-    if case.operation == "project":  # whose switches and masks no bound of a sum tells about
+    if case.operation in ("project", "occlude"):  # what chooses is no sum, and has no such bound
         net = network_of(case.parameters, inputs, None)
         return replace(case, tolerance=disturbed.tolerance_of(case, net))
     return replace(case, tolerance=tolerance_of(case))

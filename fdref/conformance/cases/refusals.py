@@ -60,6 +60,7 @@ def of_networks() -> list[Case]:
     known = {"network": network, "unpool": "nearest"}
     projected = {"images": integers(309, (1, 1, 8, 9)), **arrays}
     up: dict[str, Any] = {"network": network, "layer": 3}
+    hidden = up | {"stride": [1, 1], "value": [0], "labels": [0]}
     return [
         refused("refuse-forward-small", "images too small for the last layer",
             {"images": integers(306, (1, 1, 4, 9)), **arrays}, network=network),
@@ -76,6 +77,10 @@ def of_networks() -> list[Case]:
         refused("refuse-project-softmax", "a deconvnet cannot begin at a softmax", projected,
             network=[*network, {"type": "softmax"}], layer=4, kept=[[0, 0, 0, 0]],
             rule="deconvnet"),
+        refused("refuse-occlude-size", "a square wider than the images", projected,
+            size=[3, 10], **hidden),
+        refused("refuse-occlude-label", "of three classes there is no number 3", projected,
+            size=[3, 3], **hidden | {"labels": [3]}),
         refused("refuse-evaluate-channels", "images of 2 channels for a network of 1",
             {"images": integers(308, (1, 2, 8, 8)), **arrays}, layer=3, **known),
     ]  # fmt: skip

@@ -5,6 +5,7 @@ from fdref.conformance.mistakes import (
     decoding,
     judging,
     layers,
+    occlusions,
     projections,
     unpooling,
 )
@@ -18,6 +19,7 @@ MISTAKES: tuple[Mistake, ...] = (
     *decoding.ALL,
     *unpooling.ALL,
     *projections.ALL,
+    *occlusions.ALL,
     *judging.ALL,
 )
 """All that the diagnosis knows."""

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     Operation = Callable[..., Array]
     Reading = Callable[[Layer], Layer]
 
-UP = ("correlate", "respond", "forward", "project", "evaluate")
+PADDED = ("correlate", "pool", "receptive_field", "forward", "project", "evaluate", "occlude")
+UP = ("correlate", "respond", "forward", "project", "evaluate", "occlude")
 
 
 def flipped(right: Operation, x: Array, filters: Array, *more: Any) -> Array:
@@ -104,11 +105,11 @@ ALL = (
         other(read=transposed)),
     Mistake("pad-left-right-top-bottom",
         "paddings are taken as [left, right, top, bottom]; expected: they are [top, bottom, left, "
-        "right]", ("correlate", "pool", "receptive_field", "forward", "project", "evaluate"),
+        "right]", PADDED,
         other(read=pads(2, 3, 0, 1))),
     Mistake("pad-top-left-bottom-right",
         "paddings are taken as [top, left, bottom, right]; expected: they are [top, bottom, left, "
-        "right]", ("correlate", "pool", "receptive_field", "forward", "project", "evaluate"),
+        "right]", PADDED,
         other(read=pads(0, 2, 1, 3))),
     Mistake("stride-ignored",
         "convolutions go on by one pixel whatever their stride; expected: they must go on by the "

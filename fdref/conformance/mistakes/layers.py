@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fdref.conformance.mistakes.mistake import NETWORKS, NO_PAD, Mistake, other, over
-from fdref.layers import BatchNorm, ReLU
+from fdref.layers import BatchNorm, PReLU, ReLU
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -75,8 +75,8 @@ def nan_is_zero(right: Operation, x: Array, leak: float) -> Array:
 
 
 def without_leak(layer: Layer) -> Layer:
-    """Read a ReLU as one without a leak."""
-    return ReLU() if isinstance(layer, ReLU) else layer
+    """Read a rectifier as one without a leak."""
+    return ReLU() if isinstance(layer, ReLU | PReLU) else layer
 
 
 def alpha_divided(
@@ -117,7 +117,7 @@ def shifted(found: Outputs, net: object, inputs: Any, known: object) -> Outputs:
 ALL = (
     Mistake("average-counts-padding",
         "averages divide by the whole window; expected: they divide by its pixels on the map",
-        ("pool", "forward", "project", "evaluate"), padding_in_pools("avg")),
+        ("pool", "forward", "project", "evaluate", "occlude"), padding_in_pools("avg")),
     Mistake("padding-wins",
         "the padding's zeros win over negative maxima; expected: windows are clipped to the map",
         ("pool", "forward", "project", "evaluate"), padding_in_pools("max")),
@@ -127,19 +127,19 @@ ALL = (
     Mistake("nan-lost", "a comparison with NaN loses it; expected: NaN in, NaN out",
         ("pool", "relu"), over(pool=nan_loses, relu=nan_is_zero)),
     Mistake("leak-ignored", "negative values become 0; expected: they become leak times themselves",
-        ("relu", "forward", "project", "evaluate"), other(read=without_leak)),
+        ("relu", "forward", "project", "evaluate", "occlude"), other(read=without_leak)),
     Mistake("alpha-divided",
         "alpha is divided by the number of channels, as in Caffe and PyTorch; expected: it is not",
-        ("normalize", "forward", "project", "evaluate"), over(normalize=alpha_divided)),
+        ("normalize", "forward", "project", "evaluate", "occlude"), over(normalize=alpha_divided)),
     Mistake("odd-channel-before",
         "of an even number of channels the odd one lies below the channel; expected: it lies "
         "above: from k - floor((N-1)/2) to k + ceil((N-1)/2)",
-        ("normalize", "forward", "project", "evaluate"),
+        ("normalize", "forward", "project", "evaluate", "occlude"),
         over(normalize=window_before)),
     Mistake("pytorch-normalize",
         "PyTorch's local_response_norm: alpha is divided by the number of channels, and the odd "
         "channel of an even number lies below; expected: alpha is not divided, and the odd one "
-        "lies above", ("normalize", "forward", "project", "evaluate"),
+        "lies above", ("normalize", "forward", "project", "evaluate", "occlude"),
         over(normalize=lambda right, *more: window_before(partial(alpha_divided, right), *more))),
     Mistake("deviation-as-variance",
         "the second moment is taken for a variance, and its root divides; expected: it is the root",

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fdref.conformance.case import Case
     from fdref.conformance.compute import Outputs
 
-NETWORKS = ("forward", "decode", "project", "evaluate")
+NETWORKS = ("forward", "decode", "project", "evaluate", "occlude")
 NO_PAD = (0, 0, 0, 0)
 
 
