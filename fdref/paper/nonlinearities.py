@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fdref.layers import Pool, ReLU
-from fdref.measure.nonlinearities import AFFINE, LINEAR, MEAN_GRADIENT
+from fdref.measure.nonlinearities import AFFINE, FITTED, LINEAR, MEAN_GRADIENT
 from fdref.measure.replacing import nonlinear_below
 from fdref.network.units import receptive_field
 from fdref.paper.compared_filters import FILTERS, Strip, draw
@@ -168,6 +168,8 @@ def filters_table(subject: Subject, found: Found) -> Table:
         "filters come out better, so that from few images they are no ceiling of what a filter "
         "can explain. Least squares is not quite eq. 3 either."
     )
+    if max(weights) > FITTED:
+        note += f" Not fitted: filters of more than {FITTED:,} weights."
     return Table(
         "Filters that see images", ("filter", *(f"layer {n}" for n in found)), tuple(rows), note
     )
@@ -207,7 +209,7 @@ def named(net: Network, number: int, replaced: Replaced) -> str:
     if len(replaced) == 1:
         return f"pool {replaced[0]} averages" if kind == "pool" else f"no {kind} {replaced[0]}"
     if replaced == tuple(n for n in below if net[n].kind == kind):
-        return "all max pools average" if kind == "pool" else f"no {kind}"
+        return "all max pools average" if kind == "pool" else f"no {kind} at all"
     return f"linear from layer {replaced[0]} up"
 
 
