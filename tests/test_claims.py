@@ -268,7 +268,7 @@ def linearised(net: Network, number: int, **changed: float) -> Nonlinearities:
 
 
 @pytest.mark.parametrize(("which", "changed", "holds"), [
-    (0, {"all": 0.99}, True), (0, {"all": 0.9899}, False), (0, {"all": np.nan}, None),
+    (0, {"all": 0.95}, True), (0, {"all": 0.9499}, False), (0, {"all": np.nan}, None),
     (1, {"pools": 0.8501}, True), (1, {"pools": 0.85}, False), (1, {"pools": 0.8}, False),
     (1, {"relus": np.nan}, None),
     (2, {"gradient": 0.8}, True), (2, {"gradient": 0.8001}, False), (2, {"gradient": np.nan}, None),

@@ -112,7 +112,8 @@ def predictions(sums: Moments, pixels: Numbers, kind: Kind) -> Iterator[Numbers]
     average, answers = (mean * (kind == "affine") for mean in sums.means(kind))
     turned = (pixels - average) @ axes
     for strength in STRENGTHS:
-        yield (turned * shrinkage(values, strength)) @ slopes + answers
+        # The slopes are few, the pixels many: those are shrunk, not these.
+        yield turned @ (shrinkage(values, strength)[:, None] * slopes) + answers
 
 
 def decomposed(sums: Moments, kind: Kind) -> tuple[Numbers, Numbers, Numbers]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from math import isnan
+from operator import mul
 from typing import TYPE_CHECKING, NamedTuple
 
 from fdref.paper.canvas import (
@@ -71,12 +72,12 @@ def draw(strips: Sequence[Strip]) -> Figure:
         {name: [fitted(coloured(f), SIDE) for f in bank] for name, bank in one.filters.items()}
         for one in strips
     ]
-    widest = max(p.shape[1] for one in shown for row in one.values() for p in row)
-    count = max(1, min(FILTERS, ROOM // (widest + SEAM)))
-    bars = MARGIN + LABEL + count * (widest + SEAM) + 16
+    steps = [max(p.shape[1] for row in one.values() for p in row) + SEAM for one in shown]
+    counts = [max(1, min(FILTERS, ROOM // step)) for step in steps]
+    bars = MARGIN + LABEL + max(map(mul, counts, steps)) + 16
     names = bars + BAR + VALUE + 40
     top = HEAD
-    for one, pictures in zip(strips, shown, strict=True):
+    for one, pictures, step, count in zip(strips, shown, steps, counts, strict=True):
         page.write(one.title, MARGIN, top, size=14, weight="bold")
         page.write("the network made linear", names, top, size=14, weight="bold")
         y = top + 28
@@ -86,7 +87,7 @@ def draw(strips: Sequence[Strip]) -> Figure:
             middle = y + (height - SEAM) / 2 if row else y + LINE / 2
             page.write(name.replace(" at ", "\nat "), MARGIN, middle, va="center", color=GREY)
             for k, picture in enumerate(row):
-                page.show(picture, MARGIN + LABEL + k * (widest + SEAM), y)
+                page.show(picture, MARGIN + LABEL + k * step, y)
             _bar(page, bars, middle, value, decoded=name.startswith("decoded"))
             y += height
         low = top + 28
