@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from graph_strategies import blocks, graphs
+from graph_strategies import graphs
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import pairs, seeds
@@ -75,10 +75,7 @@ def compare(net, inputs, window, stride, engine, wanted, at_once=None):
     return reach
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
-@settings(max_examples=40)
-@given(graphs(linear=False), pairs(1, 6), pairs(3, 5), seeds)
-def test_graphs(net, window, stride, seed):
+def graph(net, window, stride, seed):
     random = np.random.default_rng(seed)
     inputs = [random.standard_normal((1, c, 13, 12)) for c in net.input_channels]
     wanted = range(1, len(net) + 1)
@@ -86,13 +83,22 @@ def test_graphs(net, window, stride, seed):
         compare(net, inputs, window, stride, engine, wanted, at_once=5)
 
 
-@settings(max_examples=25)
-@given(blocks(), pairs(1, 5), seeds)
-def test_blocks(net, window, seed):
-    random = np.random.default_rng(seed)
-    inputs = [random.standard_normal((1, c, 23, 18)).astype("f4") for c in net.input_channels]
-    for engine in ("compiled", "reference"):
-        compare(net, inputs, window, (3, 2), engine, [len(net)])
+SOME = given(graphs(linear=False), pairs(1, 6), pairs(3, 5), seeds)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@settings(max_examples=10)
+@SOME
+def test_graphs(net, window, stride, seed):
+    graph(net, window, stride, seed)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@settings(max_examples=150)
+@SOME
+def test_more_graphs(net, window, stride, seed):
+    graph(net, window, stride, seed)
 
 
 CHAIN = [part for _ in range(5) for part in (Conv(weights(8, 8, 3, 3), weights(8), pad=1), ReLU())]

@@ -253,7 +253,7 @@ def test_networks_that_cannot_be_occluded():
     loud = Network([Conv(np.full((1, 1, 1, 1), 1e30, np.float32)), Conv(weights(2, 1, 1, 1))])
     with pytest.raises(NetworkError, match="answers image 0, occluded at place"):
         fdref.occlude(loud, np.zeros((5, 5)), 2, value=1e9)
-    unknown = Network([Conv(np.ones((1, 1, 1, 1))), Unknown("loss", {})])
+    unknown = Network([Conv(np.ones((1, 1, 1, 1))), Unknown("loss")])
     assert fdref.occlude(unknown, np.ones((5, 5)), 2).layer == 1
     with pytest.raises(NetworkError, match="cannot be computed"):
         fdref.occlude(unknown, np.ones((5, 5)), 2, layer=2)

@@ -33,7 +33,9 @@ class Engine(Protocol):
     is not changed.
 
     With an engine, the decoder takes the shortest ways; with one that has an attribute
-    ``FROM_ABOVE = True``, the paper's, as with the reference.
+    ``FROM_ABOVE = True``, the paper's, as with the reference. With one that has ``LOCAL = True``,
+    whose operations but for products compute a number from what it sees alone, to the bit,
+    `fdref.occlude` computes no more than what changes.
     """
 
     def precision(self, weights: np.dtype[Any]) -> np.dtype[Any]:

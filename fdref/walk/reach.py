@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 MOVED = 8
 """Operations that moving a number costs: it is read and written, and is rarely in a cache."""
 
-CALL = 2**21
-"""Operations that beginning with a layer costs, of however few numbers: some 0.1 ms."""
+CALL = 2**23
+"""Operations that beginning with a layer costs, of however few numbers: some 0.3 ms."""
 
 ROOM = 2**22
 """Numbers of one map of all copies that are computed at a time: 16 MB in float32."""
