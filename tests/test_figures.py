@@ -12,6 +12,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgba
+from small_chapters import chapters
 
 import fdref
 from fdref.measure.survey import Strip
@@ -70,6 +71,7 @@ def draw(banks):
         ),
         "figure7": lambda: figure7.draw(graph, acts, NAMES),
         "nonlinearities": lambda: compared_filters.draw(compared(banks["LeNet"])),
+        **{stem: exhibit.draw for stem, exhibit in chapters().exhibits.items()},
     }
 
 
@@ -98,7 +100,11 @@ def compared(banks):
 FIGURES = [
     *(f"figure{n}" for n in range(1, 8)),
     *("figure6 of C and D", "figure6 of the LeNet", "nonlinearities"),
+    *("decoded_filter", "zeiler_fergus", "occlusion", "inversion", "textures"),
 ]
+
+HIGH = {"figure4": 3200, "nonlinearities": 1100, "decoded_filter": 1200, "zeiler_fergus": 1100}
+"""Figure 4 has seven rows for each of four layers, others five for each of three."""
 
 
 @pytest.mark.parametrize("name", FIGURES)
@@ -106,8 +112,7 @@ def test_it_fits_on_a_screen_and_its_texts_do_not_overlap(draw, name):
     figure = draw[name]()
     width, height = figure.get_size_inches() * 96
     assert width <= 1500
-    # Figure 4 has seven rows for each of four layers, the other five for each of three.
-    assert height <= {"figure4": 3200, "nonlinearities": 1100}.get(name, 1000)
+    assert height <= HIGH.get(name, 1000)
     figure.canvas.draw()
     boxes = [(text.get_text(), text.get_window_extent()) for text in figure.axes[0].texts]
     for text, box in boxes:

@@ -63,6 +63,12 @@ def test_the_lenet_supports_the_papers_claims(found):
     assert verdicts(found, "figure6") == [True, True, True]
     assert verdicts(found, "figure7") == [True]
     assert verdicts(found, "nonlinearities") == [True] * 4
+    assert verdicts(found, "decoded_filter") == [True] * 5
+    assert verdicts(found, "zeiler_fergus") == [True] * 3
+    assert verdicts(found, "occlusion") == [True] * 4
+    assert verdicts(found, "inversion") == [True] * 2
+    # The spectrum of a texture is not nearest to that of its own decoded filter.
+    assert verdicts(found, "textures") == [True, True, True, False]
 
 
 @pytest.mark.slow
@@ -88,7 +94,7 @@ def test_a_claim_is_judged_by_the_numbers_beside_it(found):
     """Every verdict follows from what is measured, the relation and the threshold."""
     relations = {">": np.greater, ">=": np.greater_equal, "<=": np.less_equal, "==": np.equal}
     claims = [claim for exhibit in found.exhibits for claim in exhibit.claims]
-    assert len(claims) == 18
+    assert len(claims) == 36
     for claim in claims:
         assert claim.quantity
         assert claim.holds == bool(relations[claim.relation](claim.measured, claim.threshold))
@@ -114,7 +120,10 @@ def test_claims_that_make_no_sense_for_a_network_say_so():
 @pytest.mark.slow
 def test_every_exhibit_is_there_with_its_numbers_and_its_drawing(found):
     figures = [f"figure{n}" for n in range(1, 8)]
-    beyond = ["nonlinearities"]  # the paper
+    beyond = [  # the paper
+        *("nonlinearities", "decoded_filter", "zeiler_fergus", "occlusion", "inversion"),
+        "textures",
+    ]
     assert [exhibit.stem for exhibit in found.exhibits] == ["table1", *figures, *beyond]
     assert [exhibit.stem for exhibit in found.exhibits if exhibit.draw] == figures + beyond
     for exhibit in found.exhibits:

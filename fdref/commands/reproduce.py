@@ -34,7 +34,10 @@ if TYPE_CHECKING:
 
     Labels = np.ndarray[Any, np.dtype[np.integer[Any]]]
 
-FIGURES = (*(f"figure{number}" for number in range(1, 8)), "nonlinearities")
+FIGURES = (
+    *(f"figure{number}" for number in range(1, 8)),
+    *("nonlinearities", "decoded_filter", "zeiler_fergus", "occlusion", "inversion", "textures"),
+)
 NAMES = (
     *("report.html", "report.h5", "table1.json", "table1.csv"),
     *(f"{stem}.{kind}" for stem in FIGURES for kind in ("png", "svg")),
@@ -86,13 +89,13 @@ def run(options: argparse.Namespace) -> None:
     check_folder(options.folder, NAMES)
     drawing("fdref.paper.canvas")
     from fdref.paper.files import files_of  # noqa: PLC0415 - matplotlib takes its time
-    from fdref.paper.reproduction import reproduce  # noqa: PLC0415 - only where it is used
+    from fdref.paper.reproduction import reproduce, work  # noqa: PLC0415 - only where it is used
     from fdref.paper.subject import Subject  # noqa: PLC0415
 
     shown = shown_images(net, options)
     facts = describe(source, net, shown)
     subject = Subject(net, shown.images, shown.labels, shown.folds)
-    with progress_bar("computing", subject.work, quiet=options.quiet) as advance:
+    with progress_bar("computing", work(subject), quiet=options.quiet) as advance:
         result = reproduce(subject, advance)
     try:
         drawn = sum(exhibit.draw is not None for exhibit in result.exhibits)

@@ -250,7 +250,7 @@ def best_for_noise(
     callback(progress, "progress")
     operations = engine_named(engine)
     random = np.random.default_rng(whole_number(seed, "seed", 0))
-    unit, size = _inner_unit(net, number)
+    unit, size = inner_unit(net, number)
     decoded = Decoding(net, number, "window", operations, unit).decode(which)
     box = decoded.box
     rows = decoded.values.reshape(len(which), -1).astype(np.float64)
@@ -281,7 +281,7 @@ def _which(net: Network, layer: int | str, filters: ArrayLike | None) -> tuple[i
     return number, filter_indices(net, number, filters)
 
 
-def _inner_unit(net: Network, number: int) -> tuple[Unit, Pair]:
+def inner_unit(net: Network, number: int) -> tuple[Unit, Pair]:
     """Return a unit of a layer, and images of a size of which it sees as much as it can."""
     if net.input_size is not None:
         rows, columns = net.sizes[number]

@@ -141,6 +141,11 @@ def fitted(shades: Shades, side: int) -> Shades:
     return shades.repeat(zoom, axis=0).repeat(zoom, axis=1)
 
 
+def about(shades: Shades, side: int) -> Shades:
+    """Magnify by the whole factor that brings it nearest to filling a square."""
+    return fitted(shades, side + max(shades.shape[:2]) // 2)
+
+
 def sheet_of(bank: Array, most: int) -> Shades:
     """Lay a bank (K, C, h, w) out as one picture at most so many pixels wide, each in a frame."""
     side = next(side for most_filters, side in SIDES if len(bank) <= most_filters)

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
 TITLE = "Filter decoding with substitution: the paper's table and figures, recomputed"
 
-WRITTEN_LAST = {"figure5": 1, "figure7": 2, "nonlinearities": 3}
+WRITTEN_LAST = {
+    "figure5": 1, "figure7": 2, "nonlinearities": 3,
+    "decoded_filter": 4, "zeiler_fergus": 5, "occlusion": 6, "inversion": 7, "textures": 8,
+}  # fmt: skip
 """Whose numbers come at the end of report.h5, as in its first version: the same to the byte."""
 
 

@@ -11,6 +11,8 @@ from fdref.measure.finite import QUIET
 from fdref.measure.nonlinearities import joined, nonlinearities
 from fdref.measure.survey import survey
 from fdref.paper import (
+    decoded_filter,
+    excited,
     figure1,
     figure2,
     figure3,
@@ -18,7 +20,10 @@ from fdref.paper import (
     figure5,
     figure6,
     figure7,
+    occlusion,
     table1,
+    xia,
+    zeiler_fergus,
 )
 from fdref.paper import (
     nonlinearities as chapter,
@@ -48,6 +53,13 @@ class Reproduction(NamedTuple):
     exhibits: tuple[Exhibit, ...]
 
 
+def work(subject: Subject) -> int:
+    """Return how much `reproduce` tells of its progress: images, projections, steps of searches."""
+    return (
+        subject.work + excited.steps(subject) + decoded_filter.steps(subject) + xia.steps(subject)
+    )
+
+
 @QUIET
 def reproduce(
     subject: Subject,
@@ -60,7 +72,7 @@ def reproduce(
     ----------
     subject : Subject
     progress : callable, optional
-        Called after each chunk of images with their number.
+        Called with how much was done since, of `work`.
     executor : optional
         As `evaluate` takes it.
 
@@ -91,6 +103,10 @@ def reproduce(
             for fit, test in subject.folds
         ]
     )
+    neurons = excited.excited(subject, progress, executor)
+    compared = decoded_filter.find(subject, neurons, progress)
+    occluded = occlusion.find(subject, progress)
+    searched = xia.find(subject, progress)
     table, own = table1.rows(net, found, without), supplement()
     exhibits = (
         table1.exhibit(subject, found, table),
@@ -102,5 +118,9 @@ def reproduce(
         figure6.exhibit(own),
         figure7.exhibit(own),
         chapter.exhibit(subject, without),
+        decoded_filter.exhibit(subject, compared),
+        zeiler_fergus.exhibit(subject, neurons),
+        occlusion.exhibit(subject, occluded),
+        *xia.exhibits(subject, searched),
     )
     return Reproduction(tuple(table), exhibits)
