@@ -6,7 +6,15 @@ from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
 import fdref
-from fdref.paper import decoded_filter, excited, occlusion, xia, zeiler_fergus
+from fdref.paper import (
+    comparisons,
+    decoded_filter,
+    excited,
+    hidden_parts,
+    occlusion,
+    xia,
+    zeiler_fergus,
+)
 from fdref.paper.subject import Effort, Subject
 
 if TYPE_CHECKING:
@@ -31,7 +39,7 @@ class Chapters(NamedTuple):
 
     subject: Subject
     excited: dict[int, excited.Excited]
-    compared: decoded_filter.Found
+    compared: comparisons.Compared
     exhibits: dict[str, Exhibit]
     progress: dict[str, tuple[int, int]]
 
@@ -47,8 +55,8 @@ def chapters_of(subject: Subject) -> Chapters:
     """Make all chapters of a subject."""
     told: dict[str, list[int]] = {name: [] for name in ("excited", "compared", "hidden", "found")}
     neurons = excited.excited(subject, told["excited"].append)
-    compared = decoded_filter.find(subject, neurons, told["compared"].append)
-    hidden = occlusion.find(subject, told["hidden"].append)
+    compared = comparisons.compare(subject, neurons, told["compared"].append)
+    hidden = hidden_parts.hide(subject, told["hidden"].append)
     found = xia.find(subject, told["found"].append)
     exhibits = (
         decoded_filter.exhibit(subject, compared),
@@ -56,6 +64,6 @@ def chapters_of(subject: Subject) -> Chapters:
         occlusion.exhibit(subject, hidden),
         *xia.exhibits(subject, found),
     )
-    parts = zip(told, (excited, decoded_filter, occlusion, xia), strict=True)
+    parts = zip(told, (excited, comparisons, hidden_parts, xia), strict=True)
     progress = {name: (sum(told[name]), module.steps(subject)) for name, module in parts}
     return Chapters(subject, neurons, compared, {one.stem: one for one in exhibits}, progress)

@@ -14,7 +14,15 @@ from fdref.measure.ranks import rank_correlation
 from fdref.measure.specificity import Specificity
 from fdref.measure.spectra import spectra, told
 from fdref.measure.theorem import Agreement
-from fdref.paper import decoded_filter, inversions, occlusion, xia, zeiler_fergus
+from fdref.paper import (
+    comparisons,
+    decoded_filter,
+    hidden_parts,
+    inversions,
+    occlusion,
+    xia,
+    zeiler_fergus,
+)
 from fdref.paper.excited import visible
 from fdref.paper.inversions import Textured
 from fdref.paper.subject import MANY, QUICK, THOROUGH, Subject
@@ -80,19 +88,19 @@ def test_correlations_are_corrected_for_noise_of_known_variance():
     for scale in (0.1, 1.0, 2.0):
         deviations = np.full(decoded.shape, scale)
         agreement = Agreement(np.arange(6), decoded, decoded + scale * noise, deviations, 9)
-        np.testing.assert_allclose(decoded_filter.corrected(agreement), 1, atol=0.08 * scale)
+        np.testing.assert_allclose(comparisons.corrected(agreement), 1, atol=0.08 * scale)
         assert (agreement.correlations < 1 / np.sqrt(1 + 0.9 * scale**2)).all()
     silent = Agreement(np.arange(6), decoded, 0.1 * noise, np.full(decoded.shape, 0.2), 9)
-    assert np.isnan(decoded_filter.corrected(silent)).all()
+    assert np.isnan(comparisons.corrected(silent)).all()
 
 
 def test_relus_are_counted_on_the_way_with_the_most():
     one = np.ones((1, 1, 1, 1))
     layers = [Conv(one), ReLU(), Conv(one), ReLU(), Conv(one), Sum(), Conv(one), Pool(2, 2)]
     net = Network(layers, wiring={6: [2, 5]})
-    assert [decoded_filter.rectifiers(net, n) for n in (1, 3, 5, 7)] == [0, 1, 2, 2]
-    assert not decoded_filter.above_max_pools(net, 7)
-    assert decoded_filter.above_max_pools(fdref.load(), 3)
+    assert [comparisons.rectifiers(net, n) for n in (1, 3, 5, 7)] == [0, 1, 2, 2]
+    assert not comparisons.above_max_pools(net, 7)
+    assert comparisons.above_max_pools(fdref.load(), 3)
 
 
 # Zeiler & Fergus
@@ -175,11 +183,11 @@ def test_excited_neurons_are_those_of_strongest():
 # Occlusion
 
 
-def hidden(**changed: object) -> occlusion.Found:
+def hidden(**changed: object) -> hidden_parts.Hidden:
     follows = {"background": 0.7, "grey": 0.2}
     same, other = np.full(3, 0.2), np.full(3, 0.4)
     images = np.zeros((1, 1, 8, 8))
-    return occlusion.Found(2, follows, 0.6, same, other, {}, images)._replace(**changed)
+    return hidden_parts.Hidden(2, follows, 0.6, same, other, {}, images)._replace(**changed)
 
 
 @pytest.mark.parametrize(

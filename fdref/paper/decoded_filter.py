@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 from math import inf, log2, nan
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fdref.layers import Pool, PReLU, ReLU
-from fdref.measure.theorem import best_for_noise, inner_unit, mean_over_switches
-from fdref.network.fields import ancestors
+from fdref.measure.theorem import inner_unit
 from fdref.paper.canvas import about, coloured
+from fdref.paper.comparisons import DEVIATION, SHOWN, corrected, mean_of, rectifiers
 from fdref.paper.excited import visible
 from fdref.paper.exhibit import Claim, Exhibit, Table, judged
 from fdref.paper.nonlinearities import least, listed
@@ -20,16 +19,15 @@ from fdref.paper.table1 import NOTHING, short
 from fdref.paper.zeiler_fergus import RULE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from numpy.typing import NDArray
 
     from fdref.arrays import Array
     from fdref.measure.specificity import Specificity
-    from fdref.measure.theorem import Agreement
     from fdref.network.graph import Network
     from fdref.paper.canvas import Shades
-    from fdref.paper.excited import Excited
+    from fdref.paper.comparisons import Compared
     from fdref.paper.subject import Subject
     from fdref.walk.projection import Rule
 
@@ -38,73 +36,13 @@ if TYPE_CHECKING:
 BY_CHANCE, ALIKE, HALVED, MOST = 1.1, 0.9, 0.25, 0.5
 """Root mean square in standard errors; correlation; powers of two; share of neurons."""
 
-DEVIATION = 50.0
-"""Of noise, in pixel values: about that of pictures."""
-
 GRADIENT: Rule = "gradient"
 
-SHOWN, SIDE, DIFFERENCE = 8, 56, 10
-"""Filters that are drawn, whose switches are drawn, too; pixels; how differences are magnified."""
+SIDE, DIFFERENCE = 56, 10
+"""Pixels of a picture, and how differences are magnified."""
 
 
-class Found(NamedTuple):
-    """What a decoded filter is compared with.
-
-    Attributes
-    ----------
-    switched : {layer: Agreement}
-        With the mean over switch settings, of layers above max pools.
-    noise : {layer: Agreement}
-        With the best linear filter for noise, of layers above what is not linear.
-    excited : {layer: Excited}
-    """
-
-    switched: Mapping[int, Agreement]
-    noise: Mapping[int, Agreement]
-    excited: Mapping[int, Excited]
-
-
-def find(
-    subject: Subject,
-    excited: Mapping[int, Excited],
-    progress: Callable[[int], object] | None = None,
-) -> Found:
-    """Compare decoded filters with what they should be."""
-    net, effort = subject.net, subject.effort
-    switched, noise = {}, {}
-    for n in subject.explained:
-        which = subject.some(net.channels[n], effort.neurons)
-        if above_max_pools(net, n):
-            shown = which[subject.some(len(which), SHOWN)]
-            switched[n] = mean_over_switches(net, n, shown, effort.switches, progress=progress)
-        noise[n] = best_for_noise(net, n, which, effort.noise, DEVIATION, progress=progress)
-    return Found(switched, noise, excited)
-
-
-def steps(subject: Subject) -> int:
-    """Return how much `find` tells of its progress."""
-    net = subject.net
-    pooled = [n for n in subject.explained if above_max_pools(net, n)]
-    filters = sum(min(net.channels[n], SHOWN) for n in pooled)
-    return filters + subject.effort.noise * len(subject.explained)
-
-
-def above_max_pools(net: Network, number: int) -> bool:
-    """Tell whether a max pool lies below a layer."""
-    several = (net[n] for n in ancestors(net, number) if n > 0)
-    return any(isinstance(layer, Pool) and layer.method == "max" for layer in several)
-
-
-def rectifiers(net: Network, number: int) -> int:
-    """Return how many ReLUs lie on the way to a layer that has the most of them."""
-    counts = {0: 0}
-    for n in sorted(set(ancestors(net, number)) - {0}):
-        own = isinstance(net[n], ReLU | PReLU)
-        counts[n] = own + max(counts[below] for below in net.takes[n])
-    return counts[number]
-
-
-def exhibit(subject: Subject, found: Found) -> Exhibit:
+def exhibit(subject: Subject, found: Compared) -> Exhibit:
     """Show decoded filters beside what they are compared with."""
     title = "What the decoded filter is"
     if not found.noise:
@@ -131,7 +69,7 @@ def exhibit(subject: Subject, found: Found) -> Exhibit:
     )
 
 
-def claims(net: Network, found: Found) -> tuple[Claim, ...]:
+def claims(net: Network, found: Compared) -> tuple[Claim, ...]:
     """Say what the decoded filter is, and hold it against the numbers."""
     return (
         switches_claim({n: one.surprise for n, one in found.switched.items()}),
@@ -141,7 +79,7 @@ def claims(net: Network, found: Found) -> tuple[Claim, ...]:
     )
 
 
-def specific(found: Found) -> Specific:
+def specific(found: Compared) -> Specific:
     """Return what pictures know, layer by layer; of those above something that is not linear."""
     return {n: one.specific for n, one in found.excited.items() if n in found.noise}
 
@@ -236,27 +174,7 @@ def specificity_claims(found: Specific) -> tuple[Claim, Claim]:
     )
 
 
-def corrected(one: Agreement) -> Array:
-    """Return correlations with what estimates would be without noise; NaN where noise is all.
-
-    Noise of known variance lowers the correlation by the square root of the part of the estimate's
-    variance that is not noise: C. Spearman's correction for attenuation (1904).
-    """
-    pixels = (1, 2, 3)
-    noise = (one.deviations**2).mean(axis=pixels)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        reliable = 1 - noise / one.estimated.var(axis=pixels)
-        found: Array = one.correlations / np.sqrt(reliable)
-    return np.where(reliable > 0, found, nan)
-
-
-def mean_of(values: Array) -> float:
-    """Return the mean of what is known; NaN if nothing is."""
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if known.size else nan
-
-
-def agreement_table(net: Network, found: Found) -> Table:
+def agreement_table(net: Network, found: Compared) -> Table:
     """Write how decoded filters compare with means over switches and with filters for noise."""
     rows = []
     for n, own in found.noise.items():
@@ -318,7 +236,7 @@ def specificity_table(found: Specific) -> Table:
     )
 
 
-def numbers_of(found: Found) -> dict[str, NDArray[Any]]:
+def numbers_of(found: Compared) -> dict[str, NDArray[Any]]:
     """Return what is compared with decoded filters."""
     numbers: dict[str, NDArray[Any]] = {}
     for n, one in found.switched.items():
@@ -333,7 +251,7 @@ def numbers_of(found: Found) -> dict[str, NDArray[Any]]:
     return {name: values for name, values in numbers.items() if np.isfinite(values).all()}
 
 
-def group(subject: Subject, found: Found, number: int) -> Group:
+def group(subject: Subject, found: Compared, number: int) -> Group:
     """Choose what is drawn of a layer: the same neurons in several ways."""
     noise, switched = found.noise[number], found.switched.get(number)
     excited = found.excited.get(number)

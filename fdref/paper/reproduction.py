@@ -11,6 +11,7 @@ from fdref.measure.finite import QUIET
 from fdref.measure.nonlinearities import joined, nonlinearities
 from fdref.measure.survey import survey
 from fdref.paper import (
+    comparisons,
     decoded_filter,
     excited,
     figure1,
@@ -20,6 +21,7 @@ from fdref.paper import (
     figure5,
     figure6,
     figure7,
+    hidden_parts,
     occlusion,
     table1,
     xia,
@@ -55,9 +57,7 @@ class Reproduction(NamedTuple):
 
 def work(subject: Subject) -> int:
     """Return how much `reproduce` tells of its progress: images, projections, steps of searches."""
-    return (
-        subject.work + excited.steps(subject) + decoded_filter.steps(subject) + xia.steps(subject)
-    )
+    return subject.work + excited.steps(subject) + comparisons.steps(subject) + xia.steps(subject)
 
 
 @QUIET
@@ -104,8 +104,8 @@ def reproduce(
         ]
     )
     neurons = excited.excited(subject, progress, executor)
-    compared = decoded_filter.find(subject, neurons, progress)
-    occluded = occlusion.find(subject, progress)
+    compared = comparisons.compare(subject, neurons, progress)
+    occluded = hidden_parts.hide(subject, progress)
     searched = xia.find(subject, progress)
     table, own = table1.rows(net, found, without), supplement()
     exhibits = (
