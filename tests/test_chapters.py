@@ -9,7 +9,7 @@ import pytest
 from small_chapters import Small, chapters, chapters_of
 
 import fdref
-from fdref import Conv, Network, Pool, ReLU, Sum
+from fdref import Conv, Network, Pool, ReLU, Softmax, Sum
 from fdref.measure.ranks import rank_correlation
 from fdref.measure.specificity import Specificity
 from fdref.measure.spectra import spectra, told
@@ -263,6 +263,12 @@ def test_textures_are_told_wherever_they_stand_and_images_are_not():
     assert told(np.zeros((3, 2, 5))) == 0
 
 
+def test_of_what_is_larger_the_middle_counts():
+    small = random(2, 3, 5, 6)
+    large = np.pad(small, ((0, 0), (0, 0), (2, 3), (1, 1)), constant_values=9)
+    np.testing.assert_array_equal(spectra(large, (5, 6)), spectra(small, (5, 6)))
+
+
 def test_textures_are_of_what_follows_a_layers_filters():
     convs = [Conv(random(2, c, 3, 3), pad=1) for c in (1, 2, 2)]
     layers = [convs[0], Pool(2, 2), ReLU(), convs[1], ReLU(), convs[2]]
@@ -312,8 +318,9 @@ def colour(*layers: object) -> Subject:
         [Conv(np.zeros((4, 3, 3, 3))), Pool(2, 2), Conv(np.zeros((2, 4, 7, 7)))],
         [Conv(random(1, 3, 16, 16))],
         [Conv(random(2, 3, 3, 3)), ReLU()],
+        [ReLU(), Conv(random(2, 3, 3, 3)), Softmax(), Conv(random(2, 2, 14, 14))],
     ],
-    ids=["colours", "zeros", "one filter", "one layer"],
+    ids=["colours", "zeros", "one filter", "one layer", "softmax below"],
 )
 def test_other_networks_get_chapters_too(layers):
     found = chapters_of(colour(*layers))

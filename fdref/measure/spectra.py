@@ -21,7 +21,7 @@ def spectra(pictures: Array, size: Sequence[int]) -> NDArray[np.float64]:
     ----------
     pictures : (..., C, h, w) array
     size : (height, width)
-        Of the pictures among zeros.
+        Of the pictures among zeros; of larger ones the middle is taken.
 
     Returns
     -------
@@ -35,7 +35,9 @@ def spectra(pictures: Array, size: Sequence[int]) -> NDArray[np.float64]:
     >>> float(np.round(spectra(picture, (8, 8)) @ spectra(moved, (8, 8)), 12))
     1.0
     """
-    double = pictures.astype(np.float64)
+    height, width = pictures.shape[-2:]
+    top, left = max(0, height - size[0]) // 2, max(0, width - size[1]) // 2
+    double = pictures[..., top : top + size[0], left : left + size[1]].astype(np.float64)
     centred = double - double.mean(axis=(-2, -1), keepdims=True)
     amplitudes = np.abs(np.fft.fft2(centred, (size[0], size[1])))
     rows = amplitudes.reshape(*amplitudes.shape[:-3], -1)

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fdref.layers import Softmax
 from fdref.measure.specificity import specificity
 from fdref.measure.strongest import strongest
-from fdref.network.fields import Box
+from fdref.network.fields import Box, ancestors
 from fdref.network.units import Unit, boxes
 from fdref.walk.projection import RULES
 
@@ -63,7 +64,7 @@ def excited(
 ) -> dict[int, Excited]:
     """Find what excites neurons most, for each layer with filters in which some are excited."""
     net, found = subject.net, {}
-    for n in subject.net.decodable:
+    for n in projected(net):
         which = subject.some(net.channels[n], subject.effort.neurons)
         top = strongest(net, subject.images, n, which, COUNT, "compiled", progress, executor)
         alive = top.values[:, 0] > 0
@@ -77,10 +78,15 @@ def excited(
 def steps(subject: Subject) -> int:
     """Return how much `excited` tells of its progress."""
     shown = min(COUNT, len(subject.images))
-    neurons = sum(
-        min(subject.net.channels[n], subject.effort.neurons) for n in subject.net.decodable
-    )
-    return len(subject.net.decodable) * len(subject.images) + len(RULES) * shown * neurons
+    layers = projected(subject.net)
+    neurons = sum(min(subject.net.channels[n], subject.effort.neurons) for n in layers)
+    return len(layers) * len(subject.images) + len(RULES) * shown * neurons
+
+
+def projected(net: Network) -> list[int]:
+    """Return the layers with filters from which every rule leads down: those above no softmax."""
+    softmaxes = {n for n in range(1, len(net) + 1) if isinstance(net[n], Softmax)}
+    return [n for n in net.decodable if softmaxes.isdisjoint(ancestors(net, n))]
 
 
 def visible(net: Network, number: int, at: Pair, size: Pair) -> Box:

@@ -160,8 +160,8 @@ def texture_layers(subject: Subject) -> tuple[int, ...]:
 
 
 def owner(net: Network, number: int) -> int:
-    """Return the layer with filters whose maps a layer has, the layer itself if it has some."""
-    while number not in net.decodable:
+    """Return the layer with filters whose maps a layer has, perhaps itself; 0: the image's."""
+    while number and number not in net.decodable:
         number = net.takes[number][0]
     return number
 
