@@ -34,7 +34,8 @@ if TYPE_CHECKING:
     Specific = Mapping[int, Mapping[Rule, Specificity]]
 
 BY_CHANCE, ALIKE, HALVED, MOST = 1.1, 0.9, 0.25, 0.5
-"""Root mean square in standard errors; correlation; powers of two; share of neurons."""
+"""Root mean square in standard errors (pixels of a picture vary together: on the LeNet's layers
+other seeds give 0.97 to 1.05); correlation; powers of two; share of neurons."""
 
 GRADIENT: Rule = "gradient"
 
