@@ -57,7 +57,8 @@ class ImageSet:
         labels: NDArray[np.int64] | None = None,
     ) -> None:
         self._pixels = pixels
-        self.shape, self.dtype = pixels.shape, pixels.dtype
+        self.shape: tuple[int, ...] = pixels.shape
+        self.dtype = pixels.dtype
         self.names = tuple(map(str, range(len(pixels)))) if names is None else tuple(names)
         self.labels = labels
 

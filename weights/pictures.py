@@ -99,6 +99,6 @@ def _flat(file: Image.Image) -> tuple[Any, bool]:
     if upright.mode not in CLEAR and "transparency" not in upright.info:
         return upright, False
     over = upright.convert("RGBA")
-    if over.getextrema()[3][0] == 255:  # nothing is
+    if np.asarray(over)[:, :, 3].min() == 255:  # nothing is
         return over.convert("RGB"), False
     return Image.alpha_composite(Image.new("RGBA", over.size, (0, 0, 0, 255)), over), True

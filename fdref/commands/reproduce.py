@@ -87,7 +87,7 @@ def run(options: argparse.Namespace) -> None:
     source = source_of(options)
     net = load(options)
     check_folder(options.folder, NAMES)
-    drawing("fdref.paper.canvas")
+    drawing("fdref.show.canvas")
     from fdref.paper.files import files_of  # noqa: PLC0415 - matplotlib takes its time
     from fdref.paper.reproduction import reproduce, work  # noqa: PLC0415 - only where it is used
     from fdref.paper.subject import Subject  # noqa: PLC0415

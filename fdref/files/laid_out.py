@@ -98,8 +98,9 @@ class LaidOut:
 
 
 def _bytes_of(values: NDArray[Any]) -> memoryview:
-    """Return an array's bytes; text, whose buffers have no format that Python knows, included."""
-    return memoryview(values.view(np.uint8) if values.dtype.kind == "S" else values).cast("B")
+    """Return an array's bytes; Python knows no format of buffers of text."""
+    numbers: Any = values.view(np.uint8) if values.dtype.kind == "S" else values
+    return memoryview(numbers).cast("B")
 
 
 def alone_in(folder: Folder, kind: str) -> tuple[str, dict[str, io.FileIO]]:
