@@ -52,13 +52,7 @@ def read_images(net: Network, options: argparse.Namespace) -> ImageSet:
         if only is None and hasattr(options, "only"):
             images = images.only(range(FEW))
     else:
-        with progress_bar("reading", 1, quiet=options.quiet) as advance:
-            images = images_in(
-                options.images,
-                net.channels[0],
-                options.channels,
-                lambda done, of: advance(done / of),
-            )
+        images = images_at(options.images, net, options)
     if only is not None:
         images = images.only(_numbers(only, len(images)))
     name = "the shipped digits" if options.images is None else options.images
@@ -70,6 +64,13 @@ def read_images(net: Network, options: argparse.Namespace) -> ImageSet:
     for message in images.notes:
         note(options, message)
     return images
+
+
+def images_at(path: Path, net: Network, options: argparse.Namespace) -> ImageSet:
+    """Read images of a network's colours."""
+    with progress_bar("reading", 1, quiet=options.quiet) as advance:
+        channels, told = net.channels[0], lambda done, of: advance(done / of)
+        return images_in(path, channels, options.channels, told)
 
 
 def _numbers(text: str, count: int) -> list[int]:

@@ -23,6 +23,7 @@ from fdref.errors import FdrefError, FileError
 from fdref.files.folder import refusal, refuse_special
 from fdref.files.parts import REMEDY, file_of_parts
 from fdref.files.whole import folder_for
+from fdref.show.text_table import table
 
 if TYPE_CHECKING:
     import argparse
@@ -36,6 +37,9 @@ if TYPE_CHECKING:
     from fdref.files.parts import PartsFile
     from fdref.network.graph import Network
     from fdref.weights.image_sets import ImageSet
+
+TOLD = 20
+"""Images that are told of one by one."""
 
 Pictures = dict[str, "Callable[[], bytes]"]
 """The names of pictures, and what draws them."""
@@ -123,7 +127,7 @@ class Maker(Protocol):
         """How many parts they are made of."""
 
     @property
-    def names(self) -> list[str]:
+    def names(self) -> Sequence[str]:
         """The pictures' names."""
 
     def work(self, file: PartsFile, advance: Advance) -> None:
@@ -194,3 +198,18 @@ def _draw(options: argparse.Namespace, folder: Folder, pictures: Pictures) -> No
                 reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
                 raise FileError(f"{name} cannot be drawn: {reason}; {kept}") from error
             advance(1)
+
+
+def numbered(stem: str, count: int) -> list[str]:
+    """Name a picture for each of some images, so that they are listed in their order.
+
+    >>> numbered("image", 11)[-2:]
+    ['image09.png', 'image10.png']
+    """
+    return [f"{stem}{n:0{len(str(count - 1))}}.png" for n in range(count)]
+
+
+def shortened(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Set the first rows, and say how many more there are."""
+    more = f"\nand {len(rows) - TOLD} more images" if len(rows) > TOLD else ""
+    return f"{table(header, rows[:TOLD])}{more}"

@@ -41,10 +41,11 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "project",
         help="show which images excite neurons most, and what in them does",
         description="Find, for every neuron of a layer, the images that excite it most, and "
-        "project each activation down to the image by itself (deconvnet; Zeiler & Fergus, figure 2). "
-        "Writes DIR/projected.h5, a group a layer (values, images, places, patches, projections), "
-        "and one picture a layer: each neuron's projections beside the patches that it saw. After "
-        "a long run was interrupted or killed, the same command goes on where it stopped.",
+        "project each activation down to the image by itself (deconvnet; Zeiler & Fergus, figure "
+        "2). Writes DIR/projected.h5, a group a layer (values, images, places, patches, "
+        "projections), and one picture a layer: each neuron's projections beside the patches "
+        "that it saw. After a long run was interrupted or killed, the same command goes on where "
+        "it stopped.",
     )
     add_options(parser, "projected", each=False)
     add = parser.add_argument

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fdref.show.canvas import GREY, HEAD, LINE, MARGIN, Page, coloured, plain_style, png
-from fdref.show.sheets import averages
+from fdref.show.sheets import averages, grid_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,19 +17,19 @@ if TYPE_CHECKING:
 
     Shades = NDArray[np.uint8]
 
-MOST = 48
+MOST = 64
 """Neurons on a sheet, more of which nobody would look at one by one."""
 
-SIDES = ((4, 84), (12, 56), (MOST, 42))
+SIDES = ((4, 84), (16, 56), (MOST, 42))
 """Up to so many neurons: pixels that the side of one of their pictures has, about."""
 
 SEAM, GAP, LABEL = 2, 8, 18
 """Pixels between pictures, between the two blocks of a neuron, for the words under both."""
 
-NOTE = "left the projections, each on its own contrast, grey is zero; right what the neuron saw"
-
-WIDTH = 1240
-"""Pixels that a page is wide, at most, unless a neuron takes more."""
+NOTE = (
+    "left the projections, each on its own contrast, grey is zero; right what the neuron saw; "
+    "below its number, its strongest and its weakest of these activations"
+)
 
 
 def sheet(
@@ -65,7 +65,7 @@ def sheet(
     ]
     height, width = cells[0].shape[:2]
     column, row = width + 3 * GAP, height + LABEL + 2 * GAP
-    columns = min(len(cells), max(1, (WIDTH - 2 * MARGIN + 3 * GAP) // column))
+    columns = grid_columns(len(cells), column, row)
     some = f"the first {len(cells)} of {count} ({file} has all); " if len(cells) < count else ""
     with plain_style():
         page = Page(title, f"{some}{NOTE}")
