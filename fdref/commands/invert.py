@@ -26,13 +26,14 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from fdref.arrays import Array
-    from fdref.commands.making import Pictures
+    from fdref.commands.making import Pictures, Shapes
     from fdref.commands.progress import Advance
     from fdref.files.laid_out import Described
     from fdref.files.parts import PartsFile
     from fdref.measure.image_search import Values
 
 METHOD = "inversion: Mahendran & Vedaldi, arXiv 1412.0035; reallocation: Xia et al., 1608.04170"
+PICTURE = "inverted.png"
 TOGETHER = 8
 """Images that are searched, and written, at a time."""
 BOUNDS = (0, 255)
@@ -97,7 +98,10 @@ class Inverting:
     layer: int
     drawer = "fdref.show.inversions"
     doing = "inverting"
-    names = ("inverted.png",)
+
+    def names_of(self, shapes: Shapes) -> list[str]:
+        """Return the name of the one picture."""
+        return [PICTURE] if shapes else []
 
     @cached_property
     def wanted(self) -> list[Wanted]:
@@ -249,7 +253,7 @@ class Inverting:
 
     def pictures(self, file: PartsFile) -> Pictures:
         """Draw images beside what was found."""
-        return {self.names[0]: partial(self._sheet, file)}
+        return {PICTURE: partial(self._sheet, file)}
 
     def _sheet(self, file: PartsFile) -> bytes:
         from fdref.show.inversions import MOST, Found, sheet  # noqa: PLC0415 - matplotlib's time
@@ -272,6 +276,8 @@ class Inverting:
             [printable(name, 12) for name in task.images.names[:count]],
             found,
             f"{label}: {what}",
+            "each image, and what the layer answers "
+            + ("as if its energy lay elsewhere" if self.moved else "in the same way"),
             len(self.wanted),
         )
 

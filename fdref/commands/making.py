@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import numpy as np
 
@@ -43,6 +44,9 @@ TOLD = 20
 
 Pictures = dict[str, "Callable[[], bytes]"]
 """The names of pictures, and what draws them."""
+
+Shapes: TypeAlias = "Mapping[str, tuple[int, ...]]"
+"""The shapes of a file's datasets, by name."""
 
 
 @dataclass(frozen=True)
@@ -126,9 +130,8 @@ class Maker(Protocol):
     def parts(self) -> int:
         """How many parts they are made of."""
 
-    @property
-    def names(self) -> Sequence[str]:
-        """The pictures' names."""
+    def names_of(self, shapes: Shapes) -> Sequence[str]:
+        """Return the names of the pictures of a file with datasets of some shapes."""
 
     def work(self, file: PartsFile, advance: Advance) -> None:
         """Write the parts that are not there; tell how much of each is done."""
@@ -149,22 +152,32 @@ def make(maker: Maker) -> None:
     out, final, drawn = options.folder, f"{options.stem}.h5", not options.no_pictures
     names = task.names
     described = {**maker.described, "names": (names.shape, names.dtype, dict(task.facts))}
+    pictures = maker.names_of({name: shape for name, (shape, _, _) in described.items()})
     if drawn:
         drawing(maker.drawer, "mend it, or use --no-pictures")
     with telling_what_is_kept(), folder_for(out) as folder:
-        for name in maker.names if drawn else ():
+        for name in pictures if drawn else ():
             refuse_special(folder, name)  # whatever is forced
         with file_of_parts(folder, final, described, maker.parts, force=options.force) as file:
             if file.name != final:
                 if drawn and not options.force:
-                    _refuse_taken(folder, maker.names)
+                    _refuse_taken(folder, pictures)
                 _fill(maker, file)
                 file.publish(final)
+                _remove(folder, {*maker.names_of(file.replaced)} - {*pictures})
             if drawn:
                 _draw(options, folder, maker.pictures(file))
             text = maker.summary(file)
-    pictures = " and the pictures" if drawn else ""
-    tell(options, f"{text}\nwrote {printable(str(out / final))}{pictures}")
+    too = " and the pictures" if drawn else ""
+    tell(options, f"{text}\nwrote {printable(str(out / final))}{too}")
+
+
+def _remove(folder: Folder, names: set[str]) -> None:
+    """Delete pictures of a file that was replaced."""
+    for name in names:
+        found = folder.status(name)
+        if found is not None and stat.S_ISREG(found.st_mode):
+            folder.remove(name)
 
 
 def _fill(maker: Maker, file: PartsFile) -> None:

@@ -21,7 +21,7 @@ from fdref.errors import one_line
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from fdref.commands.making import Pictures
+    from fdref.commands.making import Pictures, Shapes
     from fdref.commands.progress import Advance
     from fdref.files.laid_out import Described
     from fdref.files.parts import PartsFile
@@ -150,9 +150,13 @@ class Occluding:
         """One for each image."""
         return len(self.task.images)
 
+    def names_of(self, shapes: Shapes) -> list[str]:
+        """Return the names of the pictures of a file, one for each image."""
+        return numbered("image", shapes["class"][0]) if "class" in shapes else []
+
     @property
     def names(self) -> list[str]:
-        """One picture for each image."""
+        """The pictures'."""
         return numbered("image", self.parts)
 
     def work(self, file: PartsFile, advance: Advance) -> None:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from fdref.commands.making import Pictures
+    from fdref.commands.making import Pictures, Shapes
     from fdref.commands.progress import Advance
     from fdref.decoding.contents import Job
     from fdref.files.laid_out import Described
@@ -120,10 +120,9 @@ class Projecting:
         """One for each search, and for each block of neurons."""
         return sum(1 + len(self.blocks(job)) for job in self.jobs)
 
-    @property
-    def names(self) -> list[str]:
-        """One picture a layer."""
-        return [f"{job.stem}.png" for job in self.jobs]
+    def names_of(self, shapes: Shapes) -> list[str]:
+        """Return the names of the pictures of a file, one a layer."""
+        return [name.replace("/values", ".png") for name in shapes if name.endswith("/values")]
 
     def work(self, file: PartsFile, advance: Advance) -> None:
         """Search, and project block by block."""

@@ -61,6 +61,8 @@ class PartsFile(LaidOut):
         super().__init__(folder, name, disk)
         self.rooms, self.parts, self.done = rooms, parts, done
         self.saved = done
+        self.replaced: dict[str, tuple[int, ...]] = {}
+        """the shapes of the datasets of a file of ours that this is to replace"""
         self.begun = self.due = perf_counter()
         self.due += EVERY
 
@@ -139,6 +141,8 @@ def file_of_parts(
         file = before or _begun(folder, own, claimed, described, parts)
         if file.name != own:
             folder.remove(own)
+        if force:
+            file.replaced = _shapes_in(folder, name)
         yield file
     except BaseException as error:
         if file is None:
@@ -215,6 +219,20 @@ def _checked(path: Path, disk: io.FileIO, described: Described) -> dict[str, Roo
     if differs:
         raise refusal(path, f"{differs}; {REMEDY}")
     return rooms
+
+
+def _shapes_in(folder: Folder, name: str) -> dict[str, tuple[int, ...]]:
+    """List the datasets that a file of ours has, whatever they are; none if it is another."""
+    h5py = imported("h5py", "HDF5 is read and written with h5py")
+
+    names: list[str] = []
+    with suppress(*UNREADABLE), os.fdopen(folder.open(name, os.O_RDONLY), "rb") as disk:
+        if is_ours(os.fstat(disk.fileno())):
+            with h5py.File(disk, "r") as hdf5:
+                hdf5.visit(names.append)
+                sets = {name: hdf5[name] for name in names}
+                return {n: tuple(own.shape) for n, own in sets.items() if hasattr(own, "shape")}
+    return {}
 
 
 def _rooms_in(disk: io.FileIO, described: Described) -> dict[str, Room] | None:

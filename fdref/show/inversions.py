@@ -38,6 +38,7 @@ def sheet(
     names: Sequence[str],
     found: Sequence[Found],
     title: str,
+    note: str,
     count: int,
 ) -> bytes:
     """Draw each original, and behind it all that was found of it, as PNG.
@@ -49,7 +50,7 @@ def sheet(
     names : sequence of N str
     found : sequence of Found
         One or several of each original, in order.
-    title : str
+    title, note : str
     count : int
         How many were found, of which the first are drawn.
     """
@@ -65,9 +66,8 @@ def sheet(
     column, row = max(width, 84) + GAP, height + LABEL + GAP
     columns, rows = arranged([len(group) for group in groups], column, row)
     some = f"the first {len(found)} of {count}; " if len(found) < count else ""
-    note = "each image, and those that the layer answers alike; error: |difference|² / |code|²"
     with plain_style():
-        page = Page(title, f"{some}{note}")
+        page = Page(title, f"{some}{note}; error: |difference|² / |code|²")
         place = 0
         for group in groups:
             if len(group) > columns - place % columns and place % columns:
