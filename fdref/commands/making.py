@@ -25,6 +25,7 @@ from fdref.files.folder import refusal, refuse_special
 from fdref.files.parts import REMEDY, file_of_parts
 from fdref.files.whole import folder_for
 from fdref.show.text_table import table
+from fdref.weights.hdf5 import import_h5py
 
 if TYPE_CHECKING:
     import argparse
@@ -151,7 +152,8 @@ def make(maker: Maker) -> None:
     task, options = maker.task, maker.task.options
     out, final, drawn = options.folder, f"{options.stem}.h5", not options.no_pictures
     names = task.names
-    described = {**maker.described, "names": (names.shape, names.dtype, dict(task.facts))}
+    text = import_h5py().string_dtype("utf-8", names.itemsize)
+    described = {**maker.described, "names": (names.shape, text, dict(task.facts))}
     pictures = maker.names_of({name: shape for name, (shape, _, _) in described.items()})
     if drawn:
         drawing(maker.drawer, "mend it, or use --no-pictures")
@@ -167,9 +169,9 @@ def make(maker: Maker) -> None:
                 _remove(folder, {*maker.names_of(file.replaced)} - {*pictures})
             if drawn:
                 _draw(options, folder, maker.pictures(file))
-            text = maker.summary(file)
+            summary = maker.summary(file)
     too = " and the pictures" if drawn else ""
-    tell(options, f"{text}\nwrote {printable(str(out / final))}{too}")
+    tell(options, f"{summary}\nwrote {printable(str(out / final))}{too}")
 
 
 def _remove(folder: Folder, names: set[str]) -> None:

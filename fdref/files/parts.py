@@ -255,7 +255,7 @@ def _difference(rooms: Mapping[str, Room], described: Described, unasked: frozen
         for key in sorted({*about, *room.about} - unasked):
             there, asked = room.about.get(key), about.get(key)
             if there != np.asarray(asked).tolist():
-                return f"is of another {key.replace('_', ' ')}, {there} instead of {asked}"
+                return f"differs in {key}: {there!s:.40} instead of {asked!s:.40}"
         if room.shape != shape or room.dtype != dtype:
             return f"has {name} of shape {room.shape} and {room.dtype}, not {shape} and {dtype}"
     return ""
