@@ -6,7 +6,7 @@ import argparse
 from dataclasses import dataclass
 from functools import cached_property, partial
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -19,8 +19,6 @@ from fdref.commands.models import size
 from fdref.errors import one_line
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from fdref.commands.making import Pictures, Shapes
     from fdref.commands.progress import Advance
     from fdref.files.laid_out import Described
@@ -99,9 +97,7 @@ def run(options: argparse.Namespace) -> None:
     once = partial(fdref.occlude, task.net, task.net.prepare(task.images.take([0])))
     once(options.size, task.size, options.value, options.layer, worst, options.engine)
     found = once(task.size, 1, options.value, options.layer, worst, options.engine)
-    occluding = Occluding(task, found.layer)
-    occluding.project(0, 0)
-    make(occluding)
+    make(Occluding(task, found.layer, found.projection is not None))
 
 
 @dataclass
@@ -110,6 +106,8 @@ class Occluding:
 
     task: Task
     layer: int
+    projected: bool
+    """whether the map that is watched can be, as one above a softmax cannot"""
     drawer = "fdref.show.occlusions"
     doing = "occluding"
 
@@ -142,8 +140,7 @@ class Occluding:
             "label": (maps, whole, about),
             "map": ((count,), whole, about),
             "activity": (maps, real, about),
-            "projection": (task.images.shape, task.precision, about),
-        }
+        } | ({"projection": (task.images.shape, task.precision, about)} if self.projected else {})
 
     @property
     def parts(self) -> int:
@@ -183,17 +180,9 @@ class Occluding:
                 "label": found.label,
                 "map": found.map,
                 "activity": found.activity,
-                "projection": self.project(n, int(np.ravel(found.map)[0])),
+                "projection": found.projection,
             }
-            file.write({name: np.asarray(values) for name, values in rows.items()}, n)
-
-    def project(self, n: int, chosen: int) -> NDArray[Any]:
-        """Take one map of a clean image down to that image."""
-        task, engine = self.task, self.task.options.engine
-        acts = fdref.forward(task.net, task.net.prepare(task.images.take([n])), engine, self.layer)
-        kept = np.zeros(acts[self.layer].shape, np.bool_)
-        kept[:, chosen] = True
-        return fdref.project(task.net, acts, self.layer, kept, engine=engine)
+            file.write({name: np.asarray(rows[name]) for name in self.described}, n)
 
     def pictures(self, file: PartsFile) -> Pictures:
         """Draw each image with its maps."""
@@ -208,7 +197,7 @@ class Occluding:
             Maps(
                 task.shown(one["images"]),
                 one["activity"],
-                task.shown(one["projection"]),
+                task.shown(one["projection"]) if self.projected else None,
                 one["probability"],
                 one["label"],
             ),

@@ -41,8 +41,8 @@ class Maps(NamedTuple):
     """(C, H, W), from 0 to 255"""
     activity: NDArray[Any]
     """(rows, columns), as all that follow but the projection"""
-    projection: NDArray[Any]
-    """(C, H, W)"""
+    projection: NDArray[Any] | None
+    """(C, H, W), if there is one"""
     probability: NDArray[Any]
     label: NDArray[Any]
 
@@ -83,40 +83,50 @@ def maps(
         note = "a pixel of a map stands where the middle of the square was, which is outlined"
         _write(figure, page, f"{note} in its first place", 45, size=12, color=GREY)
         name = _name(true, classes)
-        axes = [
-            _panel(figure, page, sides, n, text)
-            for n, text in enumerate(
-                (
-                    "the image",
-                    f"activity of\n{watched}",
-                    "projection of that map\n(deconvnet)",
-                    f"probability of\nclass {name}",
-                    "most probable class",
-                )
-            )
-        ]
         whole = (-0.5, width - 0.5, height - 0.5, -0.5)
-        first = [(side - 1) / 2 for side in size]
-        rows, columns = found.activity.shape
-        over = (
-            first[1] - stride[1] / 2,
-            first[1] + (columns - 0.5) * stride[1],
-            first[0] + (rows - 0.5) * stride[0],
-            first[0] - stride[0] / 2,
-        )
-        axes[0].imshow(pixels(found.image), extent=whole, interpolation="none")
+        over = _reach(size, stride, found.activity.shape)
+        titles = {
+            "image": "the image",
+            "activity": f"activity of\n{watched}",
+            "projection": "projection of that map\n(deconvnet)",
+            "probability": f"probability of\nclass {name}",
+            "label": "most probable class",
+        }
+        if found.projection is None:
+            del titles["projection"]
+        axes = {
+            which: _panel(figure, page, sides, n, text)
+            for n, (which, text) in enumerate(titles.items())
+        }
+        axes["image"].imshow(pixels(found.image), extent=whole, interpolation="none")
         outline = Rectangle((-0.5, -0.5), size[1], size[0], edgecolor=ACCENT, facecolor="none")
         outline.set_linewidth(1.5)
-        axes[0].add_patch(outline)
-        _bar(figure, page, axes[1], axes[1].imshow(found.activity, "viridis", extent=over))
-        axes[2].imshow(coloured(found.projection), extent=whole, interpolation="none")
-        _scale(figure, page, axes[2], float(np.abs(found.projection).max()))
-        shown = axes[3].imshow(found.probability, "viridis", vmin=0, vmax=1, extent=over)
-        _bar(figure, page, axes[3], shown)
-        _labels(axes[4], found.label, over, classes)
-        for one in axes:
+        axes["image"].add_patch(outline)
+        shown = axes["activity"].imshow(found.activity, "viridis", extent=over)
+        _bar(figure, page, axes["activity"], shown)
+        if found.projection is not None:
+            own = axes["projection"]
+            own.imshow(coloured(found.projection), extent=whole, interpolation="none")
+            _scale(figure, page, own, float(np.abs(found.projection).max()))
+        shown = axes["probability"].imshow(
+            found.probability, "viridis", vmin=0, vmax=1, extent=over
+        )
+        _bar(figure, page, axes["probability"], shown)
+        _labels(axes["label"], found.label, over, classes)
+        for one in axes.values():
             one.set(xlim=whole[:2], ylim=whole[2:])
         return png(figure)
+
+
+def _reach(
+    size: Sequence[int], stride: Sequence[int], places: Sequence[int]
+) -> tuple[float, float, float, float]:
+    """Return where a map lies over an image: left, right, bottom and top."""
+    (top, bottom), (left, right) = (
+        ((side - 1) / 2 - step / 2, (side - 1) / 2 + (count - 0.5) * step)
+        for side, step, count in zip(size, stride, places, strict=True)
+    )
+    return left, right, bottom, top
 
 
 def _write(
