@@ -7,7 +7,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 
 import h5py
@@ -41,6 +40,8 @@ def a_record_for_every_part(monkeypatch):
     monkeypatch.setattr(parts, "EVERY", 0)
     monkeypatch.setattr("fdref.commands.project.AT_ONCE", 1)  # neuron by neuron
     monkeypatch.setattr("fdref.commands.invert.TOGETHER", 1)
+    for drawer in ("neurons.sheet", "occlusions.maps", "inversions.sheet"):
+        monkeypatch.setattr(f"fdref.show.{drawer}", lambda *about: repr(about).encode())
 
 
 def command(name, inputs, out, *more):
@@ -216,18 +217,15 @@ def test_a_terminated_process_goes_on(inputs, tmp_path):
         assert made.wait(60) == 143
     assert "stopped; " in said
     assert "the same command goes on with them" in said
-    started = time.monotonic()
     assert run(*command("occlude", inputs, tmp_path / "out")) == 0
     assert run(*command("occlude", inputs, tmp_path / "whole")) == 0
     assert everything_in(tmp_path / "out") == everything_in(tmp_path / "whole")
-    assert time.monotonic() - started < 60
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 def test_killed_anywhere_it_works_once_more(inputs, tmp_path, monkeypatch):
     monkeypatch.setattr("os.fsync", lambda held: None)
-    monkeypatch.setattr("fdref.show.neurons.sheet", lambda *about: b"drawn")
     model, _ = inputs
     np.savez(tmp_path / "few.npz", images=IMAGES[:2])
     words = ("project", model, "--images", tmp_path / "few.npz", "--layers", "low")

@@ -6,7 +6,7 @@ from math import ceil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fdref.show.canvas import GREY, HEAD, MARGIN, Page, plain_style, png
-from fdref.show.neurons import pixels, scaled
+from fdref.show.neurons import block, pixels
 from fdref.show.sheets import grid_columns
 
 if TYPE_CHECKING:
@@ -56,11 +56,11 @@ def sheet(
     """
     side = next(side for most, side in SIDES if len(found) <= most)
     groups = [
-        [(scaled(pixels(one), side), name, "")] for one, name in zip(originals, names, strict=True)
+        [(block([pixels(one)], side), name, "")] for one, name in zip(originals, names, strict=True)
     ]
     for one in found:
         groups[one.original].append(
-            (scaled(pixels(one.image), side), one.label or "found", f"error {one.error:.2g}")
+            (block([pixels(one.image)], side), one.label or "found", f"error {one.error:.2g}")
         )
     height, width = groups[0][0][0].shape[:2]
     column, row = max(width, 84) + GAP, height + LABEL + GAP
@@ -74,7 +74,7 @@ def sheet(
                 place += columns - place % columns
             for picture, label, below in group:
                 left, top = MARGIN + place % columns * column, HEAD + place // columns * row
-                page.show(picture, left, top)
+                page.place(picture, left, top)
                 page.write(label, left, top + height + 4, size=11)
                 page.write(below, left, top + height + 18, size=11, color=GREY)
                 place += 1

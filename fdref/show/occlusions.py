@@ -15,7 +15,7 @@ from fdref.show.canvas import ACCENT, GREY, PALE, PIXELS_PER_INCH, coloured, pla
 from fdref.show.neurons import pixels
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from matplotlib.axes import Axes
     from matplotlib.image import AxesImage
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 SIDE, GAP, BAR = 230, 28, 62
 """Pixels of the larger side of a map, between maps, and for the numbers beside one."""
+
+NARROWEST, LOWEST = 170, 170
+"""Pixels that a title takes, and all names of classes."""
 
 LEFT, TOP, BOTTOM = 24, 108, 24
 """Pixels around the maps."""
@@ -77,13 +80,13 @@ def maps(
     with plain_style():
         figure = Figure(dpi=PIXELS_PER_INCH)
         FigureCanvasAgg(figure)
-        page = LEFT + 5 * (sides[0] + GAP + BAR), TOP + sides[1] + BOTTOM
+        panels = 5 if found.projection is not None else 4
+        page = LEFT + panels * _column(sides), TOP + max(sides[1], LOWEST) + BOTTOM
         figure.set_size_inches(*(length / PIXELS_PER_INCH for length in page))
         _write(figure, page, title, 18, size=18, weight="bold")
         note = "a pixel of a map stands where the middle of the square was, which is outlined"
         _write(figure, page, f"{note} in its first place", 45, size=12, color=GREY)
         name = _name(true, classes)
-        whole = (-0.5, width - 0.5, height - 0.5, -0.5)
         over = _reach(size, stride, found.activity.shape)
         titles = {
             "image": "the image",
@@ -98,24 +101,48 @@ def maps(
             which: _panel(figure, page, sides, n, text)
             for n, (which, text) in enumerate(titles.items())
         }
-        axes["image"].imshow(pixels(found.image), extent=whole, interpolation="none")
-        outline = Rectangle((-0.5, -0.5), size[1], size[0], edgecolor=ACCENT, facecolor="none")
-        outline.set_linewidth(1.5)
-        axes["image"].add_patch(outline)
-        shown = axes["activity"].imshow(found.activity, "viridis", extent=over)
-        _bar(figure, page, axes["activity"], shown)
-        if found.projection is not None:
-            own = axes["projection"]
-            own.imshow(coloured(found.projection), extent=whole, interpolation="none")
-            _scale(figure, page, own, float(np.abs(found.projection).max()))
-        shown = axes["probability"].imshow(
-            found.probability, "viridis", vmin=0, vmax=1, extent=over
-        )
-        _bar(figure, page, axes["probability"], shown)
-        _labels(axes["label"], found.label, over, classes)
+        _show_pixels(figure, page, axes, found, size)
+        _show_maps(figure, page, axes, found, over, classes)
         for one in axes.values():
-            one.set(xlim=whole[:2], ylim=whole[2:])
+            one.set(xlim=(-0.5, width - 0.5), ylim=(height - 0.5, -0.5))
         return png(figure)
+
+
+def _show_pixels(
+    figure: Figure,
+    page: tuple[float, float],
+    axes: Mapping[str, Axes],
+    found: Maps,
+    size: Sequence[int],
+) -> None:
+    """Show the image with the square in its first place, and the projection."""
+    height, width = found.image.shape[1:]
+    whole = (-0.5, width - 0.5, height - 0.5, -0.5)
+    axes["image"].imshow(pixels(found.image), extent=whole, interpolation="none")
+    outline = Rectangle((-0.5, -0.5), size[1], size[0], edgecolor=ACCENT, facecolor="none")
+    outline.set_linewidth(1.5)
+    axes["image"].add_patch(outline)
+    if found.projection is not None:
+        shades = coloured(found.projection)
+        axes["projection"].imshow(shades, extent=whole, interpolation="none")
+        largest = float(np.abs(found.projection).max())
+        _scale(figure, page, axes["projection"], largest)
+
+
+def _show_maps(
+    figure: Figure,
+    page: tuple[float, float],
+    axes: Mapping[str, Axes],
+    found: Maps,
+    over: tuple[float, float, float, float],
+    classes: Sequence[str],
+) -> None:
+    """Show what there is a number of for each place of the square."""
+    shown = axes["activity"].imshow(found.activity, "viridis", extent=over)
+    _bar(figure, page, axes["activity"], shown)
+    shown = axes["probability"].imshow(found.probability, "viridis", vmin=0, vmax=1, extent=over)
+    _bar(figure, page, axes["probability"], shown)
+    _labels(axes["label"], found.label, over, classes)
 
 
 def _reach(
@@ -138,12 +165,18 @@ def _write(
     figure.text(LEFT / page[0], 1 - top / page[1], text, **style)
 
 
+def _column(sides: tuple[float, float]) -> float:
+    """Return how many pixels a map takes, with its title and what stands beside it."""
+    return max(sides[0], NARROWEST) + GAP + BAR
+
+
 def _panel(
     figure: Figure, page: tuple[float, float], sides: tuple[float, float], n: int, title: str
 ) -> Axes:
     """Add room for the n-th picture, under a title of up to two lines."""
-    left = LEFT + n * (sides[0] + GAP + BAR) - (BAR - GAP) * (n > 0)
-    place = (left / page[0], BOTTOM / page[1], sides[0] / page[0], sides[1] / page[1])
+    left = LEFT + n * _column(sides) - (BAR - GAP) * (n > 0)  # beside the image there is no bar
+    bottom = page[1] - TOP - sides[1]
+    place = (left / page[0], bottom / page[1], sides[0] / page[0], sides[1] / page[1])
     axes = figure.add_axes(place, xticks=[], yticks=[], facecolor="0.95")
     for spine in axes.spines.values():
         spine.set_edgecolor(PALE)
