@@ -82,7 +82,7 @@ def maps(
         FigureCanvasAgg(figure)
         panels = 5 if found.projection is not None else 4
         page = LEFT + panels * _column(sides), TOP + max(sides[1], LOWEST) + BOTTOM
-        figure.set_size_inches(*(length / PIXELS_PER_INCH for length in page))
+        figure.set_size_inches(page[0] / PIXELS_PER_INCH, page[1] / PIXELS_PER_INCH)
         _write(figure, page, title, 18, size=18, weight="bold")
         note = "a pixel of a map stands where the middle of the square was, which is outlined"
         _write(figure, page, f"{note} in its first place", 45, size=12, color=GREY)
