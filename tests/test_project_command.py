@@ -87,6 +87,7 @@ def test_the_shipped_digits_are_the_shipped_networks(tmp_path, capsys):
         ("project --images nowhere", "nowhere cannot be read, expected a .npz or .npy"),
         ("project MODEL", "the shipped digits: images are 28x28; expected"),
         ("project --images IN", "images are 12x13; expected 28x28, the size of the network's"),
+        ("project --images IN -o IN", "is the folder of the images; choose another -o"),
         ("project --rule relu", "'relu' (choose from"),
     ],
 )

@@ -45,6 +45,9 @@ def read_images(net: Network, options: argparse.Namespace) -> ImageSet:
     """Read the images that were asked for, and make sure that the network takes them."""
     if net.inputs > 1:
         raise ArgumentError(f"the network has {net.inputs} inputs; expected one that takes images")
+    place, out = options.images, options.folder
+    if place is not None and place.is_dir() and out.exists() and place.samefile(out):
+        raise ArgumentError(f"-o {out} is the folder of the images; choose another -o")
     only = getattr(options, "only", None)
     if options.images is None:
         digits = fdref.mnist().test
