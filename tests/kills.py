@@ -9,8 +9,8 @@ import sys
 import warnings
 from typing import TYPE_CHECKING
 
-import fdref.decoding.decoded_file
 import fdref.files.folder
+import fdref.files.laid_out
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -63,7 +63,7 @@ def count_steps(last: int) -> None:
         real(file, whole[len(whole) // 2 :])
 
     os.fsync = sync
-    fdref.files.folder.write_all = fdref.decoding.decoded_file.write_all = write
+    fdref.files.folder.write_all = fdref.files.laid_out.write_all = write
     sys.addaudithook(hook)
 
 

@@ -26,9 +26,9 @@ from fdref.paper import (
     figure6,
     figure7,
 )
-from fdref.paper.canvas import ACCENT, encoded
 from fdref.paper.composition_graph import graph_of
 from fdref.paper.figure4 import DECODED_FRAME, NET_FRAME
+from fdref.show.canvas import ACCENT, encoded
 from fdref.show.sheets import shades_of
 from fdref.weights.handmade import NAMES, handmade
 

@@ -26,6 +26,8 @@ from fdref.testing import assert_conforms
 from fdref.training import sgd
 from fdref.weights import bounded, matlab, matlab73, npz
 from fdref.weights.bounded import Budget, contents
+from fdref.weights.image_sets import images_in
+from fdref.weights.pictures import picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -76,6 +78,8 @@ ENTRANCES: dict[str, tuple[str, Callable[[Path], object]]] = {
     "results, MATLAB": ("case.mat", results_in),
     "kit": ("manifest.json", lambda path: read_kit(path.parent)),
     "known failures": ("list.xfail", excuses_in),
+    "a picture": ("a.png", lambda path: picture(path, 1)),
+    "a folder of pictures": ("a.jpg", lambda path: images_in(path.parent, 1)),
     "MNIST": ("train-images-idx3-ubyte", lambda path: fdref.mnist(path.parent)),
     "MNIST, packed": ("train-images-idx3-ubyte.gz", lambda path: fdref.mnist(path.parent)),
     "images": ("images.npz", lambda path: archive(fdref.load(), path)),

@@ -26,10 +26,11 @@ import fdref
 from fdref.commands import decode
 from fdref.decoding import blocks, decoded_file
 from fdref.decoding.blocks import Plan
-from fdref.decoding.decoded_file import RECORD, DecodedFile, line_of
+from fdref.decoding.decoded_file import DecodedFile
 from fdref.decoding.planning import UNASKED
 from fdref.decoding.ways import Ways
 from fdref.errors import FileError
+from fdref.files.laid_out import RECORD, line_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -318,7 +319,7 @@ def test_what_is_written_is_let_go_before_more_is_decoded(tmp_path, monkeypatch)
 def test_room_is_looked_for_before_anything_is_decoded(short, model, tmp_path, capsys, monkeypatch):
     takes = sum(bank.nbytes for bank in fdref.decode_all(NET).values())
     usage = SimpleNamespace(free=takes - short)
-    monkeypatch.setattr("fdref.decoding.unfinished.shutil.disk_usage", lambda folder: usage)
+    monkeypatch.setattr("fdref.files.laid_out.shutil.disk_usage", lambda folder: usage)
     assert run(*command(model, tmp_path / "out")) == (2 if short else 0)
     said = capsys.readouterr().err
     if short:
@@ -338,7 +339,7 @@ def test_a_disk_that_is_full_when_the_file_is_laid_out_is_told(
             raise OSError(28, "No space left on device")
         return len(data)
 
-    monkeypatch.setattr("fdref.decoding.unfinished.SafeFile.write", write)
+    monkeypatch.setattr("fdref.files.laid_out.SafeFile.write", write)
     assert run(*command(model, tmp_path / "out")) == 2
     assert "No space left on device" in capsys.readouterr().err
     assert "out/decoded.h5" not in everything_in(tmp_path)

@@ -19,9 +19,9 @@ from command_line import bank, everything_in, python, refusal, run, small_model
 from kills import hidden, visible
 
 import fdref
-from fdref.decoding.unfinished import SafeFile
 from fdref.errors import FileError
 from fdref.files.folder import Folder
+from fdref.files.laid_out import SafeFile
 from fdref.files.whole import check_file, check_folder, folder_for, replace_file, write_folder
 
 if TYPE_CHECKING:

@@ -93,14 +93,36 @@ def _array(
     budget.take((place,), member.file_size, values=1)
     try:
         with archive.open(member) as file:
-            shape, column_major, dtype = _header(file, place)
-            size = math.prod(shape) * dtype.itemsize
-            left = bytearray(min(size, member.file_size) + 1)  # one more: is this all?
-            count = _fill(file, left)
+            return _read(file, member.file_size, place)
     except RecursionError:
         raise
     except FAULTS as error:
         raise refusal(place, f"is damaged: {error}") from error
+
+
+def array_of(data: bytes, name: str, budget: Budget) -> NDArray[Any]:
+    """Read a single array from the bytes of a .npy file, as `arrays_of` reads several.
+
+    Examples
+    --------
+    >>> from fdref.weights.bounded import Budget
+    >>> file = io.BytesIO()
+    >>> np.save(file, np.eye(2))
+    >>> array_of(file.getvalue(), "digits.npy", Budget())
+    array([[1., 0.],
+           [0., 1.]])
+    """
+    budget.file(len(data))
+    budget.take((name,), len(data), values=1)
+    return _read(io.BytesIO(data), len(data), name)
+
+
+def _read(file: IO[bytes], length: int, place: str) -> NDArray[Any]:
+    """Read an array of a file of so many bytes."""
+    shape, column_major, dtype = _header(file, place)
+    size = math.prod(shape) * dtype.itemsize
+    left = bytearray(min(size, length) + 1)  # one more: is this all?
+    count = _fill(file, left)
     if count != size:
         raise refusal(place, f"claims {size} bytes, and does not have as many: damaged")
     try:

@@ -9,7 +9,18 @@ import sys
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from fdref import __version__
-from fdref.commands import check, convert, decode, info, kit, reproduce, train
+from fdref.commands import (
+    check,
+    convert,
+    decode,
+    info,
+    invert,
+    kit,
+    occlude,
+    project,
+    reproduce,
+    train,
+)
 from fdref.commands.messages import compiling_told, discard, say, streams_to_write_to
 from fdref.commands.signals import signals_raised
 from fdref.errors import FdrefError
@@ -101,6 +112,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"fdref {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (info, decode, convert, train, reproduce, kit, check):
+    for command in (info, decode, project, occlude, invert, convert, train, reproduce, kit, check):
         command.add_to(commands)
     return parser

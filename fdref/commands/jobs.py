@@ -93,6 +93,15 @@ def layer_numbers(net: Network, text: str) -> list[int]:
     return numbers
 
 
+def layer_of(text: str) -> int | str:
+    """Read one layer, a number or a name.
+
+    >>> layer_of("3"), layer_of("conv2")
+    (3, 'conv2')
+    """
+    return int(text) if NUMBER.fullmatch(text) else text
+
+
 def ranges(option: str, text: str) -> list[range]:
     """Read numbers and ranges.
 

@@ -22,12 +22,12 @@ from fdref.files.whole import check_folder, write_folder
 from fdref.layers import Softmax
 from fdref.show.text_table import table
 from fdref.weights.bounded import Budget, contents, opened
+from fdref.weights.image_sets import check_pixels
 from fdref.weights.npz import arrays_of
 
 if TYPE_CHECKING:
     import argparse
 
-    from fdref.arrays import Array
     from fdref.network.graph import Network
     from fdref.paper.exhibit import Claim
     from fdref.paper.reproduction import Reproduction
@@ -87,7 +87,7 @@ def run(options: argparse.Namespace) -> None:
     source = source_of(options)
     net = load(options)
     check_folder(options.folder, NAMES)
-    drawing("fdref.paper.canvas")
+    drawing("fdref.show.canvas")
     from fdref.paper.files import files_of  # noqa: PLC0415 - matplotlib takes its time
     from fdref.paper.reproduction import reproduce, work  # noqa: PLC0415 - only where it is used
     from fdref.paper.subject import Subject  # noqa: PLC0415
@@ -153,35 +153,9 @@ def archive(net: Network, path: Path) -> Shown:
         if name not in arrays:
             raise FileError(f"{path} has no array `{name}`; expected {ARCHIVE}")
     images, labels = arrays["images"], arrays["labels"]
-    check_images(path, images)
+    check_pixels(f"{path}: `images`", images, 2)
     whole = check_labels(path, net, labels, len(images))
     return Shown(images, whole, printable(path.name), HALVES)
-
-
-def check_images(path: Path, images: Array) -> None:
-    """Refuse what is no set of pictures."""
-    if images.dtype.kind not in "fiu":
-        raise ArgumentError(f"{path}: `images` have dtype {images.dtype}; expected numbers")
-    if images.ndim not in (3, 4):
-        raise ArgumentError(
-            f"{path}: `images` have shape {images.shape}; expected (N, H, W) or (N, C, H, W)"
-        )
-    if len(images) < 2 or not images.size:
-        raise ArgumentError(
-            f"{path}: `images` have shape {images.shape}; expected at least two images"
-        )
-    low, high = images.min(), images.max()
-    if not (low >= 0 and high <= 255):  # NaN is neither
-        bad = ~((images >= 0) & (images <= 255)).reshape(len(images), -1).all(axis=1)
-        raise ArgumentError(
-            f"{path}: `images` have values from {low} to {high}, first in image {bad.argmax()}; "
-            "expected pixels from 0 to 255"
-        )
-    if high <= 1 and images.dtype.kind == "f":
-        raise ArgumentError(
-            f"{path}: `images` have values from {low} to {high}; expected pixels from 0 to 255, "
-            "not from 0 to 1: multiply them by 255"
-        )
 
 
 def check_labels(path: Path, net: Network, labels: Labels, count: int) -> Labels:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from fdref.decoding.blocks import Wanted
     from fdref.engines import Engine
     from fdref.engines.resize import Method
+    from fdref.files.laid_out import Described
     from fdref.network.graph import Network
 
 METHOD = "filter decoding with substitution, arXiv 1511.05084"
@@ -38,10 +39,6 @@ class Job:
     def stem(self) -> str:
         """The name of the dataset and of the picture, less its ending."""
         return f"layer{self.number}"
-
-
-Described = dict[str, tuple[tuple[int, ...], np.dtype[Any], dict[str, Any]]]
-"""{name of a dataset: its shape (K, C0, Rh, Rw), the type of its numbers, and its attributes}"""
 
 
 @dataclass(frozen=True)

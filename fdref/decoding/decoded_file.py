@@ -1,32 +1,24 @@
 """`decoded.h5`, filled block by block: an interrupted job goes on where it stopped.
 
-HDF5 lays the file out, with room for every number, and closes it. The numbers are then written
-straight to their places, so that the file is sound whenever the process dies. Behind what HDF5
-wrote stands, twice by turns, how many filters of each layer are there for good; it is cut off
-before the file gets its name.
-
-Until then its name is hidden. Whoever decodes the same into the same folder finds it, and decodes
-the blocks that were still to come, by the same products and so to the same bits as if nothing had
-happened, provided that the plan is the same. For the same call it is, unless less memory is free
-than before; another plan's last bits may differ, as plans' always do.
+Until the file is whole its name is hidden (`LaidOut`). Whoever decodes the same into the same
+folder finds it, and decodes the blocks that were still to come, by the same products and so to the
+same bits as if nothing had happened, provided that the plan is the same. For the same call it is,
+unless less memory is free than before; another plan's last bits may differ, as plans' always do.
 """
 
 from __future__ import annotations
 
-import json
-import os
 from dataclasses import dataclass
 from functools import partial
 from math import inf, prod
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
-from zlib import crc32
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from fdref.decoding.planning import free_memory
 from fdref.errors import NetworkError
-from fdref.files.folder import write_all
+from fdref.files.laid_out import LaidOut, Room
 
 if TYPE_CHECKING:
     import io
@@ -43,21 +35,11 @@ EVERY = 5.0
 WRITTEN = 2**23
 """Elements that are decoded and written at a time: 32 MB in float32."""
 
-RECORD = 2**20
-"""Bytes behind the file for each of the two records, of which a disk takes what is written."""
-
 
 @dataclass
-class Bank:
-    """One layer's decoded filters in the file."""
+class Bank(Room):
+    """One layer's decoded filters (K, C0, Rh, Rw) in the file."""
 
-    shape: tuple[int, ...]
-    """(K, C0, Rh, Rw)"""
-    dtype: np.dtype[Any]
-    about: dict[str, Any]
-    """attributes"""
-    offset: int
-    """bytes of the file before them"""
     done: int = 0
     """how many are there"""
     smallest: float = inf
@@ -65,13 +47,13 @@ class Bank:
     seconds: float = 0.0
 
 
-class DecodedFile:
+class DecodedFile(LaidOut):
     """Room for all decoded filters, to be filled."""
 
     def __init__(
         self, folder: Folder, name: str, disk: io.FileIO, contents: Contents, banks: dict[str, Bank]
     ) -> None:
-        self.folder, self.name, self.disk = folder, name, disk
+        super().__init__(folder, name, disk)
         self.contents, self.banks = contents, banks
         self.present: frozenset[str] = frozenset()
         """layers that were in the file before, and are in this"""
@@ -155,7 +137,7 @@ class DecodedFile:
         if self.done == self.filters:
             return
         found: Found = {
-            job.number: (bank.done, partial(self._read, bank))
+            job.number: (bank.done, partial(self.read, bank))
             for job, bank in zip(self.contents.jobs, self.asked, strict=True)
         }
         self.clock = perf_counter()
@@ -192,21 +174,10 @@ class DecodedFile:
 
     def _put(self, bank: Bank, first: int, pictures: Array) -> None:
         """Put filters in their place."""
-        self.disk.seek(bank.offset + first * pictures[0].nbytes)
-        write_all(self.disk, pictures.data.cast("B"))
+        self.put(bank, first, pictures)
         bank.smallest = min(bank.smallest, float(pictures.min()))
         bank.largest = max(bank.largest, float(pictures.max()))
         bank.done = first + len(pictures)  # at last: wherever it is interrupted, this holds
-
-    def _read(self, bank: Bank, pictures: Array, first: int = 0) -> None:
-        """Read filters into an array."""
-        self.disk.seek(bank.offset + first * pictures[0].nbytes)
-        rest = pictures.data.cast("B")
-        while rest:
-            count = self.disk.readinto(rest)
-            if not count:
-                raise EOFError(f"{self.name} has become shorter")
-            rest = rest[count:]
 
     def pieces(self, bank: Bank) -> Iterator[tuple[int, Array]]:
         """Read a bank's filters, some at a time."""
@@ -214,13 +185,12 @@ class DecodedFile:
         for first in range(0, bank.shape[0], step):
             count = min(step, bank.shape[0] - first)
             piece = np.empty((count, *bank.shape[1:]), bank.dtype)
-            self._read(bank, piece, first)
+            self.read(bank, piece, first)
             yield first, piece
 
     def pictures(self, job: Job) -> Array:
         """Return a layer's filters, which take memory only where and while they are looked at."""
-        bank = self.banks[job.stem]
-        return np.asarray(np.memmap(self.disk, bank.dtype, "r", bank.offset, bank.shape))
+        return self.mapped(self.banks[job.stem])
 
     def measure(self) -> None:
         """Find the smallest and largest numbers of filters that were decoded before."""
@@ -238,41 +208,9 @@ class DecodedFile:
 
     def save(self) -> None:
         """Note how far all is, once the disk has it."""
-        os.fsync(self.disk.fileno())
         banks = {
             stem: [bank.done, bank.smallest, bank.largest, bank.seconds]
             for stem, bank in self.banks.items()
         }
-        record = {"records": self.records + 1, "memory": self.memory, "banks": banks}
-        # By turns, so that the record before stays whole should the process die while it writes.
-        self.disk.seek(self.end + self.records % 2 * RECORD)
-        write_all(self.disk, line_of(record))
-        self.records += 1
+        self.note({"memory": self.memory, "banks": banks})
         self.due = self.seconds + EVERY
-
-    def publish(self, name: str) -> None:
-        """Give the file its name, once it is whole."""
-        if self.name != name:
-            self.disk.truncate(self.end)
-            self.folder.publish(self.name, self.disk, name)
-            self.name = name
-
-
-def line_of(record: object) -> bytes:
-    """Write a record so that half of one is known as such."""
-    text = json.dumps(record).encode()
-    return b"%08x%b\n" % (crc32(text), text)
-
-
-def record_in(line: bytes) -> Any:
-    """Read what `line_of` wrote.
-
-    Raises
-    ------
-    ValueError
-        If it is something else.
-    """
-    text = line.partition(b"\n")[0][8:]
-    if line[:8] != b"%08x" % crc32(text):
-        raise ValueError(text)
-    return json.loads(text)

@@ -6,7 +6,8 @@ from math import isnan
 from operator import mul
 from typing import TYPE_CHECKING, NamedTuple
 
-from fdref.paper.canvas import (
+from fdref.paper.table1 import NOTHING
+from fdref.show.canvas import (
     ACCENT,
     GREY,
     HEAD,
@@ -18,7 +19,6 @@ from fdref.paper.canvas import (
     fitted,
     plain_style,
 )
-from fdref.paper.table1 import NOTHING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fdref.measure.theorem import inner_unit
-from fdref.paper.canvas import about, coloured
 from fdref.paper.comparisons import DEVIATION, SHOWN, corrected, mean_of, rectifiers
 from fdref.paper.excited import visible
 from fdref.paper.exhibit import Claim, Exhibit, Table, judged
@@ -17,6 +16,7 @@ from fdref.paper.nonlinearities import least, listed
 from fdref.paper.picture_rows import Group, draw
 from fdref.paper.table1 import NOTHING, short
 from fdref.paper.zeiler_fergus import RULE
+from fdref.show.canvas import about, coloured
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from fdref.arrays import Array
     from fdref.measure.specificity import Specificity
     from fdref.network.graph import Network
-    from fdref.paper.canvas import Shades
     from fdref.paper.comparisons import Compared
     from fdref.paper.subject import Subject
+    from fdref.show.canvas import Shades
     from fdref.walk.projection import Rule
 
     Specific = Mapping[int, Mapping[Rule, Specificity]]

@@ -10,7 +10,8 @@ import numpy as np
 
 from fdref.measure.finite import finite_forward
 from fdref.measure.survey import wins
-from fdref.paper.canvas import (
+from fdref.paper.exhibit import Claim, Exhibit, judged
+from fdref.show.canvas import (
     ACCENT,
     GREY,
     HEAD,
@@ -21,7 +22,6 @@ from fdref.paper.canvas import (
     fitted,
     plain_style,
 )
-from fdref.paper.exhibit import Claim, Exhibit, judged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

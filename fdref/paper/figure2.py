@@ -9,8 +9,8 @@ from fdref.decoding.decode import stages as stages_of
 from fdref.errors import NetworkError
 from fdref.layers import Conv, Pool
 from fdref.measure.finite import first_bad
-from fdref.paper.canvas import GREY, HEAD, MARGIN, Page, count_of, fitted, plain_style
 from fdref.paper.exhibit import Exhibit
+from fdref.show.canvas import GREY, HEAD, MARGIN, Page, count_of, fitted, plain_style
 from fdref.show.sheets import shades_of
 
 if TYPE_CHECKING:

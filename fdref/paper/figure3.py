@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fdref.measure.evaluation import compare, respond
-from fdref.paper.canvas import (
+from fdref.paper.exhibit import Exhibit, judged
+from fdref.show.canvas import (
     GREY,
     HEAD,
     MARGIN,
@@ -20,7 +21,6 @@ from fdref.paper.canvas import (
     mosaic,
     plain_style,
 )
-from fdref.paper.exhibit import Exhibit, judged
 from fdref.walk.forward import forward
 
 if TYPE_CHECKING:

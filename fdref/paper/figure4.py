@@ -10,7 +10,9 @@ import numpy as np
 
 from fdref.layers import Conv
 from fdref.measure.survey import Strip
-from fdref.paper.canvas import (
+from fdref.paper.exhibit import Claim, Exhibit, judged
+from fdref.paper.figure3 import CLASS
+from fdref.show.canvas import (
     GREY,
     HEAD,
     MARGIN,
@@ -21,8 +23,6 @@ from fdref.paper.canvas import (
     fitted,
     plain_style,
 )
-from fdref.paper.exhibit import Claim, Exhibit, judged
-from fdref.paper.figure3 import CLASS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 
     from fdref.arrays import Array
     from fdref.measure.survey import Survey
-    from fdref.paper.canvas import Shades
     from fdref.paper.subject import Subject
+    from fdref.show.canvas import Shades
 
     Line = tuple[str, int] | tuple[()]
     """Colour and width of a frame, or nothing for the plain one."""

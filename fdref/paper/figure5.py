@@ -6,7 +6,8 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from fdref.decoding.decode import decode_all
-from fdref.paper.canvas import (
+from fdref.paper.exhibit import Exhibit
+from fdref.show.canvas import (
     GREY,
     HEAD,
     MARGIN,
@@ -16,7 +17,6 @@ from fdref.paper.canvas import (
     plain_style,
     sheet_of,
 )
-from fdref.paper.exhibit import Exhibit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -19,7 +19,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fdref.paper.canvas import (
+from fdref.paper.composition_graph import named_and_strongest
+from fdref.paper.exhibit import Exhibit, judged
+from fdref.show.canvas import (
     ACCENT,
     GREY,
     HEAD,
@@ -30,8 +32,6 @@ from fdref.paper.canvas import (
     fitted,
     plain_style,
 )
-from fdref.paper.composition_graph import named_and_strongest
-from fdref.paper.exhibit import Exhibit, judged
 from fdref.show.sheets import shades_of
 from fdref.weights.handmade import NAMES
 

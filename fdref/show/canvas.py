@@ -22,6 +22,7 @@ from fdref.show.sheets import shades_of
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from matplotlib.text import Text
     from numpy.typing import NDArray
 
     from fdref.arrays import Array
@@ -72,6 +73,14 @@ def encoded(figure: Figure) -> dict[str, bytes]:
     return found
 
 
+def png(figure: Figure) -> bytes:
+    """Return a figure as PNG, a pixel of the page as one of the picture."""
+    file = io.BytesIO()
+    with plain_style():
+        figure.savefig(file, format="png", dpi=PIXELS_PER_INCH, metadata={"Software": "fdref"})
+    return file.getvalue()
+
+
 class Page:
     """An empty page with a title and a note, whose size is still to be found."""
 
@@ -81,13 +90,20 @@ class Page:
         self.axes = self.figure.add_axes(
             (0, 0, 1, 1), frameon=False, xticks=[], yticks=[], autoscale_on=False
         )
-        self.write(title, MARGIN, 18, size=18, weight="bold")
-        self.write(note, MARGIN, 45, color=GREY)
+        self._head = (
+            self.write(title, MARGIN, 18, size=18, weight="bold"),
+            self.write(note, MARGIN, 45, color=GREY),
+        )
 
-    def write(self, text: str, x: float, y: float, size: float = 12, **style: Any) -> None:
+    @property
+    def head_width(self) -> int:
+        """Pixels that title and note take."""
+        return ceil(max(text.get_window_extent().width for text in self._head))
+
+    def write(self, text: str, x: float, y: float, size: float = 12, **style: Any) -> Text:
         """Write a text of so many pixels; its upper left corner, where not said otherwise."""
         points = size * 72 / PIXELS_PER_INCH
-        self.axes.text(
+        return self.axes.text(
             x, y, text, **{"va": "top", "fontsize": points, "parse_math": False, **style}
         )
 
