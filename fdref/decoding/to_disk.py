@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from fdref.arguments import callback, instance, path_of, truth
 from fdref.decoding.contents import Contents, Job, compact
 from fdref.decoding.decoded_file import DecodedFile
-from fdref.decoding.unfinished import KIND, STEM, UNREADABLE, bank_of, begin
+from fdref.decoding.unfinished import KIND, STEM, bank_of, begin
 from fdref.files.folder import is_ours, refusal, refuse_special, unlock
-from fdref.files.laid_out import alone_in
+from fdref.files.laid_out import UNREADABLE, alone_in
 from fdref.files.whole import failures, place_of
 from fdref.network.graph import Network
 from fdref.selection import filter_indices, layer_numbers
@@ -119,9 +119,7 @@ def decoded_file(
     """
     refuse_special(folder, name)
     # First, or others may add to what is there after it was read.
-    own, claimed = alone_in(
-        folder, KIND
-    )  # first, or others may add to what is there after it was read
+    own, claimed = alone_in(folder, KIND)
     before = file = None
     try:
         before = None if force else _existing(folder, name, contents)

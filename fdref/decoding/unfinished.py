@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from fdref.decoding.decoded_file import Bank, DecodedFile
-from fdref.files.laid_out import lay_out, newest_record, room_of
+from fdref.files.laid_out import lay_out, left_behind, newest_record, room_of
 from fdref.weights.hdf5 import import_h5py
 
 if TYPE_CHECKING:
@@ -24,9 +24,6 @@ KIND = "decoding"
 
 STEM = re.compile("layer[1-9][0-9]{0,8}")
 
-UNREADABLE = (OSError, KeyError, IndexError, ValueError, TypeError, AttributeError, RuntimeError)
-"""What reading a file raises that is damaged, or is another one."""
-
 
 def begin(
     folder: Folder,
@@ -40,17 +37,12 @@ def begin(
     if before is not None:
         described |= _described(before.banks)
     described = dict(sorted(described.items(), key=lambda item: int(item[0][5:])))
-    for name in sorted({*claimed} - {own}):
-        try:
-            file = _take_over(folder, name, claimed[name], contents, described)
-        except UNREADABLE as error:
-            if isinstance(error, OSError) and error.errno:
-                raise
-            folder.remove(name)  # it is of no use to anybody
-        else:
-            if file is not None:
-                return file
-    return _lay_out(folder, own, claimed[own], contents, described)
+
+    def take_over(name: str, disk: io.FileIO) -> DecodedFile | None:
+        return _take_over(folder, name, disk, contents, described)
+
+    left = left_behind(folder, own, claimed, take_over)
+    return left or _lay_out(folder, own, claimed[own], contents, described)
 
 
 def _take_over(

@@ -16,7 +16,7 @@ import shutil
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from zlib import crc32
 
 import numpy as np
@@ -25,13 +25,18 @@ from fdref.files.folder import NEW, lock, refusal, write_all
 from fdref.imports import imported
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     import h5py
     from numpy.typing import NDArray
     from typing_extensions import Buffer
 
     from fdref.files.folder import Folder
+
+Taken = TypeVar("Taken")
+
+UNREADABLE = (OSError, KeyError, IndexError, ValueError, TypeError, AttributeError, RuntimeError)
+"""What reading a file raises that is damaged, or is another one."""
 
 RECORD = 2**20
 """Bytes behind the file for each of the two records, of which a disk takes what is written."""
@@ -135,6 +140,38 @@ def alone_in(folder: Folder, kind: str) -> tuple[str, dict[str, io.FileIO]]:
                 folder.remove(own)
                 for disk in claimed.values():
                     disk.close()
+
+
+def left_behind(
+    folder: Folder,
+    own: str,
+    claimed: Mapping[str, io.FileIO],
+    take_over: Callable[[str, io.FileIO], Taken | None],
+) -> Taken | None:
+    """Return the first file of a dead process's that can be gone on with; remove what is damaged.
+
+    Parameters
+    ----------
+    folder : Folder
+    own : str
+        The file that was made just now.
+    claimed : mapping
+        It, and those that others have left, by name.
+    take_over : callable
+        From a file's name and the open file to what goes on with it; None if it is of something
+        else, an error of UNREADABLE if it is of no use to anybody.
+    """
+    for name in sorted({*claimed} - {own}):
+        try:
+            file = take_over(name, claimed[name])
+        except UNREADABLE as error:
+            if isinstance(error, OSError) and error.errno:
+                raise
+            folder.remove(name)
+        else:
+            if file is not None:
+                return file
+    return None
 
 
 def lay_out(

@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fdref.files.folder import is_ours, refusal, refuse_special, unlock
-from fdref.files.laid_out import LaidOut, alone_in, lay_out, newest_record, room_of
+from fdref.files.laid_out import (
+    UNREADABLE,
+    LaidOut,
+    alone_in,
+    lay_out,
+    left_behind,
+    newest_record,
+    room_of,
+)
 from fdref.imports import imported
 
 if TYPE_CHECKING:
@@ -29,9 +37,6 @@ if TYPE_CHECKING:
 
 EVERY = 5.0
 """Seconds from one record to the next; less is not worth keeping."""
-
-UNREADABLE = (OSError, KeyError, IndexError, ValueError, TypeError, AttributeError, RuntimeError)
-"""What reading a file raises that is damaged, or is another one."""
 
 UNASKED = frozenset({"fdref_version", "model", "model_sha256"})
 """Attributes in which a file may differ that has all that is asked for."""
@@ -160,16 +165,13 @@ def _begun(
     folder: Folder, own: str, claimed: Mapping[str, io.FileIO], described: Described, parts: int
 ) -> PartsFile:
     """Take over what an interrupted process has left of the same, or begin."""
-    for name in sorted({*claimed} - {own}):
-        try:
-            file = _taken_over(folder, name, claimed[name], described, parts)
-        except UNREADABLE as error:
-            if isinstance(error, OSError) and error.errno:
-                raise
-            folder.remove(name)  # it is of no use to anybody
-        else:
-            if file is not None:
-                return file
+
+    def take_over(name: str, disk: io.FileIO) -> PartsFile | None:
+        return _taken_over(folder, name, disk, described, parts)
+
+    left = left_behind(folder, own, claimed, take_over)
+    if left is not None:
+        return left
     end, rooms = lay_out(folder, claimed[own], described, "the results")
     file = PartsFile(folder, own, claimed[own], rooms, parts)
     file.end = end
