@@ -66,7 +66,7 @@ from fdref.network.units import receptive_field
 from fdref.operations import correlate, pool, substitute, unpool
 from fdref.walk.forward import forward
 from fdref.walk.projection import project, project_stages
-from fdref.weights import Digits, Mnist, load, mnist, save
+from fdref.weights import Cifar, Digits, Mnist, Photos, cifar, load, mnist, save
 
 __version__ = "0.1.0"
 
@@ -75,6 +75,7 @@ __all__ = [
     "ArgumentError",
     "BatchNorm",
     "Channels",
+    "Cifar",
     "Concat",
     "Conv",
     "ConvTranspose",
@@ -98,6 +99,7 @@ __all__ = [
     "Occlusion",
     "PReLU",
     "Pad",
+    "Photos",
     "Pool",
     "Product",
     "ReLU",
@@ -112,6 +114,7 @@ __all__ = [
     "Unknown",
     "Upsample",
     "best_for_noise",
+    "cifar",
     "correlate",
     "correspondence",
     "decode",

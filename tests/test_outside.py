@@ -24,6 +24,7 @@ from fdref.conformance.results import read_results
 from fdref.errors import DependencyError, FdrefError, FileError, one_line
 from fdref.testing import assert_conforms
 from fdref.training import sgd
+from fdref.training.recipe import LENET
 from fdref.weights import bounded, matlab, matlab73, npz
 from fdref.weights.bounded import Budget, contents
 from fdref.weights.image_sets import images_in
@@ -83,7 +84,7 @@ ENTRANCES: dict[str, tuple[str, Callable[[Path], object]]] = {
     "MNIST": ("train-images-idx3-ubyte", lambda path: fdref.mnist(path.parent)),
     "MNIST, packed": ("train-images-idx3-ubyte.gz", lambda path: fdref.mnist(path.parent)),
     "images": ("images.npz", lambda path: archive(fdref.load(), path)),
-    "checkpoint": ("lenet.mat.checkpoint", sgd.read_checkpoint),
+    "checkpoint": ("lenet.mat.checkpoint", lambda path: sgd.read_checkpoint(LENET, path)),
 }
 
 

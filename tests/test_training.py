@@ -19,6 +19,7 @@ import fdref
 from fdref.commands import main
 from fdref.errors import ArgumentError, FileError
 from fdref.training import sgd
+from fdref.training.recipe import LENET
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,7 +36,7 @@ def same(one: sgd.Training, other: sgd.Training) -> bool:
     pairs = [
         (mine, theirs)
         for group in ("weights", "velocity")
-        for number in sgd.FILTERS
+        for number in LENET.learned
         for mine, theirs in zip(
             getattr(one, group)[number], getattr(other, group)[number], strict=True
         )
@@ -46,16 +47,17 @@ def same(one: sgd.Training, other: sgd.Training) -> bool:
 
 
 def test_training_starts_as_matconvnet_does():
-    run = sgd.start(3)
-    for number, shape in sgd.FILTERS.items():
+    run = sgd.start(LENET, 3)
+    for number, layer in LENET.learned.items():
+        shape = layer.shape
         filters, biases = run.weights[number]
         assert (filters.shape, filters.dtype, biases.shape) == (shape, np.float32, shape[:1])
         assert not biases.any()
         assert not any(part.any() for part in run.velocity[number])
     assert np.std(run.weights[5][0]) == pytest.approx(0.01, rel=0.01)
     assert np.mean(run.weights[5][0]) == pytest.approx(0, abs=1e-4)
-    assert same(run, sgd.start(3))
-    assert not same(run, sgd.start(4))
+    assert same(run, sgd.start(LENET, 3))
+    assert not same(run, sgd.start(LENET, 4))
 
 
 def test_one_step_is_momentum_and_weight_decay():
@@ -63,7 +65,7 @@ def test_one_step_is_momentum_and_weight_decay():
     weights = {1: (np.array([2.0]), np.array([3.0]))}
     velocity = {1: (np.array([0.5]), np.array([0.0]))}
     gradients = {1: (np.array([10.0]), np.array([-20.0]))}
-    moved, faster = sgd._step(weights, velocity, gradients)  # noqa: SLF001
+    moved, faster = sgd._step(LENET, LENET.rate(0), weights, velocity, gradients)  # noqa: SLF001
     assert faster[1][0] == pytest.approx(0.9 * 0.5 - 0.001 * (10 + 0.0005 * 2))
     assert faster[1][1] == pytest.approx(-0.001 * (-20 + 0.0005 * 3))
     assert moved[1][0] == pytest.approx(2 + faster[1][0])
@@ -74,7 +76,7 @@ def test_one_step_is_momentum_and_weight_decay():
 def test_the_same_seed_gives_the_same_bits_and_the_loss_falls(digits):
     runs = []
     for seed in (0, 0, 1):
-        run = dataclasses.replace(sgd.start(0), seed=seed)
+        run = dataclasses.replace(sgd.start(LENET, 0), seed=seed)
         for _ in range(2):
             run = sgd.train_epoch(run, digits)
         runs.append(run)
@@ -89,7 +91,7 @@ def test_the_same_seed_gives_the_same_bits_and_the_loss_falls(digits):
 def test_progress_is_told_batch_by_batch(digits):
     told = []
     uneven = fdref.Digits(digits.images[:130], digits.labels[:130])
-    run = sgd.train_epoch(sgd.start(0), uneven, lambda *values: told.append(values))
+    run = sgd.train_epoch(sgd.start(LENET, 0), uneven, lambda *values: told.append(values))
     assert [count for count, *_ in told] == [100, 30]
     assert run.losses == (pytest.approx(np.mean([loss for _, loss, _ in told])),)
     assert run.errors == (pytest.approx(sum(n * error for n, _, error in told) / 130),)
@@ -97,13 +99,13 @@ def test_progress_is_told_batch_by_batch(digits):
 
 @pytest.mark.large
 def test_a_checkpoint_goes_on_as_if_nothing_had_happened(digits, tmp_path):
-    run = sgd.train_epoch(sgd.start(5), digits)
+    run = sgd.train_epoch(sgd.start(LENET, 5), digits)
     sgd.save_checkpoint(run, tmp_path / "a")
-    read = sgd.read_checkpoint(tmp_path / "a")
+    read = sgd.read_checkpoint(LENET, tmp_path / "a")
     assert same(read, run)
     assert same(sgd.train_epoch(read, digits), sgd.train_epoch(run, digits))
     sgd.save_checkpoint(read, tmp_path / "b")
-    assert sgd.read_checkpoint(tmp_path / "b").epoch == 1
+    assert sgd.read_checkpoint(LENET, tmp_path / "b").epoch == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
 
 
@@ -139,23 +141,23 @@ def npy(array: np.ndarray) -> bytes:
 
 
 def test_damaged_checkpoints_are_refused(tmp_path):  # which NumPy leaves open
-    sgd.save_checkpoint(sgd.start(0), tmp_path / "good")
+    sgd.save_checkpoint(sgd.start(LENET, 0), tmp_path / "good")
     for name, content in damaged_checkpoints((tmp_path / "good").read_bytes()).items():
         (tmp_path / "bad").write_bytes(content)
         with pytest.raises(FileError) as refusal:
-            sgd.read_checkpoint(tmp_path / "bad")
+            sgd.read_checkpoint(LENET, tmp_path / "bad")
         assert "is no checkpoint of a training run" in str(refusal.value), name
         assert "\n" not in str(refusal.value), name
     with pytest.raises(FileError, match="is a folder or a device, expected a checkpoint"):
-        sgd.read_checkpoint(tmp_path)
+        sgd.read_checkpoint(LENET, tmp_path)
     with pytest.raises(FileError, match=r"no .*missing to resume from; start without --resume"):
-        sgd.read_checkpoint(tmp_path / "missing")
+        sgd.read_checkpoint(LENET, tmp_path / "missing")
 
 
 def test_training_that_diverges_in_the_last_batch_ends_with_a_message(digits):
     """Its weights are looked at by no further batch, and would become a checkpoint."""
     few = digits._replace(images=digits.images[:100], labels=digits.labels[:100])
-    run = sgd.start(0)
+    run = sgd.start(LENET, 0)
     huge = {n: (run.weights[n][0] * np.float32(1e36), run.weights[n][1]) for n in (5, 7)}
     with pytest.raises(ArgumentError, match="diverged in epoch 1: the loss is nan"):
         sgd.train_epoch(dataclasses.replace(run, weights={**run.weights, **huge}), few)
@@ -169,14 +171,14 @@ def test_training_that_diverges_in_the_last_batch_ends_with_a_message(digits):
 
 def test_an_output_that_is_not_a_number_names_no_digit(digits):
     """Of NaN the first is the largest, which would name every image 0."""
-    run = sgd.start(0)
+    run = sgd.start(LENET, 0)
     huge = {n: (run.weights[n][0] * np.float32(1e36), run.weights[n][1]) for n in (5, 7)}
-    net = sgd.lenet({**run.weights, **huge}, sgd.average_image(digits))
+    net = LENET.network({**run.weights, **huge}, sgd.average_image(digits))
     assert sgd.error_rate(net, digits) == 1
 
 
 def test_weights_that_diverge_end_training_with_a_message(digits):
-    run = sgd.start(0)
+    run = sgd.start(LENET, 0)
     weights = {**run.weights, 3: (np.full_like(run.weights[3][0], np.nan), run.weights[3][1])}
     with pytest.raises(ArgumentError, match=r"diverged in epoch 1: .*nan"):
         sgd.train_epoch(dataclasses.replace(run, weights=weights), digits)
@@ -255,7 +257,7 @@ class TestCommand:
         path = tmp_path / "lenet.mat"
         assert train(tiny, path, "--resume") == 2
         assert "start without --resume" in capsys.readouterr().err
-        sgd.save_checkpoint(sgd.start(1), tmp_path / "lenet.mat.checkpoint")
+        sgd.save_checkpoint(sgd.start(LENET, 1), tmp_path / "lenet.mat.checkpoint")
         for option in ([], ["--resume"]):
             assert train(tiny, path, *option) == 2
             said = capsys.readouterr().err
@@ -306,7 +308,7 @@ class TestCommand:
                 assert train(tiny, path, "--epochs", 3) == status
             goes_on = "the same command goes on after the last epoch"
             assert capsys.readouterr().err == f"fdref: {said}; {goes_on}\n"
-            kept.append(sgd.read_checkpoint(tmp_path / "lenet.mat.checkpoint").epoch)
+            kept.append(sgd.read_checkpoint(LENET, tmp_path / "lenet.mat.checkpoint").epoch)
         assert kept == [1, 2]
         assert train(tiny, path, "--epochs", 3) == 0
 
@@ -339,7 +341,7 @@ class TestCommand:
 
         monkeypatch.setattr("fdref.commands.train.tell", closed)
         assert train(tiny, tmp_path / "lenet.mat", "--epochs", 2) == 130
-        assert sgd.read_checkpoint(tmp_path / "lenet.mat.checkpoint").epoch == 1
+        assert sgd.read_checkpoint(LENET, tmp_path / "lenet.mat.checkpoint").epoch == 1
 
     def test_progress_on_a_terminal(self, tiny, tmp_path, capsys, monkeypatch):
         bars = Bars(monkeypatch)

@@ -23,6 +23,7 @@ from fdref.errors import FileError
 from fdref.files.folder import Folder
 from fdref.files.laid_out import SafeFile
 from fdref.files.whole import check_file, check_folder, folder_for, replace_file, write_folder
+from fdref.training.recipe import LENET
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -238,10 +239,10 @@ class TestPlanted:
     @pytest.mark.parametrize("kind", KINDS)
     def test_a_checkpoint(self, kind, tmp_path):
         training = import_module("fdref.training.sgd")
-        training.save_checkpoint(training.start(0), tmp_path / "file")
+        training.save_checkpoint(training.start(LENET, 0), tmp_path / "file")
         plant(tmp_path, "net.mat.checkpoint", kind, tmp_path)
         with pytest.raises(FileError):
-            training.read_checkpoint(tmp_path / "net.mat.checkpoint")
+            training.read_checkpoint(LENET, tmp_path / "net.mat.checkpoint")
 
 
 class TestSwept:

@@ -1,16 +1,17 @@
-"""Where networks come from: MatConvNet's files, ONNX, Keras, the shipped LeNet, MNIST."""
+"""Where networks come from: files of MatConvNet, ONNX and Keras, shipped ones; and images."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fdref.arguments import instance, path_of, whole_number
 from fdref.files.whole import replace_file
 from fdref.geometry import LARGEST_NUMBER, pair
 from fdref.network.graph import Network
+from fdref.weights.cifar import Cifar, Photos, cifar
 from fdref.weights.mnist import Digits, Mnist, mnist
 from fdref.weights.reading import network_in
+from fdref.weights.shipped import NETWORKS, SHIPPED, network_file
 from fdref.weights.stored import Edit, Given
 from fdref.weights.writing import matlab_bytes, onnx_bytes
 
@@ -20,10 +21,19 @@ if TYPE_CHECKING:
 
     from fdref.weights.stored import Drop, Hook
 
-__all__ = ["SHIPPED", "Digits", "Mnist", "load", "mnist", "save"]
-
-SHIPPED = Path(__file__).with_name("lenet.mat")
-"""The LeNet that ships with the package."""
+__all__ = [
+    "NETWORKS",
+    "SHIPPED",
+    "Cifar",
+    "Digits",
+    "Mnist",
+    "Photos",
+    "cifar",
+    "load",
+    "mnist",
+    "network_file",
+    "save",
+]
 
 
 def load(
@@ -42,8 +52,9 @@ def load(
 
     Parameters
     ----------
-    path : path, optional
-        The shipped LeNet by default.
+    path : path or str, optional
+        The file; or ``"lenet"`` or ``"cifar"``, the networks that ship with the package: the
+        former by default. Their files of the same names are ``"./lenet"`` or ``Path("lenet")``.
     layers : mapping, optional
         ``{type: function}`` for layers of somebody's own in a MatConvNet file. A function takes a
         dict of what the file says of a layer (arrays with the axes that MATLAB shows, `weights` as
@@ -82,7 +93,7 @@ def load(
     >>> fdref.load(drop=["relu3", 8])
     <Network of 6 layers: conv, pool, conv, pool, conv, conv>
     """
-    source = SHIPPED if path is None else path_of(path, "path")
+    source = network_file(path)
     edit = Edit.of(layers, drop)
     size = None if input_size is None else pair(input_size, "input_size")
     channels = None

@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from fdref.commands.messages import add_quiet, printable, tell
-from fdref.commands.models import add_edits, load
+from fdref.commands.models import FILES, add_edits, load
 from fdref.commands.places import named
 from fdref.commands.progress import progress_bar
 from fdref.errors import FdrefError
@@ -33,7 +33,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         help="of the arrays: NumPy's or HDF5 (npz)",
     )
     parser.add_argument(
-        "--model", metavar="FILE", help="a network of your own, to be asked about as well"
+        "--model", metavar="MODEL", help=f"a network to be asked about as well: {FILES}"
     )
     add_edits(parser)
     add_quiet(parser)

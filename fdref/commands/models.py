@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import argparse
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import fdref
 from fdref.errors import FdrefError
-from fdref.weights import SHIPPED
+from fdref.weights import NETWORKS, network_file
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from fdref.network.graph import Network
 
-FILES = "a network's file: MatConvNet's, ONNX or Keras"
+NAMES = " or ".join(NETWORKS)
+FILES = f"a network's file (MatConvNet's, ONNX or Keras), or {NAMES}, which ship: ./NAME is a file"
 SIZE = re.compile(r"\s*([1-9][0-9]{0,8})\s*(?:[xX,]\s*([1-9][0-9]{0,8})\s*)?")
 OPTIONS = {"input_size": "--input-size", "input_channels": "--input-channels", "drop": "--drop"}
 """Parameters of `fdref.load`, and the options by which a command has them."""
@@ -26,7 +28,7 @@ def add_model(parser: argparse.ArgumentParser, *, needed: bool = False) -> None:
     if needed:
         add("model", metavar="MODEL", help=FILES)
     else:
-        add("model", metavar="MODEL", nargs="?", help=f"{FILES} (the shipped LeNet)")
+        add("model", metavar="MODEL", nargs="?", help=f"{FILES} (lenet)")
     add_edits(parser)
 
 
@@ -63,7 +65,7 @@ def size(text: str) -> tuple[int, int]:
 
 def source_of(options: argparse.Namespace) -> Path:
     """Return the network's file."""
-    return SHIPPED if options.model is None else Path(options.model)
+    return network_file(options.model)
 
 
 def load(options: argparse.Namespace) -> Network:
@@ -71,7 +73,7 @@ def load(options: argparse.Namespace) -> Network:
     drop = [int(one) if one.isascii() and one.isdigit() else one for one in options.drop]
     try:
         return fdref.load(
-            source_of(options),
+            options.model,
             drop=drop,
             input_size=options.input_size,
             input_channels=options.input_channels,

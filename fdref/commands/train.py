@@ -1,11 +1,11 @@
-"""`fdref train`: train the LeNet anew."""
+"""`fdref train`: train the shipped networks anew."""
 
 from __future__ import annotations
 
 from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import fdref
 from fdref.commands.messages import add_quiet, printable, tell, telling_what_is_kept
@@ -18,26 +18,36 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator
 
-    from fdref.training.sgd import Training
-    from fdref.weights.mnist import Digits
+    from fdref.training.recipe import Recipe
+    from fdref.training.sgd import Labelled, Training
+
+IMAGES = 60_000
+"""Of CIFAR-10."""
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     """Add the command to the parser."""
     parser = commands.add_parser(
         "train",
-        help="train the LeNet anew",
-        description="Train the LeNet on MNIST, as the shipped one was. After each epoch all is "
-        "kept in FILE.checkpoint, from which the same command goes on as if nothing had happened.",
+        help="train the shipped networks anew",
+        description="Train the LeNet on MNIST, or MatConvNet's network for CIFAR-10, as the "
+        "shipped ones were. After each epoch all is kept in FILE.checkpoint, from which the same "
+        "command goes on as if nothing had happened.",
+    )
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--mnist", metavar="DIR", type=Path, help="folder of MNIST's four IDX files")
+    which.add_argument(
+        "--cifar",
+        metavar="FILE",
+        type=Path,
+        help="CIFAR-10: JPEGs train/CLASS/*.jpg and test/CLASS/*.jpg, or the binary version, in a "
+        "folder or a .tar, .tar.gz or .tar.xz",
     )
     add = parser.add_argument
-    add("--mnist", metavar="DIR", type=Path, required=True, help="folder of MNIST's four IDX files")
-    add("--epochs", metavar="N", type=int, default=20, help="(20)")
+    add("--epochs", metavar="N", type=int, help="(20 for MNIST, 12 for CIFAR-10)")
     add("--seed", metavar="N", type=int, default=0, help="same seed, same file (0)")
     add("--resume", action="store_true", help="go on from FILE.checkpoint, or not at all")
-    add(
-        "-o", dest="path", metavar="FILE", type=named, default=Path("lenet.mat"), help="(lenet.mat)"
-    )
+    add("-o", dest="path", metavar="FILE", type=named, help="(lenet.mat or cifar.mat)")
     add_quiet(parser)
     parser.set_defaults(run=run)
 
@@ -46,33 +56,60 @@ def run(options: argparse.Namespace) -> None:
     """Train epoch by epoch, and write the network when the last is done."""
     from fdref.training import sgd  # noqa: PLC0415 - only where it is used
 
-    checkpoint = check(options)
-    data = fdref.mnist(options.mnist)
-    state = begin(options, checkpoint)
+    recipe = chosen(options)
+    path: Path = options.path or Path(f"{recipe.name}.mat")
+    checkpoint = check(options, recipe, path)
+    data = read(options)
+    state = begin(options, recipe, path, checkpoint)
     sgd.save_checkpoint(state, checkpoint)  # what the disk refuses, it refuses now
     average = sgd.average_image(data.train)
     with telling_what_is_kept(), going_on():
-        while state.epoch < options.epochs:
+        while state.epoch < recipe.epochs:
             since = perf_counter()
             what, images = f"epoch {state.epoch + 1}", len(data.train.labels)
             with progress_bar(what, images, quiet=options.quiet) as advance:
                 state = train_epoch(state, data.train, advance)
             sgd.save_checkpoint(state, checkpoint)
-            test_error = sgd.error_rate(sgd.lenet(state.weights, average), data.test)
-            tell(options, told(state, test_error, perf_counter() - since, options.epochs))
-        net = sgd.lenet(state.weights, average)
+            test_error = sgd.error_rate(recipe.network(state.weights, average), data.test)
+            tell(options, told(state, test_error, perf_counter() - since))
+        net = recipe.network(state.weights, average)
         wrong = sgd.error_rate(net, data.test)
         provenance = (
-            f"fdref {fdref.__version__}, fdref train --epochs {options.epochs} "
-            f"--seed {options.seed}, MNIST, test error {wrong:.2%}"
+            f"fdref {fdref.__version__}, fdref train {data.option} --epochs {recipe.epochs} "
+            f"--seed {options.seed}, {data.version}, test error {wrong:.2%}"
         )
-        if not options.path.exists():
-            fdref.save(sgd.lenet(state.weights, average, provenance), options.path)
-        elif fdref.load(options.path).provenance != provenance:
-            raise exists(options.path)
+        if not path.exists():
+            fdref.save(recipe.network(state.weights, average, provenance), path)
+        elif fdref.load(path).provenance != provenance:
+            raise exists(path)
     checkpoint.unlink(missing_ok=True)
     right = f"{1 - wrong:.2%} of {len(data.test.labels):,} test images right"
-    tell(options, f"wrote {printable(str(options.path))}: {right}")
+    tell(options, f"wrote {printable(str(path))}: {right}")
+
+
+class Data(NamedTuple):
+    """What a network is trained and tested with, what that is, and the option that names it."""
+
+    train: Labelled
+    test: Labelled
+    version: str
+    option: str
+
+
+def chosen(options: argparse.Namespace) -> Recipe:
+    """Return the recipe for what is to be learned."""
+    from fdref.training.recipe import CIFAR, LENET  # noqa: PLC0415 - only where it is used
+
+    recipe = CIFAR if options.mnist is None else LENET
+    return recipe if options.epochs is None else recipe.lasting(options.epochs)
+
+
+def read(options: argparse.Namespace) -> Data:
+    """Read what is to be learned."""
+    if options.mnist is not None:
+        return Data(*fdref.mnist(options.mnist), "MNIST", "--mnist")
+    with progress_bar("reading", IMAGES, quiet=options.quiet) as advance:
+        return Data(*fdref.cifar(options.cifar, advance), "--cifar")
 
 
 @contextmanager
@@ -90,12 +127,11 @@ def going_on() -> Iterator[None]:
         raise
 
 
-def check(options: argparse.Namespace) -> Path:
+def check(options: argparse.Namespace, recipe: Recipe, path: Path) -> Path:
     """Refuse what could only fail after a long time; return where to keep the checkpoint."""
-    path: Path = options.path
-    if options.epochs < 1 or not 0 <= options.seed < 2**63:
+    if recipe.epochs < 1 or not 0 <= options.seed < 2**63:
         raise ArgumentError(
-            f"--epochs {options.epochs} --seed {options.seed}; expected at least 1, and 0 to 2^63-1"
+            f"--epochs {recipe.epochs} --seed {options.seed}; expected at least 1, and 0 to 2^63-1"
         )
     check_file(path)
     checkpoint = path.with_name(f"{path.name}.checkpoint")
@@ -105,20 +141,26 @@ def check(options: argparse.Namespace) -> Path:
     return checkpoint
 
 
-def begin(options: argparse.Namespace, checkpoint: Path) -> Training:
+def begin(options: argparse.Namespace, recipe: Recipe, path: Path, checkpoint: Path) -> Training:
     """Go on from a checkpoint, or start."""
     from fdref.training import sgd  # noqa: PLC0415
 
     if not options.resume and not checkpoint.exists():
-        return sgd.start(options.seed)
-    state = sgd.read_checkpoint(checkpoint)
-    if state.seed != options.seed or state.epoch > options.epochs:
+        return sgd.start(recipe, options.seed)
+    state = sgd.read_checkpoint(recipe, checkpoint)
+    anew = "delete it to start anew"
+    if state.seed != options.seed or state.epoch > recipe.epochs:
         raise ArgumentError(
             f"{checkpoint} is of seed {state.seed} after {state.epoch} epochs; "
-            f"expected seed {options.seed} and at most {options.epochs}: delete it to start anew"
+            f"expected seed {options.seed} and at most {recipe.epochs}: {anew}"
         )
-    if options.path.exists() and state.epoch < options.epochs:
-        raise exists(options.path)  # unless the last process died when it had written it
+    if state.rates != tuple(map(recipe.rate, range(state.epoch))):
+        raise ArgumentError(
+            f"{checkpoint} has {state.epoch} epochs of a run that is to last longer or less long; "
+            f"with --epochs {recipe.epochs} their learning rates are others: {anew}"
+        )
+    if path.exists() and state.epoch < recipe.epochs:
+        raise exists(path)  # unless the last process died when it had written it
     return state
 
 
@@ -127,7 +169,7 @@ def exists(path: Path) -> FileError:
     return FileError(f"{path} exists already; delete it or choose another -o")
 
 
-def train_epoch(state: Training, digits: Digits, advance: Callable[[int, str], object]) -> Training:
+def train_epoch(state: Training, data: Labelled, advance: Callable[[int, str], object]) -> Training:
     """Go once through the images, and show the averages so far and the time it still takes."""
     from fdref.training import sgd  # noqa: PLC0415
 
@@ -138,11 +180,12 @@ def train_epoch(state: Training, digits: Digits, advance: Callable[[int, str], o
         seen, loss_sum, error_sum = seen + count, loss_sum + count * loss, error_sum + count * error
         advance(count, f"loss {loss_sum / seen:.4f}, error {error_sum / seen:.2%}")
 
-    return sgd.train_epoch(state, digits, progress)
+    return sgd.train_epoch(state, data, progress)
 
 
-def told(state: Training, test_error: float, seconds: float, epochs: int) -> str:
+def told(state: Training, test_error: float, seconds: float) -> str:
     """Return one line for an epoch that is done."""
+    epochs = state.recipe.epochs
     left = seconds * (epochs - state.epoch)
     return (
         f"epoch {state.epoch}/{epochs}: loss {state.losses[-1]:.4f}, error {state.errors[-1]:.2%}, "

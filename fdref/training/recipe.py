@@ -10,6 +10,7 @@ import numpy as np
 
 from fdref.layers import Conv, Layer, Pool, ReLU, Softmax
 from fdref.network.graph import Network
+from fdref.weights.cifar import CLASSES
 
 if TYPE_CHECKING:
     from fdref.arrays import Array
@@ -141,7 +142,7 @@ CIFAR = Recipe(
         Learned("conv5", (10, 64, 1, 1), deviation=0.05, rates=(0.01, 0.2)),
         Softmax(name="prob"),
     ),
-    classes=tuple("airplane automobile bird cat deer dog frog horse ship truck".split()),
+    classes=CLASSES,
     epochs=12,
     rates=((0.015, 30), (0.0015, 10), (0.00015, 5)),
     decay=0.0001,

@@ -39,7 +39,7 @@ LARGEST = 2**26
 
 @dataclass(frozen=True)
 class Training:
-    """A training run between two epochs; of each that is done, its loss, error and learning rate."""
+    """A training run between two epochs, with loss, error and learning rate of those done."""
 
     recipe: Recipe
     seed: int

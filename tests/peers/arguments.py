@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from math import prod, sqrt
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,7 @@ import numpy as np
 import fdref
 from fdref import BatchNorm, Conv, Dropout, Network, Normalize, Pool, ReLU, Softmax
 from fdref.training import sgd
+from fdref.training.recipe import CIFAR, LENET, Recipe
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,8 +38,9 @@ def conv(*shape: int, **parameters: Any) -> Callable[[str], Conv]:
 
 
 @cache
-def lenet(dtype: str) -> Network:
-    net = fdref.load()
+def shipped(recipe: Recipe, dtype: str) -> Network:
+    """A network that ships, its weights in a dtype."""
+    net = fdref.load(recipe.name)
     weights = {}
     for number in net.decodable:
         layer = net[number]
@@ -46,7 +48,10 @@ def lenet(dtype: str) -> Network:
         assert layer.bias is not None
         weights[number] = layer.filters.astype(dtype), layer.bias.astype(dtype)
     assert net.average is not None
-    return sgd.lenet(weights, net.average)
+    return recipe.network(weights, net.average)
+
+
+lenet = partial(shipped, LENET)
 
 
 @cache
@@ -84,8 +89,22 @@ def small_net(dtype: str, *, trainable: bool) -> Network:
     )
 
 
-def start(dtype: str) -> sgd.Training:
-    """LeNet's training before its first epoch."""
-    fresh = sgd.start(seed=0)
+def start(recipe: Recipe, dtype: str) -> sgd.Training:
+    """A network's training before its first epoch."""
+    fresh = sgd.start(recipe, seed=0)
     weights = {n: (w.astype(dtype), b.astype(dtype)) for n, (w, b) in fresh.weights.items()}
-    return sgd.Training(0, weights, {n: (0 * w, 0 * b) for n, (w, b) in weights.items()})
+    still = {n: (0 * w, 0 * b) for n, (w, b) in weights.items()}
+    return sgd.Training(recipe, 0, weights, still)
+
+
+@cache
+def photos(count: int) -> fdref.Photos:
+    """Images of CIFAR-10's size, of noise."""
+    random = np.random.default_rng(count)
+    pixels = random.integers(0, 256, (count, 3, 32, 32), np.uint8)
+    return fdref.Photos(pixels, random.integers(0, 10, count, np.uint8))
+
+
+def noise(count: int, dtype: str) -> Array:
+    """What goes into the CIFAR network."""
+    return shipped(CIFAR, dtype).prepare(photos(count).images)

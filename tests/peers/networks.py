@@ -7,11 +7,13 @@ from functools import partial
 import numpy as np
 
 import fdref
-from peers.arguments import images, lenet, normal, small_net, start
+from fdref.training.recipe import CIFAR, LENET
+from peers.arguments import images, lenet, noise, normal, photos, shipped, small_net, start
 from peers.ours import decode_all, evaluation_errors, gradients, probabilities, train_epoch
 from peers.task import BOTH, Task
 
-LENET = 25 + 500 + 800 + 500
+OF_LENET = 25 + 500 + 800 + 500
+OF_CIFAR = 75 + 800 + 9 + 800 + 9 + 1024 + 64
 NETWORKS = [
     Task(
         "forward: a small net with every kind of layer",
@@ -26,7 +28,7 @@ NETWORKS = [
         fdref.forward,
         {"net": lenet, "x": partial(images, 1000)},
         BOTH,
-        roundings=LENET,
+        roundings=OF_LENET,
         why="25 + 500 + 800 + 500 products are added, one layer after the other",
         large=True,
     ),
@@ -35,7 +37,7 @@ NETWORKS = [
         probabilities,
         {"net": lenet, "x": partial(images, 1000)},
         BOTH,
-        roundings=LENET,
+        roundings=OF_LENET,
         why="25 + 500 + 800 + 500 products are added, one layer after the other",
         engines=("compiled",),
         timed=True,
@@ -46,7 +48,7 @@ NETWORKS = [
         probabilities,
         {"net": lenet, "x": partial(images, 10_000)},
         BOTH,
-        roundings=LENET,
+        roundings=OF_LENET,
         why="25 + 500 + 800 + 500 products are added, one layer after the other",
         engines=("compiled",),
         precisions=("float32",),
@@ -77,21 +79,55 @@ NETWORKS = [
             "labels": np.array([3, 5, 8]),
         },
         ("PyTorch",),
-        roundings=2 * LENET + 3 * 576,
+        roundings=2 * OF_LENET + 3 * 576,
         why="forward 1,825 products are added, backward as many, and over 576 positions in 3 maps",
         large=True,
     ),
     Task(
         "train: 10 batches of 100 digits",
         train_epoch,
-        {"run": start, "digits": fdref.mnist().test},
+        {"run": partial(start, LENET), "data": fdref.mnist().test},
         ("PyTorch",),
-        roundings=10 * (2 * LENET + 100 * 576),
+        roundings=10 * (2 * OF_LENET + 100 * 576),
         why="ten times a gradient's, over 100 maps",
         engines=("compiled",),
         # In float32 some ReLU or maximum is soon decided by rounding, and the paths part.
         precisions=("float64",),
         timed=True,
+        large=True,
+    ),
+    Task(
+        "forward: the CIFAR network on 20 images of noise, every layer",
+        fdref.forward,
+        {"net": partial(shipped, CIFAR), "x": partial(noise, 20)},
+        BOTH,
+        roundings=OF_CIFAR,
+        why="75 + 800 + 800 + 1,024 + 64 products are added, and twice 9 pixels",
+        large=True,
+    ),
+    Task(
+        "backward: the CIFAR network on 3 images of noise",
+        gradients,
+        {
+            "net": partial(shipped, CIFAR),
+            "x": partial(noise, 3),
+            "labels": np.array([3, 5, 8]),
+        },
+        ("PyTorch",),
+        roundings=2 * OF_CIFAR + 3 * 1024,
+        why="forward 2,781 terms are added, backward as many, and over 1,024 positions in 3 maps",
+        precisions=("float64",),  # in float32 some ReLU or maximum is decided by rounding
+        large=True,
+    ),
+    Task(
+        "train: 3 batches of 100 images of noise, each layer at rates of its own, some mirrored",
+        train_epoch,
+        {"run": partial(start, CIFAR), "data": photos(300)},
+        ("PyTorch",),
+        roundings=3 * (2 * OF_CIFAR + 100 * 1024),
+        why="three times a gradient's, over 100 maps",
+        engines=("compiled",),
+        precisions=("float64",),
         large=True,
     ),
 ]
@@ -149,7 +185,7 @@ EVALUATE = [
         evaluation_errors,
         {"net": lenet, "x": partial(images, count), "layers": (3, 5, 7), "unpool": "nearest"},
         ("PyTorch",),
-        roundings=2 * (LENET + 50 * 25 + 20 * 25 + 28 * 28),
+        roundings=2 * (OF_LENET + 50 * 25 + 20 * 25 + 28 * 28),
         why="the forward pass, decoding and correlation each add, and the error is a square",
         engines=("compiled",) if timed else ("compiled", "reference"),
         precisions=("float32",) if timed else ("float32", "float64"),

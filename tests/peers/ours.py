@@ -61,6 +61,6 @@ def evaluation_errors(
     return [found[number].errors.astype(precision) for number in layers]
 
 
-def train_epoch(run: sgd.Training, digits: fdref.Digits, engine: str) -> list[Array]:
-    trained = sgd.train_epoch(run, digits)
+def train_epoch(run: sgd.Training, data: sgd.Labelled, engine: str) -> list[Array]:
+    trained = sgd.train_epoch(run, data)
     return [weights for _, pair in sorted(trained.weights.items()) for weights in pair]

@@ -10,16 +10,16 @@ from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - its name everywhere
 
 from fdref import BatchNorm, Conv, Normalize, Pool, ReLU, Softmax, receptive_field
-from fdref.training.sgd import BATCH, DECAY, MOMENTUM, RATE, average_image, lenet
+from fdref.training.sgd import average_image
 from peers.task import THREADS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from fdref import Digits, Network
+    from fdref import Network
     from fdref.arrays import Array
     from fdref.layers import Layer
-    from fdref.training.sgd import Training
+    from fdref.training.sgd import Labelled, Training
 
     Run = Callable[[], Any]
 
@@ -148,21 +148,30 @@ def _unit_range(rows: Tensor) -> Tensor:
     return (rows - low) / (high - low)
 
 
-def train_epoch(run: Training, digits: Digits) -> Run:
-    average = average_image(digits)
-    net = lenet(run.weights, average)
+def train_epoch(run: Training, data: Labelled) -> Run:
+    recipe, average = run.recipe, average_image(data)
+    net = recipe.network(run.weights, average)
     dtype = torch.float32 if net.dtype == np.float32 else torch.float64
-    pixels = torch.tensor(digits.images)[:, None].to(dtype) - torch.tensor(average)
-    labels = torch.tensor(digits.labels, dtype=torch.int64)
+    pixels = torch.tensor(data.images).reshape(len(data.images), *average.shape).to(dtype)
+    means = torch.tensor(average)
+    labels = torch.tensor(data.labels, dtype=torch.int64)
+    rate, factors = recipe.rate(run.epoch), [one.rates for one in recipe.learned.values()]
 
     def epoch() -> list[Tensor]:
         weights = [[w.requires_grad_() for w in _weights(layer)] for layer in net]
         trained = [w for own in weights for w in own]
-        sgd = torch.optim.SGD(trained, RATE, MOMENTUM, weight_decay=DECAY)
-        order = np.random.default_rng([run.seed, run.epoch]).permutation(len(labels))
-        for batch in torch.tensor(order).split(BATCH):
+        groups = [
+            {"params": [w], "lr": rate * factor}
+            for w, factor in zip(trained, sum(factors, ()), strict=True)
+        ]
+        sgd = torch.optim.SGD(groups, rate, recipe.momentum, weight_decay=recipe.decay)
+        random = np.random.default_rng([run.seed, run.epoch])
+        for batch in torch.tensor(random.permutation(len(labels))).split(recipe.batch):
+            images = pixels[batch]
+            if recipe.mirrored and random.random() < 0.5:
+                images = images.flip(3)
             sgd.zero_grad()
-            outputs = _forward(net, pixels[batch], weights)[-2].flatten(1)
+            outputs = _forward(net, images - means, weights)[-2].flatten(1)
             F.cross_entropy(outputs, labels[batch]).backward()
             sgd.step()
         return [w.detach() for w in trained]
