@@ -13,13 +13,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from kills import survives
+from PIL import Image
 from progress_bars import Bars
 
 import fdref
 from fdref.commands import main
 from fdref.errors import ArgumentError, FileError
 from fdref.training import sgd
-from fdref.training.recipe import LENET
+from fdref.training.loss import backward, cross_entropy
+from fdref.training.recipe import CIFAR, LENET
+from fdref.walk.forward import forward
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -184,6 +187,109 @@ def test_weights_that_diverge_end_training_with_a_message(digits):
         sgd.train_epoch(dataclasses.replace(run, weights=weights), digits)
 
 
+def test_learning_rates_go_down_as_matconvnets_do():
+    """30, 10 and 5 of 45 epochs; 8, 3 and 1 of twelve; the LeNet's stays."""
+    first, second, third = 0.015, 0.0015, 0.00015
+    assert [*map(CIFAR.lasting(45).rate, range(46))] == [first] * 30 + [second] * 10 + [third] * 6
+    assert [*map(CIFAR.lasting(12).rate, range(12))] == [first] * 8 + [second] * 3 + [third]
+    assert [*map(CIFAR.lasting(1).rate, range(1))] == [first]
+    assert {LENET.rate(epoch) for epoch in range(100)} == {0.001}
+
+
+def test_the_cifar_network_is_matconvnets():
+    run = sgd.start(CIFAR, 0)
+    net = CIFAR.network(run.weights, np.zeros((3, 32, 32), np.float32))
+    assert [layer.kind for layer in net] == [
+        *("conv", "pool", "relu"),
+        *("conv", "relu", "pool") * 2,
+        *("conv", "relu", "conv", "softmax"),
+    ]
+    assert [side for side, _ in net.map_sizes(32)] == [*[32] * 2, *[16] * 4, *[8] * 3, 4, *[1] * 4]
+    assert sum(w.size + b.size for w, b in run.weights.values()) == 145_578
+    for number, deviation in {1: 0.01, 4: 0.05, 7: 0.05, 10: 0.05, 12: 0.05}.items():
+        filters, biases = run.weights[number]
+        assert np.std(filters) == pytest.approx(deviation, rel=0.1)
+        assert not biases.any()
+
+
+def test_each_layer_learns_at_its_own_rates():
+    """Filters a tenth, biases twice; of the last layer a tenth of that."""
+    one = {n: (np.array([1.0]), np.array([1.0])) for n in CIFAR.learned}
+    zero = {n: (np.array([0.0]), np.array([0.0])) for n in CIFAR.learned}
+    moved, faster = sgd._step(CIFAR, 0.5, zero, zero, one)  # noqa: SLF001
+    for number, (filters, biases) in moved.items():
+        tenth = 0.1 if number == 12 else 1
+        assert filters[0] == faster[number][0][0] == pytest.approx(-0.5 * 0.1 * tenth)
+        assert biases[0] == faster[number][1][0] == pytest.approx(-0.5 * 2 * tenth)
+    decayed, _ = sgd._step(CIFAR, 0.5, one, zero, zero)  # noqa: SLF001
+    assert decayed[1][1][0] == pytest.approx(1 - 0.5 * 2 * 0.0001)
+
+
+@pytest.fixture(scope="module")
+def photos() -> fdref.Photos:
+    """Images of noise, each class of a brightness of its own."""
+    random = np.random.default_rng(0)
+    labels = (np.arange(50) % 10).astype(np.uint8)
+    images = random.integers(0, 100, (50, 3, 32, 32)) + 15 * labels[:, None, None, None]
+    return fdref.Photos(images.astype(np.uint8), labels)
+
+
+@pytest.mark.large
+def test_half_of_the_batches_are_mirrored(photos, monkeypatch):
+    small = dataclasses.replace(CIFAR, batch=1, rates=((0.0, 1),))  # one image tells too little
+    seen = []
+
+    def watched(net, x):
+        seen.append(x[0])
+        return forward(net, x)
+
+    monkeypatch.setattr(sgd, "forward", watched)
+    run = sgd.train_epoch(sgd.start(small, 0), photos)
+    means = sgd.average_image(photos)
+    order = np.random.default_rng([0, 0]).permutation(50)
+    pixels = photos.images[order]
+    straight = [
+        np.allclose(x, image - means, atol=1e-3) for x, image in zip(seen, pixels, strict=True)
+    ]
+    turned = [
+        np.allclose(x, i[:, :, ::-1] - means, atol=1e-3) for x, i in zip(seen, pixels, strict=True)
+    ]
+    assert all(one != other for one, other in zip(straight, turned, strict=True))
+    assert 15 <= sum(turned) <= 35
+    seen.clear()
+    sgd.train_epoch(sgd.start(dataclasses.replace(small, mirrored=False), 0), photos)
+    assert all(np.allclose(x, i - means, atol=1e-3) for x, i in zip(seen, pixels, strict=True))
+    assert run.rates == (0.0,)
+
+
+@pytest.mark.large
+def test_the_gradient_of_the_cifar_network_is_that_of_its_loss(photos):
+    """By finite differences, in float64, of one weight and one bias of every layer."""
+    start = {n: [a.astype(float) for a in own] for n, own in sgd.start(CIFAR, 1).weights.items()}
+    weights = {n: (20 * w if n == 1 else w, b) for n, (w, b) in start.items()}  # it sees little
+    means, (images, labels) = sgd.average_image(photos), photos
+
+    def acts(changed):
+        net = CIFAR.network(changed, means)
+        return net, forward(net, net.prepare(images[:3]) / 64, "reference")
+
+    net, maps = acts(weights)
+    found = backward(net, maps, labels[:3], "reference")
+    step = 1e-5
+    for number, own in weights.items():
+        for part in (0, 1):
+            place = np.unravel_index(np.abs(found[number][part]).argmax(), own[part].shape)
+            losses = []
+            for sign in (1, -1):
+                bent = [array.copy() for array in own]
+                bent[part][place] += sign * step
+                losses.append(
+                    cross_entropy(acts({**weights, number: tuple(bent)})[1][-1], labels[:3])
+                )
+            slope = (losses[0] - losses[1]) / (2 * step)
+            assert found[number][part][place] == pytest.approx(slope, rel=1e-4), (number, part)
+
+
 @pytest.fixture
 def tiny(tmp_path, digits, monkeypatch) -> Path:
     """A folder like MNIST's, with 100 images to train and 20 to test."""
@@ -205,6 +311,69 @@ def tiny(tmp_path, digits, monkeypatch) -> Path:
     # `fdref.weights.mnist` is the function of that name, not the module.
     monkeypatch.setattr(import_module("fdref.weights.mnist"), "FILES", files)
     return folder
+
+
+@pytest.fixture
+def tiny_cifar(tmp_path, photos, monkeypatch) -> Path:
+    """A folder like CIFAR-10's, with 30 images to train and 20 to test."""
+    monkeypatch.setattr(import_module("fdref.weights.cifar"), "EACH", {"train": 3, "test": 2})
+    for number, (image, label) in enumerate(zip(*photos, strict=True)):
+        folder = tmp_path / "cifar" / ("train" if number < 30 else "test") / CIFAR.classes[label]
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(image.transpose(1, 2, 0)).save(folder / f"{number:04}.jpg", quality=95)
+    return tmp_path / "cifar"
+
+
+@pytest.mark.large
+class TestCifar:
+    def train(self, folder: Path, *options: object) -> int:
+        return main(["train", "--cifar", str(folder), *map(str, options)])
+
+    def test_it_goes_on_and_writes_a_network_of_colours(
+        self, tiny_cifar, tmp_path, capsys, monkeypatch
+    ):
+        monkeypatch.chdir(tmp_path)
+        assert self.train(tiny_cifar, "--epochs", 3) == 0
+        said = capsys.readouterr().out.splitlines()
+        assert [line.split(":")[0] for line in said[:3]] == ["epoch 1/3", "epoch 2/3", "epoch 3/3"]
+        assert said[3].startswith("wrote cifar.mat: ")
+        net = fdref.load("./cifar.mat")
+        assert net.classes == CIFAR.classes
+        assert net.average.shape == (3, 32, 32)
+        assert "fdref train --cifar --epochs 3 --seed 0, CIFAR-10 (JPEG), test" in net.provenance
+
+        train_epoch = sgd.train_epoch
+        with monkeypatch.context() as patched:
+            calls = []
+
+            def interrupted(*arguments):
+                calls.append(None)
+                if len(calls) == 2:
+                    raise KeyboardInterrupt
+                return train_epoch(*arguments)
+
+            patched.setattr(sgd, "train_epoch", interrupted)
+            assert self.train(tiny_cifar, "--epochs", 3, "-o", "other.mat") == 130
+        assert self.train(tiny_cifar, "--epochs", 3, "-o", "other.mat") == 0
+        assert (tmp_path / "other.mat").read_bytes() == (tmp_path / "cifar.mat").read_bytes()
+
+    def test_a_checkpoint_of_other_learning_rates(self, tiny_cifar, tmp_path, capsys, monkeypatch):
+        """How many epochs there are says how long each rate lasts; what is done is as it is."""
+        path = tmp_path / "net.mat"
+        run = sgd.start(CIFAR.lasting(3), 0)
+        train = fdref.cifar(tiny_cifar).train
+        for _ in range(3):
+            run = sgd.train_epoch(run, train)
+        sgd.save_checkpoint(run, tmp_path / "net.mat.checkpoint")
+        assert self.train(tiny_cifar, "--epochs", 4, "-o", path) == 2
+        said = capsys.readouterr().err
+        assert "with --epochs 4 their learning rates are others: delete it to start anew" in said
+        assert self.train(tiny_cifar, "--epochs", 3, "-o", path) == 0
+
+    def test_a_checkpoint_of_another_network(self, tiny_cifar, tmp_path, capsys):
+        sgd.save_checkpoint(sgd.start(LENET, 0), tmp_path / "net.mat.checkpoint")
+        assert self.train(tiny_cifar, "-o", tmp_path / "net.mat") == 2
+        assert "is no checkpoint of a training run of cifar" in capsys.readouterr().err
 
 
 def train(folder: Path, path: Path, *options: object) -> int:

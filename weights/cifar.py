@@ -92,9 +92,10 @@ def cifar(path: str | PathLike[str], progress: Callable[[int], object] | None = 
     Examples
     --------
     >>> import fdref
-    >>> fdref.cifar("nowhere/cifar10.tar.xz")
+    >>> fdref.cifar("nowhere.tar.xz")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
-    fdref.errors.FileError: nowhere/cifar10.tar.xz cannot be read, ...
+        ...
+    fdref.errors.FileError: nowhere.tar.xz cannot be read, expected train/CLASS/*.jpg ...
     """
     place = path_of(path, "path")
     callback(progress, "progress")

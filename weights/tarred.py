@@ -72,6 +72,7 @@ def members(
     for number in range(MOST_MEMBERS + 1):
         info = tape.header(first=number == 0)
         if info is None:
+            tape.run_out()
             return
         place = f"{name}: {info.name}"
         padding = -info.size % BLOCK
@@ -117,16 +118,25 @@ class _Tape:
 
     def read(self, size: int) -> bytes:
         """Return so many bytes."""
+        content = self._some(size)
+        if len(content) < size:
+            raise self.damaged("it ends too early")
+        return content
+
+    def run_out(self) -> None:
+        """Read what is left, behind which gzip and xz have their checksums."""
+        while self._some(PIECE):
+            pass
+
+    def _some(self, size: int) -> bytes:
+        """Return so many bytes, or fewer at the end."""
         self.taken += size
         if self.taken > MOST:
             raise refusal(self.name, f"unpacks to more than {MOST} bytes: not safe")
         try:
-            content = self.stream.read(size)
+            return self.stream.read(size) or b""
         except (OSError, EOFError, ValueError, zlib.error) as error:
             raise self.damaged(error) from error
-        if content is None or len(content) < size:
-            raise self.damaged("it ends too early")
-        return content
 
     def skip(self, size: int) -> None:
         """Pass bytes by."""
@@ -164,12 +174,13 @@ class _Xz(io.RawIOBase):
         unpacker = self._unpacker
         while not unpacker.eof:
             piece = self._packed.read(PIECE) if unpacker.needs_input else b""
-            starved = unpacker.needs_input and not piece
+            if unpacker.needs_input and not piece:
+                raise ValueError("a stream of xz is cut off")
             try:
                 part = unpacker.decompress(piece, len(view))
             except self._faults as error:
                 raise ValueError(error) from error
-            if part or starved:
+            if part:
                 view[: len(part)] = part
                 return len(part)
         return 0

@@ -38,7 +38,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     which.add_argument("--mnist", metavar="DIR", type=Path, help="folder of MNIST's four IDX files")
     which.add_argument(
         "--cifar",
-        metavar="FILE",
+        metavar="FILE|DIR",
         type=Path,
         help="CIFAR-10: JPEGs train/CLASS/*.jpg and test/CLASS/*.jpg, or the binary version, in a "
         "folder or a .tar, .tar.gz or .tar.xz",
