@@ -109,7 +109,8 @@ def test_reproduce(prepare, model, tmp_path, monkeypatch):
     monkeypatch.setattr("fdref.paper.files.files_of", lambda *about, **more: files)
     monkeypatch.setattr(reproduce, "shown_images", lambda *about: reproduce.Shown(0, 0, "", ()))
     monkeypatch.setattr(reproduce, "describe", lambda *about: {})
-    monkeypatch.setattr("fdref.paper.subject.Subject", lambda *about: SimpleNamespace(work=1))
+    monkeypatch.setattr("fdref.paper.subject.Subject", lambda *about: None)
+    monkeypatch.setattr("fdref.paper.reproduction.work", lambda *about: 1)
     result = Reproduction((), ())
     monkeypatch.setattr("fdref.paper.reproduction.reproduce", lambda *about: result)
     survives(
