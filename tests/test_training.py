@@ -188,10 +188,10 @@ def test_weights_that_diverge_end_training_with_a_message(digits):
 
 
 def test_learning_rates_go_down_as_matconvnets_do():
-    """30, 10 and 5 of 45 epochs; 12, 4 and 2 of ours; the LeNet's stays."""
+    """30, 10 and 5 of 45 epochs; 16, 6 and 2 of ours; the LeNet's stays."""
     first, second, third = 0.015, 0.0015, 0.00015
     assert [*map(CIFAR.lasting(45).rate, range(46))] == [first] * 30 + [second] * 10 + [third] * 6
-    assert [*map(CIFAR.rate, range(18))] == [first] * 12 + [second] * 4 + [third] * 2
+    assert [*map(CIFAR.rate, range(24))] == [first] * 16 + [second] * 6 + [third] * 2
     assert [*map(CIFAR.lasting(1).rate, range(1))] == [first]
     assert {LENET.rate(epoch) for epoch in range(100)} == {0.001}
 

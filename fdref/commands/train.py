@@ -44,7 +44,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "folder or a .tar, .tar.gz or .tar.xz",
     )
     add = parser.add_argument
-    add("--epochs", metavar="N", type=int, help="(20 for MNIST, 18 for CIFAR-10)")
+    add("--epochs", metavar="N", type=int, help="(20 for MNIST, 24 for CIFAR-10)")
     add("--seed", metavar="N", type=int, default=0, help="same seed, same file (0)")
     add("--resume", action="store_true", help="go on from FILE.checkpoint, or not at all")
     add("-o", dest="path", metavar="FILE", type=named, help="(lenet.mat or cifar.mat)")
