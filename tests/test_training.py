@@ -486,7 +486,12 @@ class TestCommand:
         """Every epoch is stubbed; the checkpoint is gone when the network is there."""
 
         def epoch(state, digits, progress):
-            return dataclasses.replace(state, losses=(*state.losses, 0), errors=(*state.errors, 0))
+            return dataclasses.replace(
+                state,
+                losses=(*state.losses, 0),
+                errors=(*state.errors, 0),
+                rates=(*state.rates, LENET.rate(state.epoch)),
+            )
 
         monkeypatch.setattr("os.fsync", lambda held: None)
         monkeypatch.setattr(sgd, "train_epoch", epoch)
