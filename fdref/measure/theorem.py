@@ -28,6 +28,7 @@ from fdref.network.graph import Network
 from fdref.network.units import Unit, receptive_field, unit_at
 from fdref.selection import decodable_number, filter_indices
 from fdref.walk.down import Decoding
+from fdref.walk.pictures import Picture
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from fdref.engines import Engine
     from fdref.geometry import Pair
     from fdref.walk.adjoint import NonLinear
-    from fdref.walk.pictures import Picture
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,7 +118,7 @@ class Switching(Decoding):
         below = self.engine.pool_gradient(
             maps, delta, pool.window, pool.stride, (0, 0, 0, 0), "max"
         )
-        return [type(picture)(below, windows.origin)]
+        return [Picture(below, windows.origin)]
 
 
 @QUIET

@@ -7,6 +7,7 @@ linear; each of them says what it does there.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from itertools import pairwise
 from typing import TYPE_CHECKING, TypeAlias, assert_never
 
@@ -38,7 +39,7 @@ NonLinear: TypeAlias = (
 """Layers of which each way down has a rule of its own; pools among them, as averages are rare."""
 
 
-class Adjoint:
+class Adjoint(ABC):
     """How pictures over a layer's output become pictures over each map that it takes.
 
     Parameters
@@ -118,9 +119,9 @@ class Adjoint:
             case _:
                 assert_never(layer)
 
+    @abstractmethod
     def through(self, layer: NonLinear, number: int, picture: Picture) -> list[Picture]:
         """Take a picture through a layer that each way down has a rule of its own for."""
-        raise NotImplementedError
 
     def _scaled(self, picture: Picture, factor: Array) -> Picture:
         values = np.ascontiguousarray(picture.values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -103,9 +104,9 @@ class SwitchesElsewhere(Whole):
         maps = {**self.maps, taken: self.seen(number, taken)}
         return self.like(self.rule, maps).through(layer, number, picture)
 
+    @abstractmethod
     def seen(self, number: int, taken: int) -> Array:
         """Return the map in which the maxima are looked for."""
-        raise NotImplementedError
 
 
 class SwitchesAfterReLU(SwitchesElsewhere):
