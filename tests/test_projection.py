@@ -14,7 +14,8 @@ import fdref
 from fdref import Conv, Network, Pool, PReLU, ReLU, Softmax
 from fdref import layers as kinds
 from fdref.network.fields import ancestors
-from fdref.walk import projection
+from fdref.walk import together
+from fdref.walk.kept import read_kept
 from fdref.walk.projection import RULES
 
 ENGINES = st.sampled_from(["compiled", "reference"])
@@ -288,9 +289,35 @@ def test_units_in_small_blocks_are_those_in_one(monkeypatch):
     seen = []
     whole = fdref.project(net, acts, 3, units, progress=seen.append)
     assert sum(seen) == 40
-    monkeypatch.setattr(projection, "AT_ONCE", 1)
+    monkeypatch.setattr(together, "AT_ONCE", 1)
     assert (fdref.project(net, acts, 3, units) == whole).all()
     assert (fdref.project_stages(net, acts, 3, units)[-1] == whole).all()
+
+
+@pytest.mark.parametrize("engine", ["compiled", "reference"])
+@pytest.mark.parametrize("rule", RULES)
+def test_units_that_no_border_cuts_go_down_in_one_walk(rule, engine):
+    """Each as by a mask of its own, over whole maps; those at borders position by position."""
+    random = np.random.default_rng(6)
+    net = net_of(
+        random, 3, ReLU(), Pool(3, 2, (0, 1, 0, 1)), 3, PReLU([0.1, 0.2, 0.3]), Pool(2, 2, 0, "avg")
+    )
+    padded = [Conv(one.filters, one.bias, pad=1) if isinstance(one, Conv) else one for one in net]
+    net = Network(padded)
+    acts = fdref.forward(net, random.standard_normal((2, 2, 32, 40)), engine)
+    units = np.argwhere(acts[6] != 0)[::7]
+    walks = list(together.blocks(read_kept(net, acts, 6, units, engine)))
+    within = next(block for block in walks if block.moves)
+    assert len(within.numbers) > 30
+    assert len(walks) < len({tuple(unit[2:]) for unit in units})
+    assert sorted(np.concatenate([block.numbers for block in walks])) == list(range(len(units)))
+    found = fdref.project_stages(net, acts, 6, units, rule, engine)
+    for n, unit in enumerate(units):
+        mask = np.zeros(acts[6].shape, bool)
+        mask[tuple(unit)] = True
+        alone = fdref.project_stages(net, acts, 6, mask, rule, engine)
+        for one, other in zip(found, alone, strict=True):
+            close(one[n], other[unit[0]], 1e-12)
 
 
 def test_through_layers_of_unknown_type_nothing_is_projected():

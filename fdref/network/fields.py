@@ -54,6 +54,11 @@ class Box:
         """The columns, to index a map with."""
         return slice(self.left, self.right + 1)
 
+    def moved(self, by: Sequence[int]) -> Box:
+        """Return the box some rows and columns further."""
+        down, across = by
+        return Box(self.top + down, self.left + across, self.bottom + down, self.right + across)
+
     def within(self, size: Pair) -> Box:
         """Return the part that lies on a map; where none does, the pixel that is nearest."""
         top, left = min(max(self.top, 0), size[0] - 1), min(max(self.left, 0), size[1] - 1)

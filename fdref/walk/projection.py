@@ -21,20 +21,21 @@ down as it is, but for the gradient, which goes through their derivatives. Biase
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, NamedTuple, assert_never, get_args
+from typing import TYPE_CHECKING, Literal, assert_never, get_args
 
 import numpy as np
 
 from fdref import layers as kinds
 from fdref.arguments import callback, one_of
 from fdref.errors import ArgumentError
-from fdref.network.fields import Box, ancestors, around, descend, seen
+from fdref.network.fields import Box, ancestors, descend
 from fdref.walk.gradient import Gradient, leak
 from fdref.walk.kept import Kept, read_kept
 from fdref.walk.pictures import Picture
+from fdref.walk.together import Block, blocks
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -108,10 +109,10 @@ def project(
     callback(progress, "progress")
     units = _checked(net, acts, layer, kept, rule, engine)
     pictures = np.zeros((len(units.kept), *units.maps[0].shape[1:]), units.maps[0].dtype)
-    for block in _blocks(units):
-        rules = Projection(units.net, units.maps, units.engine, rule, block.images)
-        reached = descend(units.net, {units.number: block.start}, rules.united, rules.below)[0]
-        pictures[block.numbers, :, reached.box.rows, reached.box.columns] = reached.values
+    for block in blocks(units):
+        rules = Projection(units.net, units.maps, units.engine, rule, block.images, block.moves)
+        reached = descend(units.net, {units.number: block.start}, rules.united, rules.below)
+        block.lay(pictures, 0, reached[0])
         if progress is not None:
             progress(len(block.numbers))
     return pictures
@@ -149,8 +150,8 @@ def project_stages(
         for number in ancestors(units.net, units.number)
     }
 
-    for block in _blocks(units):
-        rules = Projection(units.net, units.maps, units.engine, rule, block.images)
+    for block in blocks(units):
+        rules = Projection(units.net, units.maps, units.engine, rule, block.images, block.moves)
 
         def unite_and_note(
             number: int,
@@ -159,7 +160,7 @@ def project_stages(
             block: Block = block,
         ) -> Picture:
             whole = rules.united(number, pictures)
-            noted[number][block.numbers, :, whole.box.rows, whole.box.columns] = whole.values
+            block.lay(noted[number], number, whole)
             return whole
 
         descend(units.net, {units.number: block.start}, unite_and_note, rules.below)
@@ -186,10 +187,6 @@ def _checked(
     return units
 
 
-AT_ONCE = 2**25
-"""Bytes that the maps of units that go down together take, at most, unless one takes more."""
-
-
 class Projection(Gradient):
     """The rules of projection, for units of which several may stand in one image.
 
@@ -202,6 +199,8 @@ class Projection(Gradient):
     rule : str
     images : (K,) array of int
         The image of each of the units that are taken down.
+    moves : mapping, optional
+        Rows and columns (K, 2) that each unit's part of a map lies off where pictures say.
     """
 
     def __init__(
@@ -211,12 +210,23 @@ class Projection(Gradient):
         engine: Engine,
         rule: Rule,
         images: NDArray[np.intp],
+        moves: Mapping[int, NDArray[np.intp]] | None = None,
     ) -> None:
         super().__init__(net, maps, engine)
-        self.rule, self.images = rule, images
+        self.rule, self.images, self.moves = rule, images, moves or {}
 
     def part(self, number: int, box: Box) -> Array:
-        """Return part of a map, of each unit's image."""
+        """Return part of a map, of each unit's image, where the unit sees it."""
+        if number in self.moves:
+            down, across = self.moves[number].T[:, :, None]
+            # Indices (K, 1, h, 1) and (K, 1, 1, w): each unit's own rows and columns.
+            rows = (down + np.arange(box.top, box.bottom + 1))[:, None, :, None]
+            columns = (across + np.arange(box.left, box.right + 1))[:, None, None, :]
+            channels = np.arange(self.maps[number].shape[1])[:, None, None]
+            seen: Array = self.maps[number][
+                self.images[:, None, None, None], channels, rows, columns
+            ]
+            return seen
         return np.ascontiguousarray(self.maps[number][self.images, :, box.rows, box.columns])
 
     def derived(self, layer: NonLinear, number: int, picture: Picture) -> list[Array]:
@@ -244,57 +254,3 @@ class Projection(Gradient):
             return delta
         (both,) = super().derived(layer, number, Picture(delta, picture.origin))
         return both
-
-
-class Block(NamedTuple):
-    """Pictures that go down together."""
-
-    numbers: NDArray[np.intp]
-    """which of all pictures"""
-    images: NDArray[np.intp]
-    """the image of each"""
-    start: Picture
-    """the activations that are kept, over the layer's map"""
-
-
-def _blocks(units: Kept) -> Iterator[Block]:
-    """Put together units at one position: what they see of every map is the same, and no more.
-
-    Of a mask, whole maps go down.
-    """
-    top = units.maps[units.number]
-    if units.kept.ndim == 4:
-        whole = Box(0, 0, top.shape[2] - 1, top.shape[3] - 1)
-        for numbers in _cut(units, np.arange(len(units.kept)), whole):
-            kept = np.where(units.kept[numbers], top[numbers], top.dtype.type(0))
-            yield Block(numbers, numbers, Picture(kept, whole.origin))
-        return
-    positions, group = np.unique(units.kept[:, 2:], axis=0, return_inverse=True)
-    for number, (row, column) in enumerate(positions.tolist()):
-        own = np.flatnonzero(group.ravel() == number)
-        for numbers in _cut(units, own, Box(row, column, row, column)):
-            images, channels = units.kept[numbers, :2].T
-            kept = np.zeros((len(numbers), top.shape[1], 1, 1), top.dtype)
-            kept[np.arange(len(numbers)), channels, 0, 0] = top[images, channels, row, column]
-            yield Block(numbers, images, Picture(kept, (row, column)))
-
-
-def _cut(units: Kept, numbers: NDArray[np.intp], box: Box) -> Iterator[NDArray[np.intp]]:
-    """Cut pictures that begin in a box into as many as may go down together."""
-    net, maps = units.net, units.maps
-    largest = 1
-
-    def unite(number: int, boxes: Sequence[Box]) -> Box:
-        nonlocal largest
-        height, width = maps[number].shape[2:]
-        whole = around(boxes).within((height, width))
-        largest = max(largest, maps[number].shape[1] * whole.size[0] * whole.size[1])
-        return whole
-
-    def step(number: int, whole: Box) -> list[Box]:
-        return [seen(net[number], whole)] * len(net.takes[number])
-
-    descend(net, {units.number: box}, unite, step)
-    count = max(1, AT_ONCE // (largest * maps[0].dtype.itemsize))
-    for first in range(0, len(numbers), count):
-        yield numbers[first : first + count]
