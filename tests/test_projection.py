@@ -282,6 +282,16 @@ def test_a_leak_multiplies_what_is_not_let_through():
             assert found.tolist() == [list(factors(a)) for a in leaks]
 
 
+def test_of_equal_maps_of_a_maximum_the_first_takes_all():
+    """The others' way may rectify what goes down: sharing it out would give another picture."""
+    x, below = np.ones((1, 1, 1, 1)), Conv(-np.ones((1, 1, 1, 1)))
+    for taken, expected in (([0, 1], -1), ([1, 0], 0)):  # the map itself, or its ReLU, comes first
+        net = Network([ReLU(), fdref.Maximum(), below], wiring={1: 0, 2: taken})
+        acts = [*fdref.forward(net, x)[:3], np.ones((1, 1, 1, 1))]
+        found = fdref.project(net, acts, 3, [[0, 0, 0, 0]], "deconvnet")
+        assert found.item() == expected
+
+
 def test_units_in_small_blocks_are_those_in_one(monkeypatch):
     net = fdref.load()
     acts = fdref.forward(net, net.prepare(fdref.mnist().test.images[:5]))

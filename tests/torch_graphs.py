@@ -72,11 +72,23 @@ def projected(net, x, number, start, rule):
     return np.zeros_like(x) if image.grad is None else image.grad.numpy()
 
 
+class Straight(torch.autograd.Function):
+    """The values of y, the derivative of x: to the bit, or equal maps of a maximum would not be."""
+
+    @staticmethod
+    def forward(_, x, y):
+        return y.clone()
+
+    @staticmethod
+    def backward(_, d):
+        return d, None
+
+
 def by_rule(layer, x, y, rule):
     rectifies = isinstance(layer, kinds.ReLU | kinds.PReLU)
     passes = isinstance(layer, kinds.Elementwise | kinds.Normalize)
     straight = passes or (rectifies and rule != "guided")
-    passed = x + (y - x).detach() if straight else y  # the values of y, the derivative of x
+    passed = Straight.apply(x, y) if straight else y
     if rectifies and rule != "linear":
         leak = tensor(layer.leak) if isinstance(layer, kinds.ReLU) else channelwise(layer.leak)
         passed.register_hook(lambda d: torch.where(d > 0, d, d * leak))
@@ -151,7 +163,10 @@ def output(net, number, layer, taken, linear):  # noqa: C901, PLR0912 - a table:
         case kinds.Product():
             return torch.stack(taken).prod(0)
         case kinds.Maximum():
-            return torch.stack(taken).amax(0)
+            # Of equal ones the first takes all that comes down; amax would share it out, which is
+            # another way where a rule rectifies on one of them alone.
+            stack = torch.stack(taken)
+            return stack.gather(0, stack.argmax(0, keepdim=True))[0]
     raise AssertionError(layer)
 
 
