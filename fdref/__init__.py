@@ -51,6 +51,7 @@ from fdref.layers import (
     Unknown,
     Upsample,
 )
+from fdref.measure.composition import Composition, composition
 from fdref.measure.correspondence import Correspondence, correspondence
 from fdref.measure.evaluation import Evaluation, evaluate, respond
 from fdref.measure.inversion import Inversion, invert
@@ -76,6 +77,7 @@ __all__ = [
     "BatchNorm",
     "Channels",
     "Cifar",
+    "Composition",
     "Concat",
     "Conv",
     "ConvTranspose",
@@ -115,6 +117,7 @@ __all__ = [
     "Upsample",
     "best_for_noise",
     "cifar",
+    "composition",
     "correlate",
     "correspondence",
     "decode",

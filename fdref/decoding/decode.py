@@ -89,7 +89,7 @@ def decode(
     wanted = {number: filter_indices(net, number, filters)}
     unit = unit_at(net, number, phase, position)
     plan = Plan(net, wanted, unpool, engine, max_memory, unit)
-    return _collect(plan, progress)[number]
+    return collect(plan, progress)[number]
 
 
 def stages(
@@ -153,11 +153,11 @@ def decode_all(
         layer: range(net.channels[layer]) for layer in instance(net, Network, "net").decodable
     }
     callback(progress, "progress")
-    return _collect(Plan(net, wanted, unpool, engine, max_memory), progress)
+    return collect(Plan(net, wanted, unpool, engine, max_memory), progress)
 
 
-def _collect(plan: Plan, progress: Callable[[int], object] | None) -> dict[int, Array]:
-    """Decode into memory."""
+def collect(plan: Plan, progress: Callable[[int], object] | None) -> dict[int, Array]:
+    """Decode what a plan holds into memory: ``{layer: (K, C0, H, W) array}``."""
     banks: dict[int, Array] = {}
     for block in plan:
         count = len(plan.wanted[block.layer])

@@ -12,7 +12,7 @@ from fdref.geometry import ReceptiveField
 from fdref.layers import OPAQUE, Unknown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from fdref.geometry import Pair
     from fdref.layers import Layer
@@ -89,6 +89,7 @@ def descend(
     unite: Callable[[int, Sequence[Handed]], Handed],
     step: Callable[[int, Handed], Sequence[Handed]],
     boundary: int = 0,
+    ends: Collection[int] = (),
 ) -> dict[int, Handed]:
     """Walk down from some maps to those up to `boundary`: the order of every computation here.
 
@@ -106,6 +107,8 @@ def descend(
         From a layer's number and what stands at its map, to one value for each map that it takes.
     boundary : int
         Layers up to this one are not stepped through; 0: down to the inputs.
+    ends : collection of int, optional
+        Nor are these.
 
     Returns
     -------
@@ -114,7 +117,7 @@ def descend(
     """
     handed = {number: [value] for number, value in start.items()}
     for number in range(max(start), boundary, -1):
-        if number in handed:
+        if number in handed and number not in ends:
             values = step(number, unite(number, handed.pop(number)))
             for below, value in zip(net.takes[number], values, strict=True):
                 handed.setdefault(below, []).append(value)

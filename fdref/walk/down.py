@@ -17,11 +17,12 @@ from fdref.walk.adjoint import Adjoint, moved, scaled_by
 from fdref.walk.pictures import Picture
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from fdref.arrays import Array
     from fdref.engines import Engine
     from fdref.engines.resize import Method
+    from fdref.network.fields import Box
     from fdref.network.graph import Network
     from fdref.walk.adjoint import NonLinear
 
@@ -58,6 +59,20 @@ class Decoding(Adjoint):
         reached = descend(self.net, self._start(indices), self.united, self.below, boundary)
         return {below: self._weighed(below, picture) for below, picture in reached.items()}
 
+    def parted(
+        self, ends: Collection[int], boxes: Mapping[int, Box], indices: Sequence[int]
+    ) -> dict[int, Picture]:
+        """Take filters down to where each way first meets one of some maps; none leads on there.
+
+        Pictures cover the boxes that they would if no way ended: enlarging depends on these. They
+        are not weighed, as `down_to`'s are.
+        """
+
+        def unite_in_box(number: int, pictures: Sequence[Picture]) -> Picture:
+            return self.united(number, pictures).over(boxes[number])
+
+        return descend(self.net, self._start(indices), unite_in_box, self.below, ends=ends)
+
     def stages(self, indices: Sequence[int]) -> list[Array]:
         """Return what filters amount to over each map on the way down, the last the input."""
         noted: list[Array] = []
@@ -84,10 +99,13 @@ class Decoding(Adjoint):
 
     def _weighed(self, below: int, picture: Picture) -> Picture:
         """Give back what the way with the fewest copies was divided by, and so all ways."""
+        return Picture(scaled_by(picture.values, self.weight(below)), picture.origin)
+
+    def weight(self, below: int) -> float:
+        """Return what pictures over a map are to be multiplied with, see `Network.copies`."""
         if not self.shared:
-            return picture
-        share = self.net.copies[self.number][0] / self.net.copies[below][0]
-        return Picture(scaled_by(picture.values, share), picture.origin)
+            return 1.0
+        return self.net.copies[self.number][0] / self.net.copies[below][0]
 
     def through(self, layer: NonLinear, number: int, picture: Picture) -> list[Picture]:
         """Unpool; as in the paper, what else is not linear passes."""
