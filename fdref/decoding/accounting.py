@@ -9,13 +9,11 @@ atoms, where pixels amount to moved copies of one picture, or the transposed wal
 
 from __future__ import annotations
 
-from collections import defaultdict
 from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 from fdref.decoding.atoms import Atoms, Composition
 from fdref.decoding.blocks import PICTURES
@@ -31,7 +29,7 @@ from fdref.walk.pictures import Picture
 from fdref.walk.transpose import Transpose
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -40,9 +38,14 @@ if TYPE_CHECKING:
     from fdref.engines.resize import Method
     from fdref.network.graph import Network
 
-WINDOWS = 2**23
-"""Numbers of windows of decoded filters that a thread copies for one product, unless one is more:
-32 MB in float32."""
+TOGETHER = 2**7
+"""Decoded filters of one product with atoms."""
+
+SHARED_OUT = 2**25
+"""Numbers of decoded filters that threads share out among themselves: 128 MB in float32."""
+
+TERMS = 2**12
+"""Pixels that are added up in one product with atoms, unless a row has more."""
 
 
 class Accounts:
@@ -153,9 +156,10 @@ class Accounts:
             found[:, self.columns[self.sources[number]]] += weight * both
         return found
 
-    @property
-    def at_once(self) -> int:
-        """How many filters' pictures are taken up together."""
+    def at_once(self, *, by_atoms: bool) -> int:
+        """Return how many filters' products are computed together."""
+        if by_atoms:
+            return max(1, SHARED_OUT // (self.net.channels[0] * prod(self.boxes[0].size)))
         largest = max(self.net.channels_of(n) * prod(box.size) for n, box in self.boxes.items())
         return max(1, PICTURES // largest)
 
@@ -208,25 +212,21 @@ def in_common(pictures: Picture, atoms: Atoms, box: Box) -> Array:
     (top, left), (down, right) = atoms.pictures.origin, atoms.jump
     top += box.top * down - pictures.origin[0]
     left += box.left * right - pictures.origin[1]
-    values = pictures.values[:, :, top:, left:]
-    turned = bank.reshape(len(bank), -1).T
-    found = np.empty((len(values), len(bank), height, width), values.dtype)
-    count = max(1, WINDOWS // (len(turned) * width))
+    count, channels, rows, columns = bank.shape
+    step = max(1, TERMS // (channels * columns))
+    found = np.empty((len(pictures.values), count, height, width), bank.dtype)
 
-    def compute(part: tuple[int, int]) -> None:
-        first, row = part
-        some = values[first : first + count, :, row * down : row * down + bank.shape[2]]
-        windows = sliding_window_view(some, bank.shape[3], axis=3)[:, :, :, ::right][
-            :, :, :, :width
-        ]
-        # (n, c, y, position, x) to (n, position, c, y, x): a row of the product for each position
-        rows = windows.transpose(0, 3, 1, 2, 4).reshape(-1, len(turned))
-        products = (rows @ turned).reshape(-1, width, len(bank))
-        found[first : first + count, :, row] = products.transpose(0, 2, 1)
+    def compute(first: int) -> None:
+        some = pictures.values[first : first + TOGETHER]
+        total = np.zeros((height, width, len(some), count))  # float64: pieces add up exactly
+        for y in range(0, rows, step):
+            piece = bank[:, :, y : y + step]
+            turned = piece.reshape(count, -1).T
+            for row, column in np.ndindex(height, width):
+                y0, x0 = top + row * down + y, left + column * right
+                window = some[:, :, y0 : y0 + piece.shape[2], x0 : x0 + columns]
+                total[row, column] += window.reshape(len(some), -1) @ turned
+        found[first : first + TOGETHER] = total.transpose(2, 3, 0, 1)
 
-    parallel.each(compute, _parts(len(values), count, height))
+    parallel.each(compute, range(0, len(found), TOGETHER))
     return found
-
-
-def _parts(pictures: int, step: int, rows: int) -> Iterator[tuple[int, int]]:
-    return ((first, row) for first in range(0, pictures, step) for row in range(rows))

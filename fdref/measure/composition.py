@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fdref.arguments import callback, instance, one_of, shown
-from fdref.arrays import in_precision, real_array
+from fdref.arrays import in_precision
 from fdref.decoding.accounting import Accounts
 from fdref.decoding.blocks import Plan
 from fdref.decoding.decode import collect
 from fdref.engines import engine_named, goes_from_above
 from fdref.engines.resize import METHODS
 from fdref.errors import ArgumentError
+from fdref.measure.banks import norms, read_bank
 from fdref.network.graph import Network
 from fdref.network.units import boxes, unit_at
 from fdref.selection import filter_indices
@@ -142,13 +143,16 @@ def composition(
     accounts = Accounts(net, number, unpool, engine_named(engine))
     known = _read(accounts, banks or {})
     decoded, atoms = _decoded(accounts, indices, engine, known)
-    lengths = _lengths(decoded)
+    lengths = norms(decoded)
+    lengths[lengths == 0] = 1  # all products are 0, too
     products = np.zeros((len(indices), sum(net.channels[n] for n in accounts.columns)))
-    for first in range(0, len(indices), accounts.at_once):
-        some = slice(first, first + accounts.at_once)
+    step = accounts.at_once(by_atoms=atoms is not None)
+    for first in range(0, len(indices), step):
+        some = slice(first, first + step)
         # Of unit length, so that no square is beyond what the precision holds.
-        units = decoded[some] / lengths[some, None, None, None]
-        products[some] = accounts.products(indices[some], units.astype(decoded.dtype), atoms)
+        units = np.empty_like(decoded[some])
+        np.divide(decoded[some], lengths[some, None, None, None], out=units, casting="same_kind")
+        products[some] = accounts.products(indices[some], units, atoms)
         if progress is not None:
             progress(len(units))
     shares = products / lengths[:, None]
@@ -170,9 +174,8 @@ def _read(accounts: Accounts, banks: Mapping[int, ArrayLike]) -> dict[int, Array
         number = net.number(layer)
         if number in used:
             what = f"the bank of {net.describe(number)}"
-            array = real_array(bank, what)
-            size = boxes(net, number)[0].size
-            expected = (net.channels[number], net.channels[0], *size)
+            array = read_bank(bank, what)
+            expected = (net.channels[number], net.channels[0], *boxes(net, number)[0].size)
             if array.shape != expected:
                 raise ArgumentError(f"{what} has shape {array.shape}; expected {expected}")
             found[number] = in_precision(array, dtype, what)
@@ -199,18 +202,6 @@ def _decoded(
     banks = dict(known) | collect(plan, None)
     decoded = known[number][list(indices)] if number in known else banks.pop(number)
     return decoded, accounts.with_atoms(banks) if by_atoms else None
-
-
-def _lengths(decoded: Array) -> NDArray[np.float64]:
-    """Return the norm of each picture; 1 for one that is 0 everywhere."""
-    rows = decoded.reshape(len(decoded), -1)
-    largest = np.abs(rows).max(axis=1, initial=0).astype(np.float64)
-    largest[largest == 0] = 1
-    lengths = np.empty(len(rows))
-    for k, row in enumerate(rows):  # one by one: in double they take twice the memory
-        lengths[k] = np.linalg.norm(row / largest[k])
-    lengths[lengths == 0] = 1
-    return lengths * largest
 
 
 def _check_sums(

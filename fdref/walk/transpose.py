@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
     from fdref.arrays import Array
-    from fdref.engines import Engine
     from fdref.geometry import Pair
     from fdref.walk.down import Decoding
 
