@@ -55,6 +55,7 @@ from fdref.measure.composition import Composition, composition
 from fdref.measure.correspondence import Correspondence, correspondence
 from fdref.measure.evaluation import Evaluation, evaluate, respond
 from fdref.measure.inversion import Inversion, invert
+from fdref.measure.likeness import likeness, most_alike
 from fdref.measure.nonlinearities import Nonlinearities, nonlinearities
 from fdref.measure.occlusion import Occlusion, occlude
 from fdref.measure.reallocation import energies, reallocate
@@ -62,6 +63,7 @@ from fdref.measure.restyling import Restyled, restyle
 from fdref.measure.specificity import Specificity, specificity
 from fdref.measure.strongest import Strongest, strongest
 from fdref.measure.theorem import Agreement, best_for_noise, mean_over_switches
+from fdref.measure.traits import Traits, traits
 from fdref.network.graph import Network
 from fdref.network.units import receptive_field
 from fdref.operations import correlate, pool, substitute, unpool
@@ -113,6 +115,7 @@ __all__ = [
     "Specificity",
     "Strongest",
     "Sum",
+    "Traits",
     "Unknown",
     "Upsample",
     "best_for_noise",
@@ -127,9 +130,11 @@ __all__ = [
     "evaluate",
     "forward",
     "invert",
+    "likeness",
     "load",
     "mean_over_switches",
     "mnist",
+    "most_alike",
     "nonlinearities",
     "occlude",
     "pool",
@@ -144,5 +149,6 @@ __all__ = [
     "stages",
     "strongest",
     "substitute",
+    "traits",
     "unpool",
 ]
