@@ -56,6 +56,7 @@ from fdref.measure.correspondence import Correspondence, correspondence
 from fdref.measure.evaluation import Evaluation, evaluate, respond
 from fdref.measure.inversion import Inversion, invert
 from fdref.measure.likeness import likeness, most_alike
+from fdref.measure.matching import Match, match
 from fdref.measure.nonlinearities import Nonlinearities, nonlinearities
 from fdref.measure.occlusion import Occlusion, occlude
 from fdref.measure.reallocation import energies, reallocate
@@ -94,6 +95,7 @@ __all__ = [
     "FileError",
     "Inversion",
     "Layer",
+    "Match",
     "Maximum",
     "Mnist",
     "Network",
@@ -132,6 +134,7 @@ __all__ = [
     "invert",
     "likeness",
     "load",
+    "match",
     "mean_over_switches",
     "mnist",
     "most_alike",

@@ -150,7 +150,7 @@ def _spectral(pictures: Array, energy: Numbers) -> tuple[Numbers, Numbers, Numbe
     """Return orientations, frequencies, and how oriented pictures are."""
     count, channels, height, width = pictures.shape
     size = _sampled(height), _sampled(width)
-    turns = _turns(size)
+    turns, counts = _turns(size)
     faint = 4 * float(np.finfo(pictures.dtype).eps)
     mean = np.zeros(count, complex)
     frequency = np.full(count, np.nan)
@@ -164,7 +164,7 @@ def _spectral(pictures: Array, energy: Numbers) -> tuple[Numbers, Numbers, Numbe
         varies = np.linalg.norm(values.reshape(len(values), -1), axis=1) > faint
         spectrum = np.fft.rfft2(values, size)
         power = (spectrum.real**2 + spectrum.imag**2).sum(axis=1)
-        total = np.einsum("kyx,yx->k", power, np.abs(turns))
+        total = np.einsum("kyx,x->k", power, counts)
         total[~varies] = 1
         mean[some] = np.einsum("kyx,yx->k", power, turns) / total * varies
         frequency[some] = [
@@ -178,11 +178,12 @@ def _spectral(pictures: Array, energy: Numbers) -> tuple[Numbers, Numbers, Numbe
     return np.where(oriented < FAINT, np.nan, degrees), frequency, oriented
 
 
-def _turns(size: Pair) -> NDArray[np.complex128]:
-    """Return exp(2i angle) of the bars of each frequency; 0 of none, 2 times where two are meant.
+def _turns(size: Pair) -> tuple[NDArray[np.complex128], Numbers]:
+    """Return exp(2i angle) of the bars of each frequency, times how often it counts; and that.
 
     Bars stand at right angles to the direction in which a wave goes. Of a real picture, a wave and
-    that which goes the other way have the same power, and only one of both is computed.
+    that which goes the other way have the same power, and only one of both is computed: it counts
+    twice, but in the columns that hold both.
     """
     down, across = np.fft.fftfreq(size[0])[:, None], np.fft.rfftfreq(size[1])
     wave = down + 1j * across  # its angle, from "down", is that of the bars from "across"
@@ -190,10 +191,13 @@ def _turns(size: Pair) -> NDArray[np.complex128]:
     turns = np.divide(wave, length, out=np.zeros_like(wave), where=length > 0) ** 2
     both = np.full(turns.shape[1], 2.0)
     both[0] = 1
+    # Half a cycle per pixel goes either way: it stands for the mean of both.
+    if size[0] % 2 == 0:
+        turns[size[0] // 2].imag = 0
     if size[1] % 2 == 0:
+        turns[:, -1].imag = 0
         both[-1] = 1
-    doubled: NDArray[np.complex128] = turns * both
-    return doubled
+    return turns * both, both
 
 
 def _peak(power: Numbers, size: Pair) -> float:
@@ -206,9 +210,9 @@ def _peak(power: Numbers, size: Pair) -> float:
     if mirrored[2] >= power.shape[1]:
         mirrored[2], rows[2] = size[1] - mirrored[2], -row
     across = column + _vertex(power[rows, mirrored])
-    if down > size[0] / 2:
-        down -= size[0]
-    return float(np.hypot(down / size[0], across / size[1]))
+    # More than half a cycle per pixel is less than that, the other way.
+    cycles = [min(n / length, 1 - n / length) for n, length in ((down, size[0]), (across, size[1]))]
+    return float(np.hypot(*cycles))
 
 
 def _vertex(three: Numbers) -> float:
