@@ -8,8 +8,8 @@ import pytest
 from matplotlib.image import imread
 from PIL import Image
 
-from fdref.show import sheets
-from fdref.show.sheets import averages, save_filters, shades_of, tile, work
+from fdref.drawing import sheets
+from fdref.drawing.sheets import averages, save_filters, shades_of, tile, work
 
 
 def bank(*shape: int) -> np.ndarray:
@@ -129,8 +129,8 @@ def test_shrinking_averages(size, step):
 
 
 def test_a_page_is_never_too_large(tmp_path, monkeypatch):
-    monkeypatch.setattr("fdref.show.sheets.MOST_FILTERS", 6)
-    monkeypatch.setattr("fdref.show.sheets.MOST_PIXELS", 60_000)
+    monkeypatch.setattr("fdref.drawing.sheets.MOST_FILTERS", 6)
+    monkeypatch.setattr("fdref.drawing.sheets.MOST_PIXELS", 60_000)
     page = draw(tmp_path / "page.png", bank(12, 1, 300, 200))
     assert len(corners(page)) == 6
     assert page.size / 3 < 4 * 60_000
@@ -162,7 +162,7 @@ def test_a_page_has_no_more_colours_than_its_filters(channels, mode, tmp_path):
 
 @pytest.mark.parametrize("count", [3, 6, 9])
 def test_all_of_the_work_is_told_and_none_at_once(count, tmp_path, monkeypatch):
-    monkeypatch.setattr("fdref.show.sheets.MOST_FILTERS", 6)
+    monkeypatch.setattr("fdref.drawing.sheets.MOST_FILTERS", 6)
     filters, steps = bank(count, 2, 3, 4), []
     save_filters(tmp_path / "page.png", filters, "", list("abcdefghi")[:count], steps.append)
     assert sum(steps) == work(filters.shape)

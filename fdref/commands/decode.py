@@ -99,7 +99,7 @@ def run(options: argparse.Namespace) -> None:
     results = [out / NAME, *(out / f"layer{number}.png" for number in net.decodable)]
     check_places({"--json": options.json}, results, out)
     if not options.no_pictures:
-        drawing("fdref.show.sheets", "mend it, or use --no-pictures")
+        drawing("fdref.drawing.sheets", "mend it, or use --no-pictures")
     with telling_what_is_kept(), folder_for(out) as folder:
         decoded = write(contents, plan, options, folder)
     path, pictures = str(out / NAME), "" if options.no_pictures else " and the pictures"
@@ -178,7 +178,7 @@ def memory(text: str) -> int:
 
 def draw_all(file: DecodedFile, pictures: dict[str, str], options: argparse.Namespace) -> None:
     """Draw every layer's decoded filters."""
-    from fdref.show.sheets import work  # noqa: PLC0415 - matplotlib takes its time
+    from fdref.drawing.sheets import work  # noqa: PLC0415 - matplotlib takes its time
 
     amount = sum(work(bank.shape) for bank in file.asked)
     with progress_bar("drawing", amount, quiet=options.quiet) as advance:
@@ -188,7 +188,7 @@ def draw_all(file: DecodedFile, pictures: dict[str, str], options: argparse.Name
 
 def draw(file: DecodedFile, job: Job, name: str, progress: Advance, channels: str) -> None:
     """Draw one layer's decoded filters."""
-    from fdref.show.sheets import save_filters  # noqa: PLC0415 - matplotlib takes its time
+    from fdref.drawing.sheets import save_filters  # noqa: PLC0415 - matplotlib takes its time
 
     try:
         bank = file.pictures(job)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import fdref
 from fdref.commands.info import by
 from fdref.commands.messages import LONGEST_NAME, printable
-from fdref.show.text_table import table
+from fdref.drawing.text_table import table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

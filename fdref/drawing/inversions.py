@@ -5,9 +5,9 @@ from __future__ import annotations
 from math import ceil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fdref.show.canvas import GREY, HEAD, MARGIN, Page, plain_style, png
-from fdref.show.neurons import block, pixels
-from fdref.show.sheets import grid_columns
+from fdref.drawing.canvas import GREY, HEAD, MARGIN, Page, plain_style, png
+from fdref.drawing.neurons import block, pixels
+from fdref.drawing.sheets import grid_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

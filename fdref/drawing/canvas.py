@@ -17,7 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from fdref.show.sheets import shades_of
+from fdref.drawing.sheets import shades_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fdref.show.canvas import GREY, HEAD, LINE, MARGIN, Page, coloured, plain_style, png
-from fdref.show.sheets import averages, grid_columns
+from fdref.drawing.canvas import GREY, HEAD, LINE, MARGIN, Page, coloured, plain_style, png
+from fdref.drawing.sheets import averages, grid_columns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
