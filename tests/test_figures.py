@@ -16,7 +16,7 @@ from small_chapters import chapters
 
 import fdref
 from fdref.drawing.canvas import ACCENT, encoded
-from fdref.drawing.sheets import shades_of
+from fdref.drawing.colours import shades_of
 from fdref.measure.survey import Strip
 from fdref.paper import (
     compared_filters,

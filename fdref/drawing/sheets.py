@@ -1,83 +1,63 @@
-"""Pictures of filters. The rest of the library knows nothing of this module, nor of matplotlib."""
+"""Pages of filters: a labelled grid under a title, with the scale of its shades."""
 
 from __future__ import annotations
 
-from math import ceil, prod, sqrt
-from typing import TYPE_CHECKING, Any, BinaryIO
-from zlib import Z_RLE
+from math import ceil, prod
+from typing import TYPE_CHECKING, NamedTuple
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.transforms import IdentityTransform
-from PIL import Image
-from PIL.PngImagePlugin import PngInfo
+
+from fdref.drawing.canvas import GREY, HEAD, MARGIN, Page, plain_style, text_width
+from fdref.drawing.colours import ZERO, table
+from fdref.drawing.grid import (
+    Tiling,
+    check_page,
+    columns_for,
+    largest_of,
+    picture_size,
+    pictures_in,
+    sheet_of,
+    tile_shape,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from os import PathLike
-
-    from matplotlib.text import Text
-    from numpy.typing import NDArray
 
     from fdref.arrays import Array
+    from fdref.drawing.canvas import Drawing
+    from fdref.drawing.colours import Shades
+    from fdref.drawing.grid import Look
 
-CELLS = ((12, 168), (100, 112), (10**9, 84))
-"""Up to so many filters: pixels to which the sides of a small filter are magnified, about."""
+    Progress = Callable[[int], object] | None
 
-MOST_FILTERS, MOST_PIXELS, LONGEST_SIDE = 5000, 5 * 10**7, 8000
-"""Viewers refuse larger pages: more filters are left out, larger ones shrunk."""
+MOST_FILTERS = 5000
+"""More than these are left out, which nobody would look at one by one."""
 
-GAP, SEAM, LABEL, MARGIN, TITLE = 8, 4, 14, 16, 44
-"""Pixels between cells, between channels, for a label, around the page, for its title."""
+GAP, LINE, LABEL, HIGH = 8, 1, 11, 1.35
+"""Pixels between cells, of a frame's line, of labels' letters; lines of text are so much higher."""
 
-FRAME = 200
-"""Shade of the line around a picture, without which a white one would be lost."""
+RAMP, THICK, BELOW = 120, 12, 24
+"""Pixels of the ramp that shows which shade is which number: its length, and what it adds."""
 
-DPI = 128  # a power of two, so that sizes in inches are exact
-NOTE = "each filter on its own contrast, grey is zero"
+SCREEN = 1280
+"""Pixels of a page that most people see at once: where it is wider, letters are larger."""
+
+ASPECT = 4 / 3
+"""Of a page, about."""
 
 
-def save_filters(
-    path: str | PathLike[str] | BinaryIO,
-    bank: Array,
-    title: str,
-    labels: Sequence[str],
-    progress: Callable[[int], object] | None = None,
-) -> None:
-    """Draw a bank of filters as a labelled grid and write it as PNG.
+class Words(NamedTuple):
+    """What is said on a page."""
 
-    Parameters
-    ----------
-    path : path or file
-    bank : (K, C, h, w) array
-        One channel is drawn grey, three as a colour picture, any other number side
-        by side.
-    title : str
-    labels : sequence of K str
-        What stands under each filter.
-    progress : callable, optional
-        Called from time to time with how much of the `work` has been done since.
-    """
-    drawn = bank[:MOST_FILTERS]
-    left_out = f"the first {len(drawn)} of {len(bank)}; " if len(drawn) < len(bank) else ""
-    with mpl.rc_context():
-        mpl.rcdefaults()  # the same picture whatever the user's matplotlibrc says
-        page = _page(drawn, title, f"{left_out}{NOTE}", labels[:MOST_FILTERS], progress)
-    about = PngInfo()
-    about.add_text("Software", "fdref")
-    about.add_text("Title", title)
-    # On filtered rows of smooth pictures, runs compress as well as level 6 in a third of the time.
-    Image.fromarray(page).save(
-        path, "png", dpi=(DPI, DPI), pnginfo=about, compress_level=1, compress_type=Z_RLE
-    )
-    if progress is not None:
-        progress(drawn.size)
+    title: str
+    about: str
+    """how the filters came about"""
+    labels: Sequence[str]
+    """what stands under each filter; under a single one, nothing does"""
 
 
 def work(shape: Sequence[int]) -> int:
-    """Return what `save_filters` has to do for a bank of a shape: numbers to lay out and to write.
+    """Return what there is to do for a bank of a shape: numbers to lay out and to write.
 
     >>> work((20, 1, 5, 5))
     1000
@@ -85,105 +65,132 @@ def work(shape: Sequence[int]) -> int:
     return 2 * min(shape[0], MOST_FILTERS) * prod(shape[1:])
 
 
-def _page(
-    bank: Array,
-    title: str,
-    note: str,
-    labels: Sequence[str],
-    progress: Callable[[int], object] | None,
-) -> NDArray[np.uint8]:
-    """Return the shades (height, width) or colours (height, width, 3) of a page."""
-    figure = Figure(dpi=DPI)
-    canvas: Any = FigureCanvasAgg(figure)  # matplotlib types its methods no further
-    plain = title.encode("unicode_escape").decode()  # the font has no other glyphs for sure
-    head = [_write(figure, plain, 12.5, weight="bold"), _write(figure, note, 9.5, color="0.35")]
-    feet = [_write(figure, label, 8.5, ha="center", color="0.35") for label in labels]
-    title_width, label_width = (max(map(_width, texts)) for texts in (head, feet))
+@plain_style()
+def page_of(
+    bank: Array, words: Words, look: Look, scale: float | None = None, progress: Progress = None
+) -> Drawing:
+    """Draw filters on a page.
 
-    scale = choose_scale(bank)
-    height, width = tile(bank[0], *scale).shape[:2]
-    row, column = height + LABEL + GAP, max(width, label_width) + GAP
-    columns = grid_columns(len(bank), column, row)
-    corners = [
-        (TITLE + k // columns * row, MARGIN + k % columns * column) for k in range(len(bank))
-    ]
-    page_width = 2 * MARGIN + max(columns * column - GAP, title_width)
-    page_height = TITLE + ceil(len(bank) / columns) * row + MARGIN
+    Parameters
+    ----------
+    bank : (K, C, h, w) array
+        At least one filter, of finite numbers.
+    words : Words
+    look : Look
+    scale : float, optional
+        What is shown as black or white where all filters have one contrast; the bank's largest
+        magnitude by default, which may be a part of a larger one.
+    progress : callable, optional
+        Called after each filter with its size, half of the `work` in all.
 
-    figure.set_size_inches(page_width / DPI, page_height / DPI)
-    head[0].set_position((MARGIN, page_height - 8))
-    head[1].set_position((MARGIN, page_height - 25))
-    for foot, (top, left) in zip(feet, corners, strict=True):
-        foot.set_position((left + width / 2, page_height - top - height - 2))
-    canvas.draw()
-    texts = np.asarray(canvas.buffer_rgba())[:, :, 0]  # they are grey: any colour will do
-    page = np.stack([texts] * 3, axis=2) if bank.shape[1] == 3 else texts.copy()
-    for filters, (top, left) in zip(bank, corners, strict=True):
-        page[top - 1 : top + height + 1, left - 1 : left + width + 1] = FRAME
-        page[top : top + height, left : left + width] = tile(filters, *scale)
-        if progress is not None:
-            progress(filters.size)
-    return page
+    Raises
+    ------
+    ArgumentError
+        If the page would have too many pixels.
+    """
+    drawn = bank[:MOST_FILTERS]
+    size = picture_size(drawn, look)
+    tile = tile_shape(pictures_in(drawn.shape[1], look), size)
+    check_page(tile, 1)
+    if look.contrast == "own":
+        scale = None
+    elif scale is None:
+        scale = largest_of(bank)
+    if look.bare:
+        tiling = _tiling(len(drawn), look, tile, (GAP // 2, GAP // 2))
+        page = Page("", "")
+        page.place(sheet_of(drawn, tiling, size, look, scale, progress), 0, 0)
+        return page.finished(tiling.shape[1], tiling.shape[0], margin=0)
+
+    labels = [plain(text) for text in words.labels[: len(drawn)]] if len(bank) > 1 else []
+    letters, widest = _letters(labels, tile, len(drawn), look)
+    below = ceil(letters * HIGH) if labels else 0
+    over = max(0, widest - tile[1])
+    tiling = _tiling(len(drawn), look, tile, (GAP + 2 * LINE + below, GAP + 2 * LINE + over))
+    large = max(1.0, tiling.shape[1] / SCREEN)
+    page = Page(plain(words.title), _note(bank, words, look), large)
+    right = max(page.head_width, _draw_scale(page, drawn, look, scale, large))
+    top, left = round((HEAD + BELOW) * large), MARGIN + ceil(over / 2)
+    page.place(sheet_of(drawn, tiling, size, look, scale, progress), left, top)
+    for k, text in enumerate(labels):
+        down, across = tiling.corner(k)
+        middle, under = left + LINE + across + tile[1] / 2, top + down + tile[0] + 2 * LINE
+        page.write(text, middle, under + letters / 6, letters, ha="center", color=GREY)
+    width = max(right, tiling.shape[1] + 2 * LINE + over)
+    return page.finished(ceil(width) + 2 * MARGIN, top + tiling.shape[0] + 2 * LINE + below)
 
 
-def _write(figure: Figure, text: str, pixels: float, **style: Any) -> Text:
-    """Add a text of so many pixels, to be placed in pixels from the bottom left corner."""
-    style |= {"fontsize": pixels * 72 / DPI, "va": "top", "parse_math": False}
-    return figure.text(0, 0, text, transform=IdentityTransform(), **style)
+def plain(text: str) -> str:
+    """Write what the font may not have as Python does."""
+    return text.encode("unicode_escape").decode()
 
 
-def _width(text: Text) -> int:
-    return ceil(text.get_window_extent().width)
+def _tiling(count: int, look: Look, tile: tuple[int, int], apart: tuple[int, int]) -> Tiling:
+    """Lay a grid out."""
+    cell = tile[0] + apart[0], tile[1] + apart[1]
+    columns = min(count, look.columns or columns_for(count, *cell, ASPECT))
+    tiling = Tiling(count, columns, tile, cell)
+    check_page(tiling.shape, count)
+    return tiling
 
 
-def choose_scale(bank: Array) -> tuple[int, int]:
-    """Choose whole factors by which to magnify, and to shrink, the pictures of a bank."""
+def _letters(
+    labels: Sequence[str], tile: tuple[int, int], count: int, look: Look
+) -> tuple[float, int]:
+    """Choose the size of the labels' letters; return it, and how wide the widest label is.
+
+    On a wide page they are as much larger, as long as they are no wider than the pictures.
+    """
+    if not labels:
+        return LABEL, 0
+    widest = max(1.0, text_width(labels, LABEL))
+    page = _tiling(count, look, tile, (GAP + round(LABEL * HIGH), GAP)).shape[1]
+    large = max(1.0, min(page / SCREEN, tile[1] / widest))
+    return LABEL * large, ceil(widest * large)
+
+
+def _note(bank: Array, words: Words, look: Look) -> str:
+    """Say what is drawn."""
     count, channels, height, width = bank.shape
-    area = height * width * (1 if channels == 3 else channels)
-    side = next(side for most, side in CELLS if count <= most)
-    enlarge = max(1, round(side / sqrt(area)))
-    shrink = max(ceil(sqrt(count * area / MOST_PIXELS)), ceil(max(height, width) / LONGEST_SIDE))
-    return enlarge, shrink
+    some = f"the first {MOST_FILTERS} of " if count > MOST_FILTERS else ""
+    size = f"{height}×{width} pixels"
+    filters = size if count == 1 else f"{some}{count} filters of {size}"
+    aside = "red, green and blue side by side" if pictures_in(channels, look) == 3 else ""
+    return ", ".join(part for part in (filters, plain(words.about), aside) if part)
 
 
-def tile(filters: Array, enlarge: int, shrink: int) -> NDArray[np.uint8]:
-    """Turn one filter (C, h, w) into colours (h', w', 3) if C is 3, else into shades (h', w')."""
-    shades = shades_of(averages(filters, shrink)).repeat(enlarge, axis=1).repeat(enlarge, axis=2)
-    return shades.transpose(1, 2, 0) if len(shades) == 3 else side_by_side(shades)
+def _draw_scale(page: Page, bank: Array, look: Look, scale: float | None, large: float) -> float:
+    """Say which shade is which number; return how far to the right that reaches."""
+    middle = (HEAD - 4 + THICK / 2) * large
+
+    def write(text: str, x: float) -> float:
+        written = page.write(text, x, middle, 12 * large, va="center", color=GREY)
+        return float(x + written.get_window_extent().width + 8 * large)
+
+    shared = scale
+    if shared is None and len(bank) == 1:
+        shared = largest_of(bank)
+    end = "m" if shared is None else f"{shared:.3g}"
+    ramp = _ramp(bank.shape[1], look, round(THICK * large), round(RAMP * large))
+    x = round(write(f"−{end}", MARGIN))
+    page.show(ramp, x, round(middle - len(ramp) / 2))
+    x = round(write(f"+{end}", x + ramp.shape[1] + 8 * large))
+    zero = f"{'white' if look.cmap == 'diverging' else 'grey'} is zero"
+    if shared is None:
+        magnitudes = [largest_of(filters) for filters in bank]
+        ends = f"{min(magnitudes):.3g} to {max(magnitudes):.3g}"
+        zero += f"; m is each filter's largest magnitude, {ends}"
+    elif scale is not None and len(bank) > 1:
+        zero += "; one contrast for all"
+    return write(zero, x) - MARGIN
 
 
-def averages(filters: Array, step: int) -> Array:
-    """Shrink pictures (C, h, w) by a whole factor; what is left over makes a smaller last pixel."""
-    if step == 1:
-        return filters
-    starts = [np.arange(0, size, step) for size in filters.shape[1:]]
-    sums = np.add.reduceat(np.add.reduceat(filters, starts[0], axis=1), starts[1], axis=2)
-    rows, columns = (
-        np.diff(np.append(start, size))
-        for start, size in zip(starts, filters.shape[1:], strict=True)
-    )
-    shrunk: Array = sums / np.outer(rows, columns)
-    return shrunk
-
-
-def shades_of(filters: Array) -> NDArray[np.uint8]:
-    """Turn numbers into 1 to 255; zero is 128, and x as far from it as -x."""
-    scale = np.abs(filters).max()
-    return np.rint(128 + 127 * (filters / scale if scale > 0 else filters)).astype(np.uint8)
-
-
-def side_by_side(shades: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Lay channels (C, h, w) out in a row, many of them row by row in about a square."""
-    count, height, width = shades.shape
-    columns = count if count <= 8 else ceil(sqrt(count))
-    row, column = height + SEAM, width + SEAM
-    sheet = np.full((ceil(count / columns) * row - SEAM, columns * column - SEAM), 255, np.uint8)
-    for c, channel in enumerate(shades):
-        top, left = c // columns * row, c % columns * column
-        sheet[top : top + height, left : left + width] = channel
-    return sheet
-
-
-def grid_columns(count: int, cell_width: int, cell_height: int) -> int:
-    """Choose the columns of a grid about four wide by three high."""
-    return max(1, min(count, round(sqrt(count * cell_height / cell_width * 4 / 3))))
+def _ramp(channels: int, look: Look, height: int, width: int) -> Shades:
+    """Show all shades, from the most negative to the most positive; of colours, each channel's."""
+    shades = np.rint(np.linspace(1, 255, width)).astype(np.uint8)
+    if pictures_in(channels, look) == channels:
+        return np.broadcast_to(table(look.cmap)[shades], (height, width, 3))
+    ramp = np.full((height, width, 3), ZERO, np.uint8)
+    for row in range(height):
+        ramp[row, :, row * 3 // height] = shades
+    return ramp

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fdref.decoding.decode import stages as stages_of
 from fdref.drawing.canvas import GREY, HEAD, MARGIN, Page, count_of, fitted, plain_style
-from fdref.drawing.sheets import shades_of
+from fdref.drawing.colours import shades_of
 from fdref.errors import NetworkError
 from fdref.layers import Conv, Pool
 from fdref.measure.finite import first_bad

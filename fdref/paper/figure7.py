@@ -30,7 +30,7 @@ from fdref.drawing.canvas import (
     fitted,
     plain_style,
 )
-from fdref.drawing.sheets import shades_of
+from fdref.drawing.colours import shades_of
 from fdref.paper.composition_graph import named_and_strongest
 from fdref.paper.exhibit import Exhibit, judged
 from fdref.weights.handmade import NAMES
