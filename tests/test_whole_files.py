@@ -463,15 +463,13 @@ class TestNothingHalfWritten:
     ):
         import fdref.drawing.sheets
 
-        def save_filters(
-            file, bank, title, labels, progress, real=fdref.drawing.sheets.save_filters
-        ):
-            if "layer 4" in title:
+        def page_of(bank, words, *how, real=fdref.drawing.sheets.page_of):
+            if "layer 4" in words.title:
                 raise failure
-            real(file, bank, title, labels, progress)
+            return real(bank, words, *how)
 
         with monkeypatch.context() as patch:
-            patch.setattr("fdref.drawing.sheets.save_filters", save_filters)
+            patch.setattr("fdref.drawing.sheets.page_of", page_of)
             assert run("decode", model, "-o", tmp_path) == status
         output = capsys.readouterr().err
         assert output.startswith(f"fdref: {said}")

@@ -7,6 +7,7 @@ user's matplotlibrc, and what `encoded` returns is bit for bit the same each tim
 from __future__ import annotations
 
 import io
+import re
 from contextlib import contextmanager
 from math import ceil, sqrt
 from typing import TYPE_CHECKING, Any
@@ -85,12 +86,14 @@ def png(figure: Figure) -> bytes:
 def text_width(texts: Sequence[str], size: float = 12) -> float:
     """Return how many pixels the widest of some texts takes, of letters of so many.
 
+    Digits are all of one width, so that of thousands of numbers few are measured.
+
     >>> text_width(["1", "12", "5"]) == 2 * text_width(["1"])
     True
     """
     with plain_style():
-        page = Page("", "")
-        return max(page.write(text, 0, 0, size).get_window_extent().width for text in texts)
+        page, kinds = Page("", ""), {re.sub("[0-9]", "0", text) for text in texts}
+        return max(page.write(text, 0, 0, size).get_window_extent().width for text in kinds)
 
 
 class Drawing(Figure):
