@@ -131,7 +131,7 @@ def _number(text: str, layers: Mapping[int, Decoded], path: Path) -> int:
     number = int(text) if NUMBER.fullmatch(text) else names.get(text, 0)
     if number not in layers:
         there = ", ".join(f"{n} ({name})" for name, n in names.items())
-        raise ArgumentError(f"layer {text} is not in {path}; there are {there or 'none'}")
+        raise ArgumentError(f"layer {text!r} is not in {path}; there are {there or 'none'}")
     return number
 
 

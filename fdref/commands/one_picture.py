@@ -58,7 +58,10 @@ def decoded_picture(
     bank = np.empty((len(job.filters), *shape[1:]), dtype)
     told = Bank(bank.shape, dtype, about, 0, len(bank))
     begun, scale = perf_counter(), 0.0
-    with progress_bar("decoding", plan.choice.seconds, quiet=options.quiet) as advance:
+    with (
+        np.errstate(all="ignore"),
+        progress_bar("decoding", plan.choice.seconds, quiet=options.quiet) as advance,
+    ):
         for block in plan.blocks(WRITTEN, progress=advance):
             if not np.isfinite(block.pictures).all():
                 raise NetworkError(f"{job.label} has decoded filters too large for {dtype}")
