@@ -25,6 +25,7 @@ if not (_Path(__file__).parent / "kernels").exists():
 
 from fdref.decoding.decode import decode, decode_all, stages
 from fdref.decoding.to_disk import decode_to
+from fdref.drawing.show import show
 from fdref.engines import Engine
 from fdref.errors import ArgumentError, DependencyError, FdrefError, FileError, NetworkError
 from fdref.geometry import ReceptiveField
@@ -148,6 +149,7 @@ __all__ = [
     "respond",
     "restyle",
     "save",
+    "show",
     "specificity",
     "stages",
     "strongest",

@@ -59,6 +59,7 @@ class TestDecode:
                 "layer": 7,
                 "layer_name": "conv4",
                 "filters": "0-9",
+                "pools": 2,
             }
         summary = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
         assert summary[0] == "layer filters pixels smallest largest seconds dataset picture"

@@ -9,8 +9,8 @@ from command_line import bank, run
 
 import fdref
 from fdref.commands.info import rows
+from fdref.drawing.text_table import table
 from fdref.geometry import stack_windows
-from fdref.show.text_table import table
 from fdref.weights import matlab73
 from fdref.weights.bounded import Budget
 

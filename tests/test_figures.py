@@ -15,6 +15,8 @@ from matplotlib.colors import to_rgba
 from small_chapters import chapters
 
 import fdref
+from fdref.drawing.canvas import ACCENT, encoded
+from fdref.drawing.colours import shades_of
 from fdref.measure.survey import Strip
 from fdref.paper import (
     compared_filters,
@@ -28,8 +30,6 @@ from fdref.paper import (
 )
 from fdref.paper.composition_graph import graph_of
 from fdref.paper.figure4 import DECODED_FRAME, NET_FRAME
-from fdref.show.canvas import ACCENT, encoded
-from fdref.show.sheets import shades_of
 from fdref.weights.handmade import NAMES, handmade
 
 NET = handmade()

@@ -12,7 +12,7 @@ from PIL import Image
 
 import fdref
 from fdref.commands.invert import correlation
-from fdref.show import inversions
+from fdref.drawing import inversions
 
 pytest.importorskip("scipy")
 

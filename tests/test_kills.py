@@ -48,7 +48,7 @@ class TestDecode:
         monkeypatch.setattr("fdref.load", lambda source, **edits: net)
         monkeypatch.setattr("fdref.decoding.decoded_file.WRITTEN", 1)
         monkeypatch.setattr("fdref.decoding.decoded_file.EVERY", 0)
-        monkeypatch.setattr("fdref.show.sheets.save_filters", draw_nothing)
+        monkeypatch.setattr("fdref.drawing.sheets.save_filters", draw_nothing)
 
     @pytest.mark.slow
     @pytest.mark.parametrize("prepare", [nothing, notes])

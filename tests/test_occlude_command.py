@@ -11,7 +11,7 @@ from command_line import everything_in, refusal, run, small_model
 from PIL import Image
 
 import fdref
-from fdref.show import occlusions
+from fdref.drawing import occlusions
 
 IMAGES = np.random.default_rng(1).integers(0, 256, (3, 12, 13), np.uint8)
 

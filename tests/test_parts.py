@@ -41,7 +41,7 @@ def a_record_for_every_part(monkeypatch):
     monkeypatch.setattr("fdref.commands.project.AT_ONCE", 1)  # neuron by neuron
     monkeypatch.setattr("fdref.commands.invert.TOGETHER", 1)
     for drawer in ("neurons.sheet", "occlusions.maps", "inversions.sheet"):
-        monkeypatch.setattr(f"fdref.show.{drawer}", lambda *about: repr(about).encode())
+        monkeypatch.setattr(f"fdref.drawing.{drawer}", lambda *about: repr(about).encode())
 
 
 def command(name, inputs, out, *more):

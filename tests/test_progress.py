@@ -17,7 +17,7 @@ from fdref.commands.progress import progress_bar
 from fdref.conformance.cases import cases
 from fdref.conformance.mistakes import MISTAKES
 from fdref.decoding.blocks import Plan
-from fdref.show.sheets import work
+from fdref.drawing.sheets import work
 
 
 @pytest.fixture

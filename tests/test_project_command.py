@@ -9,7 +9,7 @@ from command_line import everything_in, refusal, run, small_model
 from PIL import Image
 
 import fdref
-from fdref.show import neurons
+from fdref.drawing import neurons
 
 IMAGES = np.random.default_rng(1).integers(0, 256, (11, 12, 13), np.uint8)
 

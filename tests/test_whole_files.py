@@ -461,15 +461,15 @@ class TestNothingHalfWritten:
     def test_when_drawing_fails_the_numbers_are_there(
         self, failure, status, said, model, tmp_path, capsys, monkeypatch
     ):
-        import fdref.show.sheets
+        import fdref.drawing.sheets
 
-        def save_filters(file, bank, title, labels, progress, real=fdref.show.sheets.save_filters):
-            if "layer 4" in title:
+        def page_of(bank, words, *how, real=fdref.drawing.sheets.page_of):
+            if "layer 4" in words.title:
                 raise failure
-            real(file, bank, title, labels, progress)
+            return real(bank, words, *how)
 
         with monkeypatch.context() as patch:
-            patch.setattr("fdref.show.sheets.save_filters", save_filters)
+            patch.setattr("fdref.drawing.sheets.page_of", page_of)
             assert run("decode", model, "-o", tmp_path) == status
         output = capsys.readouterr().err
         assert output.startswith(f"fdref: {said}")
@@ -484,7 +484,7 @@ class TestNothingHalfWritten:
     @pytest.mark.parametrize("size", [0, 1000, 3000, 5000, 8000, 12000])
     def test_on_a_full_disk(self, size, tmp_path):
         """A limit on the size of files stands for the disk; HDF5 crashes if it hears of it."""
-        import_module("fdref.show.sheets")  # or matplotlib's list of fonts does not fit either
+        import_module("fdref.drawing.sheets")  # or matplotlib's list of fonts does not fit either
         conv = fdref.Conv(bank(40, 1, 6, 6))
         fdref.save(fdref.Network([conv, fdref.Conv(bank(3, 40, 2, 2))]), tmp_path / "net.mat")
         done = python(

@@ -13,6 +13,7 @@ from fdref.commands import (
     check,
     convert,
     decode,
+    draw,
     info,
     invert,
     kit,
@@ -28,6 +29,9 @@ from fdref.startup import INTERRUPTED
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+COMMANDS = (info, decode, draw, project, occlude, invert, convert, train, reproduce, kit, check)
+"""As help lists them."""
 
 BAD_INPUT = 2
 STOPPED = 128
@@ -112,6 +116,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"fdref {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (info, decode, project, occlude, invert, convert, train, reproduce, kit, check):
+    for command in COMMANDS:
         command.add_to(commands)
     return parser

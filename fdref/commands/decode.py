@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import io
 import re
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fdref.commands.decode_report import decoded_json, decoded_table, plan_json, plan_table
-from fdref.commands.drawing import drawing
-from fdref.commands.info import by
 from fdref.commands.jobs import read_jobs
+from fdref.commands.looks import add_look, only_place, style_of
 from fdref.commands.messages import (
-    LONGEST_NAME,
     add_quiet,
     note,
     printable,
@@ -23,10 +20,13 @@ from fdref.commands.messages import (
     telling_what_is_kept,
 )
 from fdref.commands.models import add_model, load, source_of
-from fdref.commands.places import add_json, check_places, named, write_json
+from fdref.commands.one_picture import decoded_picture, needed, read_job
+from fdref.commands.places import add_json, check_places, named, write_json, write_to
 from fdref.commands.progress import progress_bar
 from fdref.decoding.contents import Contents
+from fdref.decoding.reading import is_decoded
 from fdref.decoding.to_disk import decoded_file
+from fdref.drawing.formats import FORMATS
 from fdref.engines.resize import METHODS
 from fdref.errors import ArgumentError, FdrefError, FileError
 from fdref.files.folder import refusal, refuse_special
@@ -35,13 +35,15 @@ from fdref.weights.bounded import opened
 
 if TYPE_CHECKING:
     from fdref.commands.decode_report import Decoded
+    from fdref.commands.looks import Style
     from fdref.commands.progress import Advance
     from fdref.decoding.blocks import Plan
     from fdref.decoding.contents import Job
     from fdref.decoding.decoded_file import DecodedFile
     from fdref.files.folder import Folder
 
-NAME = "decoded.h5"
+NAME, FOLDER = "decoded.h5", Path("decoded")
+DO_WITHOUT = "mend it, or use --no-pictures"
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -52,7 +54,8 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         description="Decode filters to image space. Writes DIR/decoded.h5, one dataset a layer, "
         "and one picture a layer: each filter on its own contrast, grey is zero. Layers are added "
         "to what DIR holds of the same network, unpooling and engine. After a long run was "
-        "interrupted or killed, the same command goes on where it stopped.",
+        "interrupted or killed, the same command goes on where it stopped. With --only, it writes "
+        "one picture alone. `fdref draw` draws what is decoded in other ways.",
     )
     add = parser.add_argument
     add_model(parser)
@@ -67,15 +70,10 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
     add("--plan", action="store_true", help="show the ways to decode and what they cost; no more")
     add("--max-memory", metavar="2GB", type=memory, help="beside the result (half of the free)")
-    add(
-        "--channels",
-        choices=("rgb", "bgr"),
-        default="rgb",
-        help="the order of colours that the network takes, which pictures are drawn by (rgb)",
-    )
     add("--no-pictures", action="store_true", help="write decoded.h5 alone")
     add("--force", action="store_true", help="replace what DIR holds of something else")
-    add("-o", dest="folder", metavar="DIR", type=named, default=Path("decoded"), help="(decoded)")
+    add_look(parser)
+    add("-o", dest="output", metavar="DIR", type=named, help="(decoded; with --only, the picture)")
     add_json(parser)
     add_quiet(parser)
     parser.set_defaults(run=run, less="; ask for fewer filters or layers")
@@ -84,29 +82,72 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
 def run(options: argparse.Namespace) -> None:
     """Decode and write; nothing is written before all that was asked for is found to exist."""
     source = source_of(options)
-    out = None if options.plan else options.folder
+    refuse_decoded(source)
+    out = None if options.plan or options.only else options.output or FOLDER
     check_places({"--json": options.json}, [source] if out is None else [source, out], out)
     net = load(options)
-    jobs, missing = read_jobs(net, options.layers, options.filters)
+    only = None if options.only is None else read_job(options, net)
+    jobs, missing = (
+        read_jobs(net, options.layers, options.filters)
+        if only is None
+        else ([needed(only, net, options)], [])
+    )
     for message in missing:
         note(options, message)
     contents = Contents(net, jobs, options.unpool, options.engine, describe(source))
+    if only is not None and not options.plan:
+        write_only(contents, only, options, source)
+        return
     plan = plan_within(contents, options.max_memory)
     if out is None:
         write_json(options.json, plan_json(net, contents.facts, plan))
         tell(options, plan_table(net, plan))
         return
-    results = [out / NAME, *(out / f"layer{number}.png" for number in net.decodable)]
+    results = [out / NAME, *(out / picture_of(n, options) for n in net.decodable)]
     check_places({"--json": options.json}, results, out)
-    if not options.no_pictures:
-        drawing("fdref.show.sheets", "mend it, or use --no-pictures")
+    style = None if options.no_pictures else style_of(options, remedy=DO_WITHOUT)
     with telling_what_is_kept(), folder_for(out) as folder:
-        decoded = write(contents, plan, options, folder)
-    path, pictures = str(out / NAME), "" if options.no_pictures else " and the pictures"
+        decoded = write(contents, plan, options, folder, style)
+    path, pictures = str(out / NAME), "" if style is None else " and the pictures"
     try:
         write_json(options.json, decoded_json(net, contents.facts, path, decoded))
     finally:  # if the disk is full, people are still told
         tell(options, f"{decoded_table(decoded)}\nwrote {printable(path)}{pictures}")
+
+
+def write_only(contents: Contents, job: Job, options: argparse.Namespace, source: Path) -> None:
+    """Write one picture of some filters."""
+    place = only_place(options, job.number, job.filters)
+    check_places({"-o": str(place), "--json": options.json}, [source])
+    style = style_of(options, place)
+    plan = plan_within(contents, options.max_memory)
+    picture, bank = decoded_picture(contents, plan, job, style, options)
+    write_to(str(place), picture)
+    decoded = [(job, bank, str(place))]
+    try:
+        write_json(options.json, decoded_json(contents.net, contents.facts, None, decoded))
+    finally:
+        tell(options, f"{decoded_table(decoded, written=False)}\nwrote {printable(str(place))}")
+
+
+def refuse_decoded(source: Path) -> None:
+    """Say what draws filters that are decoded.
+
+    Raises
+    ------
+    ArgumentError
+        If a file holds such.
+    """
+    if source.suffix.lower() in {".h5", ".hdf5"} and is_decoded(source):
+        raise ArgumentError(
+            f"{printable(str(source))} holds decoded filters; expected a network: `fdref draw` "
+            "draws them"
+        )
+
+
+def picture_of(layer: int, options: argparse.Namespace) -> str:
+    """Name the picture of a layer."""
+    return f"layer{layer}.{options.format or 'png'}"
 
 
 def describe(source: Path) -> dict[str, str]:
@@ -124,10 +165,16 @@ def plan_within(contents: Contents, max_memory: int | None) -> Plan:
         raise ArgumentError(str(error).replace("max_memory", "--max-memory")) from None
 
 
-def write(contents: Contents, plan: Plan, options: argparse.Namespace, folder: Folder) -> Decoded:
+def write(
+    contents: Contents,
+    plan: Plan,
+    options: argparse.Namespace,
+    folder: Folder,
+    style: Style | None,
+) -> Decoded:
     """Decode into a folder, and draw; return what there is to tell about."""
     with decoded_file(folder, NAME, contents, force=options.force) as file:
-        pictures = {} if options.no_pictures else {j.stem: f"{j.stem}.png" for j in contents.jobs}
+        pictures = {j.stem: picture_of(j.number, options) for j in contents.jobs if style}
         for name in pictures.values():
             refuse_special(folder, name)  # whatever is forced
         if not options.force:
@@ -135,12 +182,13 @@ def write(contents: Contents, plan: Plan, options: argparse.Namespace, folder: F
         if file.done:
             note(options, f"going on with {file.done:,} of {file.filters:,} filters found before")
         fill(file, plan, options)
-        stale = [f"{stem}.png" for stem in file.replaced if stem not in file.banks]
+        replaced = [stem for stem in file.replaced if stem not in file.banks]
         file.publish(NAME)
-        for name in stale:
-            folder.remove(name)
-        if pictures:
-            draw_all(file, pictures, options)
+        for stem in replaced:
+            for kind in FORMATS:
+                folder.remove(f"{stem}.{kind}")
+        if style is not None:
+            draw_all(file, pictures, options, style)
         return [(job, file.banks[job.stem], pictures.get(job.stem, "")) for job in contents.jobs]
 
 
@@ -176,31 +224,24 @@ def memory(text: str) -> int:
     return int(Fraction(match[1]) * unit ** " KMGT".index(match[2] or " "))
 
 
-def draw_all(file: DecodedFile, pictures: dict[str, str], options: argparse.Namespace) -> None:
+def draw_all(
+    file: DecodedFile, pictures: dict[str, str], options: argparse.Namespace, style: Style
+) -> None:
     """Draw every layer's decoded filters."""
-    from fdref.show.sheets import work  # noqa: PLC0415 - matplotlib takes its time
+    from fdref.drawing.sheets import work  # noqa: PLC0415 - matplotlib takes its time
 
     amount = sum(work(bank.shape) for bank in file.asked)
     with progress_bar("drawing", amount, quiet=options.quiet) as advance:
         for job in file.contents.jobs:
-            draw(file, job, pictures[job.stem], advance, options.channels)
+            draw(file, job, pictures[job.stem], style, advance)
 
 
-def draw(file: DecodedFile, job: Job, name: str, progress: Advance, channels: str) -> None:
+def draw(file: DecodedFile, job: Job, name: str, style: Style, progress: Advance) -> None:
     """Draw one layer's decoded filters."""
-    from fdref.show.sheets import save_filters  # noqa: PLC0415 - matplotlib takes its time
-
     try:
-        bank = file.pictures(job)
-        if channels == "bgr" and bank.shape[1] == 3:
-            bank = bank[:, ::-1]
-        label = printable(job.label, LONGEST_NAME)
-        filters = "filter" if len(bank) == 1 else "filters"
-        size, unpool = by(bank.shape[2:]), file.contents.unpool
-        title = f"{label}: {len(bank)} decoded {filters} of {size} pixels, {unpool}"
-        picture = io.BytesIO()
-        save_filters(picture, bank, title, [str(k) for k in job.filters], progress)
-        file.folder.replace(name, picture.getvalue())
+        about = file.banks[job.stem].about
+        picture = style.draw(file.pictures(job), about, job.filters, progress=progress)
+        file.folder.replace(name, picture)
     except BaseException as error:
         kept = f"{NAME} is written; the same command draws what is missing"
         if isinstance(error, (FdrefError, MemoryError)) or not isinstance(error, Exception):

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import fdref
 from fdref.commands.info import by
 from fdref.commands.messages import LONGEST_NAME, printable
-from fdref.show.text_table import table
+from fdref.drawing.text_table import table
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,8 +25,8 @@ COLUMNS = ("layer", "filters", "pixels", "smallest", "largest", "seconds", "data
 PLANNED = ("layer", "filters", "way", "multiply-adds", "memory", "seconds", "")
 
 
-def decoded_table(decoded: Decoded) -> str:
-    """Say what was decoded."""
+def decoded_table(decoded: Decoded, *, written: bool = True) -> str:
+    """Say what was decoded, and into which dataset it was written."""
     rows = [
         (
             printable(job.label, LONGEST_NAME),
@@ -35,7 +35,7 @@ def decoded_table(decoded: Decoded) -> str:
             f"{bank.smallest:.4g}",
             f"{bank.largest:.4g}",
             f"{bank.seconds:.3f}",
-            job.stem,
+            job.stem if written else "",
             picture,
         )
         for job, bank, picture in decoded
@@ -44,9 +44,9 @@ def decoded_table(decoded: Decoded) -> str:
 
 
 def decoded_json(
-    net: Network, facts: Mapping[str, Any], path: str, decoded: Decoded
+    net: Network, facts: Mapping[str, Any], path: str | None, decoded: Decoded
 ) -> dict[str, Any]:
-    """Say what was decoded, and into which file; README.md documents the keys."""
+    """Say what was decoded, and into which file, if any; README.md documents the keys."""
     return {
         "fdref": fdref.__version__,
         **_asked(facts),
@@ -60,7 +60,7 @@ def decoded_json(
                 "smallest": bank.smallest,
                 "largest": bank.largest,
                 "seconds": bank.seconds,
-                "dataset": job.stem,
+                "dataset": None if path is None else job.stem,
                 "picture": picture or None,
             }
             for job, bank, picture in decoded

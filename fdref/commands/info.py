@@ -11,6 +11,7 @@ from fdref.commands.jobs import out_of_sight
 from fdref.commands.messages import LONGEST_NAME, add_quiet, printable, tell
 from fdref.commands.models import add_model, load, source_of
 from fdref.commands.places import add_json, check_places, write_json
+from fdref.drawing.text_table import table
 from fdref.errors import ArgumentError
 from fdref.layers import (
     BatchNorm,
@@ -23,7 +24,6 @@ from fdref.layers import (
     ReLU,
     Unknown,
 )
-from fdref.show.text_table import table
 
 if TYPE_CHECKING:
     import argparse

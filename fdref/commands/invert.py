@@ -96,7 +96,7 @@ class Inverting:
 
     task: Task
     layer: int
-    drawer = "fdref.show.inversions"
+    drawer = "fdref.drawing.inversions"
     doing = "inverting"
 
     def names_of(self, shapes: Shapes) -> list[str]:
@@ -256,7 +256,7 @@ class Inverting:
         return {PICTURE: partial(self._sheet, file)}
 
     def _sheet(self, file: PartsFile) -> bytes:
-        from fdref.show.inversions import MOST, Found, sheet  # noqa: PLC0415 - matplotlib's time
+        from fdref.drawing.inversions import MOST, Found, sheet  # noqa: PLC0415 - matplotlib's time
 
         task, several = self.task, len(self.wanted) // len(self.task.images)
         found = [

@@ -19,12 +19,12 @@ from fdref.commands.models import add_model, load, source_of
 from fdref.commands.places import named
 from fdref.commands.progress import progress_bar
 from fdref.decoding.contents import digest
+from fdref.drawing.text_table import table
 from fdref.engines import engine_named
 from fdref.errors import FdrefError, FileError
 from fdref.files.folder import refusal, refuse_special
 from fdref.files.parts import REMEDY, file_of_parts
 from fdref.files.whole import folder_for
-from fdref.show.text_table import table
 from fdref.weights.hdf5 import import_h5py
 
 if TYPE_CHECKING:

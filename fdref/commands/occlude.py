@@ -108,7 +108,7 @@ class Occluding:
     layer: int
     projected: bool
     """whether the map that is watched can be, as one above a softmax cannot"""
-    drawer = "fdref.show.occlusions"
+    drawer = "fdref.drawing.occlusions"
     doing = "occluding"
 
     @cached_property
@@ -189,7 +189,7 @@ class Occluding:
         return {name: partial(self._maps, file, n) for n, name in enumerate(self.names)}
 
     def _maps(self, file: PartsFile, n: int) -> bytes:
-        from fdref.show.occlusions import Maps, maps  # noqa: PLC0415 - matplotlib takes its time
+        from fdref.drawing.occlusions import Maps, maps  # noqa: PLC0415 - matplotlib takes its time
 
         task, options = self.task, self.task.options
         one = {name: file.rows(name, n, 1)[0] for name in self.described}

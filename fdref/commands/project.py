@@ -12,10 +12,10 @@ import numpy as np
 from fdref.commands.jobs import read_jobs
 from fdref.commands.making import Task, add_options, make, read_task
 from fdref.commands.messages import LONGEST_NAME, note, printable
+from fdref.drawing.text_table import table
 from fdref.errors import ArgumentError, one_line
 from fdref.measure.strongest import Strongest, strongest
 from fdref.network.units import receptive_field
-from fdref.show.text_table import table
 from fdref.walk.projection import RULES
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ class Projecting:
 
     task: Task
     jobs: list[Job]
-    drawer = "fdref.show.neurons"
+    drawer = "fdref.drawing.neurons"
     doing = "projecting"
 
     @cached_property
@@ -186,7 +186,7 @@ class Projecting:
         return {f"{job.stem}.png": partial(self._sheet, file, job) for job in self.jobs}
 
     def _sheet(self, file: PartsFile, job: Job) -> bytes:
-        from fdref.show.neurons import MOST, sheet  # noqa: PLC0415 - matplotlib takes its time
+        from fdref.drawing.neurons import MOST, sheet  # noqa: PLC0415 - matplotlib takes its time
 
         count = min(len(job.filters), MOST)
         values, patches, projections = (

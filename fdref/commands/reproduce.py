@@ -17,10 +17,10 @@ from fdref.commands.messages import add_quiet, printable
 from fdref.commands.models import add_model, load, source_of
 from fdref.commands.places import named
 from fdref.commands.progress import progress_bar
+from fdref.drawing.text_table import table
 from fdref.errors import ArgumentError, FileError
 from fdref.files.whole import check_folder, write_folder
 from fdref.layers import Softmax
-from fdref.show.text_table import table
 from fdref.weights.bounded import Budget, contents, opened
 from fdref.weights.image_sets import check_pixels
 from fdref.weights.npz import arrays_of
@@ -87,7 +87,7 @@ def run(options: argparse.Namespace) -> None:
     source = source_of(options)
     net = load(options)
     check_folder(options.folder, NAMES)
-    drawing("fdref.show.canvas")
+    drawing("fdref.drawing.canvas")
     from fdref.paper.files import files_of  # noqa: PLC0415 - matplotlib takes its time
     from fdref.paper.reproduction import reproduce, work  # noqa: PLC0415 - only where it is used
     from fdref.paper.subject import Subject  # noqa: PLC0415

@@ -8,7 +8,7 @@ import fdref
 from fdref.conformance.comparison import Outcome
 from fdref.conformance.report import describe, verdict_on
 from fdref.conformance.slices import pictures
-from fdref.show.web_page import data_uri, render
+from fdref.drawing.web_page import data_uri, render
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import fdref
 from fdref.conformance.comparison import Outcome
-from fdref.show.text_table import table
+from fdref.drawing.text_table import table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -13,6 +13,7 @@ import fdref
 from fdref.decoding.blocks import Plan
 from fdref.engines import engine_named, name_of
 from fdref.errors import one_line
+from fdref.layers import Pool
 from fdref.network.units import receptive_field
 
 if TYPE_CHECKING:
@@ -89,6 +90,7 @@ class Contents:
                 "layer": job.number,
                 "layer_name": one_line(name, None),
                 "filters": compact(job.filters),
+                "pools": pools_below(self.net, job.number),
                 "receptive_field_size": list(field.size),
                 "receptive_field_stride": [
                     n if isinstance(n, int) else float(n) for n in field.stride
@@ -99,6 +101,21 @@ class Contents:
             shape = len(job.filters), self.net.channels[0], *size
             datasets[job.stem] = shape, self.dtype, about
         return datasets
+
+
+def pools_below(net: Network, number: int) -> int:
+    """Return how many pools lie between a layer and the image: 0 where no unpooling is used.
+
+    >>> pools_below(fdref.load(), 1), pools_below(fdref.load(), 5)
+    (0, 2)
+    """
+    below, waiting = set[int](), [number]
+    while waiting:
+        for taken in net.takes[waiting.pop()]:
+            if taken > 0 and taken not in below:
+                below.add(taken)
+                waiting.append(taken)
+    return sum(isinstance(net[taken], Pool) for taken in below)
 
 
 def digest(net: Network) -> str:

@@ -6,8 +6,7 @@ from math import isnan
 from operator import mul
 from typing import TYPE_CHECKING, NamedTuple
 
-from fdref.paper.table1 import NOTHING
-from fdref.show.canvas import (
+from fdref.drawing.canvas import (
     ACCENT,
     GREY,
     HEAD,
@@ -19,6 +18,7 @@ from fdref.show.canvas import (
     fitted,
     plain_style,
 )
+from fdref.paper.table1 import NOTHING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

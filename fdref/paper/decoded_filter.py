@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fdref.drawing.canvas import about, coloured
 from fdref.measure.theorem import inner_unit
 from fdref.paper.comparisons import DEVIATION, SHOWN, corrected, mean_of, rectifiers
 from fdref.paper.excited import visible
@@ -16,7 +17,6 @@ from fdref.paper.nonlinearities import least, listed
 from fdref.paper.picture_rows import Group, draw
 from fdref.paper.table1 import NOTHING, short
 from fdref.paper.zeiler_fergus import RULE
-from fdref.show.canvas import about, coloured
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fdref.arrays import Array
+    from fdref.drawing.canvas import Shades
     from fdref.measure.specificity import Specificity
     from fdref.network.graph import Network
     from fdref.paper.comparisons import Compared
     from fdref.paper.subject import Subject
-    from fdref.show.canvas import Shades
     from fdref.walk.projection import Rule
 
     Specific = Mapping[int, Mapping[Rule, Specificity]]

@@ -8,10 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fdref.measure.finite import finite_forward
-from fdref.measure.survey import wins
-from fdref.paper.exhibit import Claim, Exhibit, judged
-from fdref.show.canvas import (
+from fdref.drawing.canvas import (
     ACCENT,
     GREY,
     HEAD,
@@ -22,6 +19,9 @@ from fdref.show.canvas import (
     fitted,
     plain_style,
 )
+from fdref.measure.finite import finite_forward
+from fdref.measure.survey import wins
+from fdref.paper.exhibit import Claim, Exhibit, judged
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,12 +6,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from fdref.decoding.decode import stages as stages_of
+from fdref.drawing.canvas import GREY, HEAD, MARGIN, Page, count_of, fitted, plain_style
+from fdref.drawing.colours import shades_of
 from fdref.errors import NetworkError
 from fdref.layers import Conv, Pool
 from fdref.measure.finite import first_bad
 from fdref.paper.exhibit import Exhibit
-from fdref.show.canvas import GREY, HEAD, MARGIN, Page, count_of, fitted, plain_style
-from fdref.show.sheets import shades_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fdref.measure.evaluation import compare, respond
-from fdref.paper.exhibit import Exhibit, judged
-from fdref.show.canvas import (
+from fdref.drawing.canvas import (
     GREY,
     HEAD,
     MARGIN,
@@ -21,6 +19,8 @@ from fdref.show.canvas import (
     mosaic,
     plain_style,
 )
+from fdref.measure.evaluation import compare, respond
+from fdref.paper.exhibit import Exhibit, judged
 from fdref.walk.forward import forward
 
 if TYPE_CHECKING:

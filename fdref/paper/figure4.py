@@ -8,11 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fdref.layers import Conv
-from fdref.measure.survey import Strip
-from fdref.paper.exhibit import Claim, Exhibit, judged
-from fdref.paper.figure3 import CLASS
-from fdref.show.canvas import (
+from fdref.drawing.canvas import (
     GREY,
     HEAD,
     MARGIN,
@@ -23,6 +19,10 @@ from fdref.show.canvas import (
     fitted,
     plain_style,
 )
+from fdref.layers import Conv
+from fdref.measure.survey import Strip
+from fdref.paper.exhibit import Claim, Exhibit, judged
+from fdref.paper.figure3 import CLASS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from fdref.arrays import Array
+    from fdref.drawing.canvas import Shades
     from fdref.measure.survey import Survey
     from fdref.paper.subject import Subject
-    from fdref.show.canvas import Shades
 
     Line = tuple[str, int] | tuple[()]
     """Colour and width of a frame, or nothing for the plain one."""

@@ -6,8 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from fdref.decoding.decode import decode_all
-from fdref.paper.exhibit import Exhibit
-from fdref.show.canvas import (
+from fdref.drawing.canvas import (
     GREY,
     HEAD,
     MARGIN,
@@ -17,6 +16,7 @@ from fdref.show.canvas import (
     plain_style,
     sheet_of,
 )
+from fdref.paper.exhibit import Exhibit
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fdref.drawing.canvas import GREY, HEAD, MARGIN, Page, coloured, fitted, plain_style
 from fdref.measure.survey import wins
 from fdref.paper.exhibit import Exhibit, judged
-from fdref.show.canvas import GREY, HEAD, MARGIN, Page, coloured, fitted, plain_style
 from fdref.weights.handmade import NAMES
 
 if TYPE_CHECKING:

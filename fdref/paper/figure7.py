@@ -19,9 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fdref.paper.composition_graph import named_and_strongest
-from fdref.paper.exhibit import Exhibit, judged
-from fdref.show.canvas import (
+from fdref.drawing.canvas import (
     ACCENT,
     GREY,
     HEAD,
@@ -32,7 +30,9 @@ from fdref.show.canvas import (
     fitted,
     plain_style,
 )
-from fdref.show.sheets import shades_of
+from fdref.drawing.colours import shades_of
+from fdref.paper.composition_graph import named_and_strongest
+from fdref.paper.exhibit import Exhibit, judged
 from fdref.weights.handmade import NAMES
 
 if TYPE_CHECKING:

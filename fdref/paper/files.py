@@ -7,9 +7,9 @@ import io
 import json
 from typing import TYPE_CHECKING
 
+from fdref.drawing.canvas import encoded
 from fdref.paper.report import page
 from fdref.paper.table1 import Row
-from fdref.show.canvas import encoded
 from fdref.weights.hdf5 import import_h5py
 
 if TYPE_CHECKING:

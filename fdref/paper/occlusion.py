@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib import colormaps
 
+from fdref.drawing.canvas import about, coloured
 from fdref.paper.exhibit import Claim, Exhibit, Table, judged
 from fdref.paper.hidden_parts import BACKGROUND, GREY, STEP, mean_of
 from fdref.paper.picture_rows import Group, draw
 from fdref.paper.table1 import short
 from fdref.paper.top_nine import photo
-from fdref.show.canvas import about, coloured
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
 
+    from fdref.drawing.canvas import Shades
     from fdref.paper.hidden_parts import Hidden
     from fdref.paper.subject import Subject
-    from fdref.show.canvas import Shades
 
 FOLLOWS, STROKE, ALIKE = 0.5, 0.25, 0.75
 """Rank correlations: where a drop follows what is hidden, and by how much less it does for grey;

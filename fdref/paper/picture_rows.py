@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from fdref.show.canvas import GREY, HEAD, MARGIN, Page, plain_style
+from fdref.drawing.canvas import GREY, HEAD, MARGIN, Page, plain_style
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from matplotlib.figure import Figure
 
-    from fdref.show.canvas import Shades
+    from fdref.drawing.canvas import Shades
 
 LABEL, SEAM, HIGH, NARROWEST = 230, 8, 18, 760
 """Pixels: before pictures, between them, of a line above them, of a page that holds a note."""

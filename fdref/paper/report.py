@@ -5,8 +5,8 @@ from __future__ import annotations
 import struct
 from typing import TYPE_CHECKING, NamedTuple
 
+from fdref.drawing.web_page import data_uri, render
 from fdref.paper.exhibit import VERDICTS
-from fdref.show.web_page import data_uri, render
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

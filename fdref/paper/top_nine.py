@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from fdref.show.canvas import (
+from fdref.drawing.canvas import (
     GREY,
     HEAD,
     MARGIN,
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from fdref.arrays import Array
-    from fdref.show.canvas import Shades
+    from fdref.drawing.canvas import Shades
 
 SIDE, COLUMNS, GAP, WIDEST, LETTER = 56, 3, 16, 1450, 7
 """Pixels of a picture, pictures in a row, pixels between neurons, of all of them, of a letter."""

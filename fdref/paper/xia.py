@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from fdref.drawing.canvas import about, coloured
 from fdref.errors import DependencyError
 from fdref.paper.exhibit import Claim, Exhibit, Table, judged
 from fdref.paper.inversions import inverted, texture_layers, textured
@@ -15,15 +16,14 @@ from fdref.paper.nonlinearities import least
 from fdref.paper.picture_rows import Group, draw
 from fdref.paper.table1 import short
 from fdref.paper.top_nine import photo
-from fdref.show.canvas import about, coloured
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from fdref.arrays import Array
+    from fdref.drawing.canvas import Shades
     from fdref.paper.inversions import Inverted, Textured
     from fdref.paper.subject import Subject
-    from fdref.show.canvas import Shades
 
 ACCURATE, LOST, TOLD, MORE = 0.01, 0.25, 0.5, 2
 """Relative squared error; correlation; share of pictures; multiple of a share of energy."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from math import ceil
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fdref.show.canvas import GREY, HEAD, MARGIN, Page, plain_style, png
-from fdref.show.neurons import block, pixels
-from fdref.show.sheets import grid_columns
+from fdref.drawing.canvas import GREY, HEAD, MARGIN, Page, plain_style, png
+from fdref.drawing.grid import columns_for
+from fdref.drawing.neurons import block, pixels
+from fdref.drawing.sheets import ASPECT
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -88,7 +89,7 @@ def arranged(lengths: Sequence[int], column: int, row: int) -> tuple[int, int]:
     >>> arranged([2, 2, 2, 2, 2], 100, 100), arranged([30], 100, 100)
     ((4, 3), (6, 5))
     """
-    columns, longest = grid_columns(sum(lengths), column, row), max(lengths)
+    columns, longest = columns_for(sum(lengths), row, column, ASPECT), max(lengths)
     if longest <= 2 * columns:
         columns = max(longest, columns // longest * longest)
         return columns, ceil(len(lengths) / (columns // longest))

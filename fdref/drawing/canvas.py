@@ -7,6 +7,7 @@ user's matplotlibrc, and what `encoded` returns is bit for bit the same each tim
 from __future__ import annotations
 
 import io
+import re
 from contextlib import contextmanager
 from math import ceil, sqrt
 from typing import TYPE_CHECKING, Any
@@ -17,10 +18,10 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from fdref.show.sheets import shades_of
+from fdref.drawing.colours import shades_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from matplotlib.text import Text
     from numpy.typing import NDArray
@@ -52,6 +53,7 @@ def plain_style() -> Iterator[None]:
         mpl.rcdefaults()
         mpl.rcParams["svg.hashsalt"] = "fdref"
         mpl.rcParams["image.composite_image"] = False  # else SVG has one resampled image
+        mpl.rcParams["pdf.fonttype"] = 42  # TrueType; many journals refuse Type 3
         yield
 
 
@@ -81,18 +83,41 @@ def png(figure: Figure) -> bytes:
     return file.getvalue()
 
 
-class Page:
-    """An empty page with a title and a note, whose size is still to be found."""
+def text_width(texts: Sequence[str], size: float = 12) -> float:
+    """Return how many pixels the widest of some texts takes, of letters of so many.
 
-    def __init__(self, title: str, note: str) -> None:
-        self.figure = Figure(dpi=PIXELS_PER_INCH)
+    Digits are all of one width, so that of thousands of numbers few are measured.
+
+    >>> text_width(["1", "12", "5"]) == 2 * text_width(["1"])
+    True
+    """
+    with plain_style():
+        page, kinds = Page("", ""), {re.sub("[0-9]", "0", text) for text in texts}
+        return max(page.write(text, 0, 0, size).get_window_extent().width for text in kinds)
+
+
+class Drawing(Figure):
+    """A figure that notebooks show, whether or not they have heard of pyplot."""
+
+    def _repr_png_(self) -> bytes:
+        return png(self)
+
+
+class Page:
+    """An empty page with a title and a note, whose size is still to be found.
+
+    Both are `scale` times as large as on a page of `PIXELS_PER_INCH` that is shown as it is.
+    """
+
+    def __init__(self, title: str, note: str, scale: float = 1) -> None:
+        self.figure = Drawing(dpi=PIXELS_PER_INCH)
         FigureCanvasAgg(self.figure)
         self.axes = self.figure.add_axes(
             (0, 0, 1, 1), frameon=False, xticks=[], yticks=[], autoscale_on=False
         )
         self._head = (
-            self.write(title, MARGIN, 18, size=18, weight="bold"),
-            self.write(note, MARGIN, 45, color=GREY),
+            self.write(title, MARGIN, 18 * scale, size=18 * scale, weight="bold"),
+            self.write(note, MARGIN, 45 * scale, size=12 * scale, color=GREY),
         )
 
     @property
@@ -136,9 +161,9 @@ class Page:
         self.place(shades, left, top)
         self.frame(shades, left, top, color, line)
 
-    def finished(self, width: float, bottom: float) -> Figure:
-        """Cut the page to its size."""
-        height = round(bottom) + MARGIN
+    def finished(self, width: float, bottom: float, margin: int = MARGIN) -> Drawing:
+        """Cut the page to its size, so many pixels below what is lowest."""
+        height = round(bottom) + margin
         self.axes.set(xlim=(0, width), ylim=(height, 0))
         self.figure.set_size_inches(width / PIXELS_PER_INCH, height / PIXELS_PER_INCH)
         return self.figure

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fdref.show.canvas import GREY, HEAD, LINE, MARGIN, Page, coloured, plain_style, png
-from fdref.show.sheets import averages, grid_columns
+from fdref.drawing.canvas import GREY, HEAD, LINE, MARGIN, Page, coloured, plain_style, png
+from fdref.drawing.grid import columns_for
+from fdref.drawing.sheets import ASPECT
+from fdref.drawing.sizes import reduced
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,7 +67,7 @@ def sheet(
     ]
     height, width = cells[0].shape[:2]
     column, row = width + 3 * GAP, height + LABEL + 2 * GAP
-    columns = grid_columns(len(cells), column, row)
+    columns = columns_for(len(cells), row, column, ASPECT)
     some = f"the first {len(cells)} of {count} ({file} has all); " if len(cells) < count else ""
     with plain_style():
         page = Page(title, f"{some}{NOTE}")
@@ -101,7 +103,9 @@ def scaled(shades: Shades, side: int) -> Shades:
     largest = max(shades.shape[:2])
     zoom = max(1, round(side / largest))
     if largest > 2 * side:
-        small = averages(shades.transpose(2, 0, 1).astype(np.float64), round(largest / side))
+        step = round(largest / side)
+        height, width = (ceil(length / step) for length in shades.shape[:2])
+        small = reduced(shades.transpose(2, 0, 1).astype(np.float64), height, width)
         return np.rint(small).astype(np.uint8).transpose(1, 2, 0)
     return shades.repeat(zoom, axis=0).repeat(zoom, axis=1)
 

@@ -11,8 +11,8 @@ from matplotlib.colors import BoundaryNorm, ListedColormap
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from fdref.show.canvas import ACCENT, GREY, PALE, PIXELS_PER_INCH, coloured, plain_style, png
-from fdref.show.neurons import pixels
+from fdref.drawing.canvas import ACCENT, GREY, PALE, PIXELS_PER_INCH, coloured, plain_style, png
+from fdref.drawing.neurons import pixels
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

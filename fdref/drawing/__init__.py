@@ -1,0 +1,1 @@
+"""Pictures and pages; `fdref.show` is the function."""
