@@ -22,6 +22,8 @@ patient = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 settings.register_profile("fdref", patient, derandomize=True)
+# Where the same tests have run already, and loops are slow: a quarter of the examples.
+settings.register_profile("few", patient, derandomize=True, max_examples=25)
 # --hypothesis-profile random: also where Hypothesis sees a CI, and would derandomize
 settings.register_profile("random", patient, derandomize=False)
 settings.load_profile("fdref")
