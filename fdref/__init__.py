@@ -28,6 +28,7 @@ from fdref.decoding.to_disk import decode_to
 from fdref.drawing.show import show
 from fdref.engines import Engine
 from fdref.errors import ArgumentError, DependencyError, FdrefError, FileError, NetworkError
+from fdref.explorer import explore
 from fdref.geometry import ReceptiveField
 from fdref.layers import (
     BatchNorm,
@@ -131,6 +132,7 @@ __all__ = [
     "decode_to",
     "energies",
     "evaluate",
+    "explore",
     "forward",
     "invert",
     "likeness",

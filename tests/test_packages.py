@@ -110,18 +110,19 @@ def test_the_wheel_holds_the_package_and_nothing_beside_it(packages):
     assert inside == ours
 
 
-def test_the_licence_of_mnists_images_is_named_and_there(packages):
-    """SPDX's names; the text of either licence."""
+def test_the_licences_of_what_others_made_are_named_and_there(packages):
+    """SPDX's names; the text of each licence."""
     told = metadata(packages)
-    assert told["License-Expression"] == "BSD-3-Clause AND CC-BY-SA-3.0"
+    assert told["License-Expression"] == "BSD-3-Clause AND CC-BY-SA-3.0 AND Apache-2.0 AND MIT"
     named = told.get_all("License-File")
     with zipfile.ZipFile(packages / WHEEL) as wheel:
         texts = [wheel.read(f"{INFO}/licenses/{name}").decode() for name in named]
-    titles = [text.splitlines()[0] for text in texts]
-    assert titles == [
+    assert {text.strip().splitlines()[0].strip() for text in texts} == {
         "BSD 3-Clause License",
         "Creative Commons Attribution-ShareAlike 3.0 Unported",
-    ]
+        "Apache License",
+        "The MIT License (MIT)",
+    }
 
 
 def test_an_index_is_given_no_link_that_would_be_broken_there(packages):

@@ -14,6 +14,7 @@ from fdref.commands import (
     convert,
     decode,
     draw,
+    explore,
     info,
     invert,
     kit,
@@ -30,7 +31,20 @@ from fdref.startup import INTERRUPTED
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-COMMANDS = (info, decode, draw, project, occlude, invert, convert, train, reproduce, kit, check)
+COMMANDS = (
+    info,
+    decode,
+    draw,
+    explore,
+    project,
+    occlude,
+    invert,
+    convert,
+    train,
+    reproduce,
+    kit,
+    check,
+)
 """As help lists them."""
 
 BAD_INPUT = 2

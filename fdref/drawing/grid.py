@@ -108,7 +108,7 @@ def tile(filters: Array, size: tuple[int, int], scale: float | None, cmap: Cmap)
 
 def tile_shape(pictures: int, size: tuple[int, int]) -> tuple[int, int]:
     """Return height and width of so many pictures of a size side by side."""
-    columns = _columns_within(pictures)
+    columns = columns_within(pictures)
     rows = ceil(pictures / columns)
     return rows * (size[0] + SEAM) - SEAM, columns * (size[1] + SEAM) - SEAM
 
@@ -116,7 +116,7 @@ def tile_shape(pictures: int, size: tuple[int, int]) -> tuple[int, int]:
 def side_by_side(pictures: Shades) -> Shades:
     """Lay pictures (P, h, w, 3) out in a row, many of them row by row in about a square."""
     count, height, width = pictures.shape[:3]
-    columns = _columns_within(count)
+    columns = columns_within(count)
     sheet = np.full((*tile_shape(count, (height, width)), 3), 255, np.uint8)
     for p, picture in enumerate(pictures):
         top, left = p // columns * (height + SEAM), p % columns * (width + SEAM)
@@ -124,7 +124,8 @@ def side_by_side(pictures: Shades) -> Shades:
     return sheet
 
 
-def _columns_within(pictures: int) -> int:
+def columns_within(pictures: int) -> int:
+    """Return how many of a filter's pictures stand side by side."""
     return pictures if pictures <= 8 else columns_for(pictures, 1, 1)
 
 

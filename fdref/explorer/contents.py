@@ -1,0 +1,174 @@
+"""What a page tells of a network: everything that is computed for it, layer by layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple
+
+from fdref.decoding.decode import decode, decode_all
+from fdref.explorer.connections import connections
+from fdref.explorer.excited import excited
+from fdref.explorer.pictures import files, largest, overview
+from fdref.explorer.steps import steps_of
+from fdref.measure.likeness import most_alike
+from fdref.measure.matching import match
+from fdref.measure.traits import traits
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from fdref.arrays import Array
+    from fdref.engines import Engine
+    from fdref.engines.resize import Method
+    from fdref.explorer.connections import Link, Parts
+    from fdref.explorer.excited import Excited
+    from fdref.explorer.pictures import Atlas, Files
+    from fdref.explorer.steps import Step
+    from fdref.measure.matching import Match
+    from fdref.measure.traits import Traits
+    from fdref.network.graph import Network
+    from fdref.weights.image_sets import ImageSet
+
+EXACT = 2**22
+"""Numbers in all decoded filters together up to which a page keeps every one."""
+ALIKE = 8
+"""Neurons that are most like one."""
+STEPS = 3
+"""What there is to do for each neuron: decode it, find what it is made of, describe it."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a page is to tell, and how it is computed.
+
+    Attributes
+    ----------
+    net : Network
+    layers : tuple of int
+        In the order in which they are shown.
+    unpool, engine
+        As `fdref.decode` takes them.
+    images : ImageSet, optional
+        Which excite neurons.
+    against : Network, optional
+        Whose neurons are matched with these.
+    bgr : bool
+        Whether the network takes blue first.
+    exact : bool
+        Whether the page keeps every number to 8 bits.
+    """
+
+    net: Network
+    layers: tuple[int, ...]
+    unpool: Method
+    engine: Engine | str
+    images: ImageSet | None
+    against: Network | None
+    bgr: bool
+    exact: bool
+
+    def swap(self, pictures: Array) -> Array:
+        """Put red first: pictures (..., C, h, w)."""
+        return pictures[..., ::-1, :, :] if self.bgr and pictures.shape[-3] == 3 else pictures
+
+
+class Layer(NamedTuple):
+    """What there is to tell of a layer's neurons."""
+
+    number: int
+    shape: tuple[int, ...]
+    """of the decoded filters (K, C, h, w)"""
+    largest: Array
+    """of each picture the number that is farthest from 0"""
+    overview: Atlas
+    large: Files | None
+    traits: Traits
+    made: list[Parts]
+    used: list[list[Link]]
+    alike: tuple[NDArray[np.intp], NDArray[np.float32]]
+    steps: list[Step]
+    excited: Excited | None
+    matched: Match | None
+
+
+class Others(NamedTuple):
+    """The neurons of the other network's layers that are matched."""
+
+    number: int
+    shape: tuple[int, ...]
+    largest: Array
+    """of each picture the number that is farthest from 0"""
+    overview: Atlas
+
+
+def work(net: Network, layers: Sequence[int], *, images: bool) -> int:
+    """Return how often `gather` will have called its `progress`, in neurons."""
+    return (STEPS + images) * sum(net.channels[layer] for layer in layers)
+
+
+def gather(
+    asked: Asked, progress: Callable[[int], object] | None = None
+) -> tuple[list[Layer], list[Others]]:
+    """Compute what a page tells."""
+    net, told = asked.net, progress or _nobody
+    banks = _decoded(net, asked.layers, asked, told)
+    linked = connections(net, asked.layers, asked.unpool, asked.engine, banks, told)
+    matches: dict[int, Match] = {}
+    others: list[Others] = []
+    if asked.against is not None:
+        matches = {
+            one.layer: one
+            for one in match(net, asked.against, asked.unpool, asked.engine)
+            if one.layer in banks
+        }
+        theirs = tuple({one.other_layer: None for one in matches.values()})
+        for number, bank in _decoded(asked.against, theirs, asked, _nobody).items():
+            others.append(_other(number, asked.swap(bank), asked))
+    layers = []
+    for number in asked.layers:
+        bank = asked.swap(banks.pop(number))
+        seen = None
+        if asked.images is not None:
+            seen = excited(
+                net, number, asked.images, asked.engine, asked.swap, told, exact=asked.exact
+            )
+        layers.append(
+            Layer(
+                number,
+                bank.shape,
+                largest(bank),
+                overview(bank, exact=asked.exact),
+                None if asked.exact else files(bank),
+                traits(bank),
+                linked.made[number],
+                linked.used[number],
+                most_alike(bank, ALIKE),
+                steps_of(net, number, asked.unpool, asked.engine) if asked.exact else [],
+                seen,
+                matches.get(number),
+            )
+        )
+        told(len(bank))
+    return layers, others
+
+
+def _decoded(
+    net: Network, layers: Sequence[int], asked: Asked, told: Callable[[int], object]
+) -> dict[int, Array]:
+    """Decode layers, all at once where these are all."""
+    if set(layers) == set(net.decodable):
+        return decode_all(net, asked.unpool, asked.engine, told)
+    one = partial(decode, net, unpool=asked.unpool, engine=asked.engine, progress=told)
+    return {layer: one(layer) for layer in layers}
+
+
+def _other(number: int, bank: Array, asked: Asked) -> Others:
+    return Others(number, bank.shape, largest(bank), overview(bank, exact=asked.exact))
+
+
+def _nobody(done: int) -> None:
+    """Tell nobody how much is done."""
