@@ -161,6 +161,28 @@ def resnet18(width: int = 64, input_size: int | None = 224) -> Network:
 
 
 @cache
+def resnet50(width: int = 64) -> Network:
+    """ResNet-50: sixteen blocks of three convolutions, of which the outer two are of one pixel."""
+    draft, channels = Draft(), width
+    draft.conv(width, 3, 7, stride=2, pad=3)
+    below = draft.add(Pool(3, 2, pad=1))
+    for stage, blocks in enumerate((3, 4, 6, 3)):
+        count = width << stage
+        for block in range(blocks):
+            stride = 2 if stage and not block else 1
+            draft.conv(count, channels, 1, below)
+            draft.conv(count, count, 3, stride=stride, pad=1)
+            draft.add(draft.weights.conv(4 * count, count, 1, 1))
+            branch = draft.add(draft.weights.norm(4 * count))
+            if not block:
+                draft.add(draft.weights.conv(4 * count, channels, 1, 1, stride=stride), below)
+                below = draft.add(draft.weights.norm(4 * count))
+            draft.add(Sum(), branch, below)
+            below, channels = draft.add(ReLU()), 4 * count
+    return draft.network(input_size=224)
+
+
+@cache
 def squeezenet(classes: int = 1000) -> Network:
     """SqueezeNet 1.1: fire modules squeeze, expand in two branches, and concatenate them."""
     draft = Draft()

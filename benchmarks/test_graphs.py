@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from absence import absent
-from networks import inception_reduction, resnet18, squeezenet, unet
+from networks import inception_reduction, resnet18, resnet50, squeezenet, unet
 from products import in_blocks
 from sides import OURS, describe
 
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 RESNET = "decode: 512 filters of ResNet-18's layer4.0, nearest"
 SQUEEZENET = "decode: all banks of SqueezeNet 1.1, nearest (PyTorch: a part of each)"
+PLANNING = "plan: all 53 banks of ResNet-50, nearest"
 SOME = 4
 """Filters of each layer that PyTorch is timed with."""
 EQUAL = 1e-5
@@ -91,6 +92,18 @@ def test_resnet_bank(benchmark: BenchmarkFixture) -> None:
     expected = fdref.decode(net, layer, some, "nearest", "reference")
     assert abs(bank[some] - expected).max() <= EQUAL * abs(expected).max()
     benchmark.extra_info.update(alone=median(map(sum, times)), multiply_adds=sum(work))
+
+
+def test_planning(benchmark: BenchmarkFixture) -> None:
+    """To choose the ways to all 53 banks, which have no other that is as good at hand."""
+    net = resnet50(8)  # plans count: widths change the numbers, not how many there are
+    wanted = {number: range(net.channels[number]) for number in net.decodable}
+    describe(benchmark, PLANNING, OURS)
+    plan = benchmark.pedantic(
+        Plan, (net, wanted, "nearest", "compiled"), rounds=10, warmup_rounds=1
+    )
+    assert {way.layer for way in plan.choice.ways} == set(net.decodable)
+    assert len(net.decodable) == 53
 
 
 def products(plan: Plan) -> tuple[Callable[[], list[float]], list[int]]:

@@ -12,7 +12,7 @@ from fdref.decoding.lattice import lattices
 from fdref.decoding.paths import BAND, paths_of, pixels_of
 from fdref.engines import products
 from fdref.engines.cuts import substitution_scratch
-from fdref.layers import Concat, Conv, ConvTranspose, Pool, Sum
+from fdref.layers import BatchNorm, Concat, Conv, ConvTranspose, Dropout, Pool, ReLU, Scale, Sum
 from fdref.network.fields import Box, around, seen
 from fdref.network.units import FIRST, Unit, boxes
 
@@ -25,6 +25,13 @@ if TYPE_CHECKING:
     from fdref.geometry import Pair
     from fdref.layers import Layer
     from fdref.network.graph import Network
+
+WINDOWED = (Conv, Pool, ConvTranspose)
+"""Layers that change a filter: below them it may meet something."""
+COUNTED = (*WINDOWED, Sum, Concat)
+"""Layers through which a step takes something."""
+PASSED = (ReLU, BatchNorm, Scale, Dropout)
+"""The most frequent of those that pictures pass as they are: there is nothing to count."""
 
 
 class Stage(NamedTuple):
@@ -132,16 +139,20 @@ class Ways:
             if number not in handed:
                 continue
             box, step = handed.pop(number), net.decoded_as[number]
+            if isinstance(step, PASSED) and net.takes[number][0] not in handed:
+                handed[net.takes[number][0]] = box
+                continue
             below = seen(step, box)
-            if number != layer or not isinstance(step, Conv):  # its filters are there already
+            # The filters of the layer itself are there already.
+            if isinstance(net[number], COUNTED) and (number != layer or not isinstance(step, Conv)):
                 stage = stage._replace(cost=stage.cost + self._step(number, box, below))
                 stage = stage.with_scratch(*self._scratch(number, count, box, below))
             for taken in net.takes[number]:
-                box = around([handed[taken], below]) if taken in handed else below
-                handed[taken] = box.within(net.sizes[taken]) if self.unit.clip else box
-            held = [net.channels_of(n) * prod(one.size) for n, one in handed.items()]
-            stage = stage._replace(largest=max(stage.largest, sum(held)))
-            if isinstance(step, Conv | Pool | ConvTranspose) and max(handed) > 0:
+                united = around([handed[taken], below]) if taken in handed else below
+                handed[taken] = united.within(net.sizes[taken]) if self.unit.clip else united
+            held = sum(net.channels_of(n) * prod(one.size) for n, one in handed.items())
+            stage = stage._replace(largest=max(stage.largest, held))
+            if isinstance(step, WINDOWED) and max(handed) > 0:
                 yield stage._replace(boundary=number - 1, cut=dict(handed))
         yield stage._replace(boundary=0, cut=handed)
 
@@ -161,7 +172,7 @@ class Ways:
             case Sum() | Concat():
                 return Cost(long=channels * prod(box.size), calls=1)
             case _:
-                return Cost()
+                return Cost()  # a path may lead through others
 
     def _scratch(self, number: int, count: int, box: Box, below: Box) -> Pair:
         """Return how many elements a thread keeps for a picture, and for all, one layer down."""
