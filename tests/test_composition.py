@@ -97,18 +97,22 @@ def test_shares_over_branches_with_pools_of_their_own(net, method):
 def test_products_with_atoms_are_those_of_the_transposed_walk(net):
     assume(has_single_filter(net, len(net)))
     for method in ("nearest", "window"):
-        accounts = Accounts(net, len(net), method, engine_named("compiled"))
-        if accounts.banks is None:
-            continue
+        check_both_ways(net, method)
+
+
+def check_both_ways(net, method):
+    """Compare products with any pictures, where there are both ways, and sums with the whole's."""
+    accounts = Accounts(net, len(net), method, engine_named("compiled"))
+    indices = range(net.channels[len(net)])
+    decoded = fdref.decode(net, len(net), unpool=method)
+    pictures = np.random.default_rng(0).standard_normal(decoded.shape).astype(decoded.dtype)
+    walked = accounts.products(indices, pictures)
+    eps = 1e-10 * max(1, abs(walked).max())
+    assert abs(walked.sum(axis=1) - (decoded * pictures).sum(axis=(1, 2, 3))).max() <= eps
+    if accounts.banks is not None:
         banks = {n: fdref.decode(net, n, unpool=method) for n in accounts.banks}
-        indices = range(net.channels[len(net)])
-        pictures = np.random.default_rng(0).standard_normal(
-            (len(indices), net.channels[0], *accounts.boxes[0].size)
-        )
-        walked = accounts.products(indices, pictures)
-        atoms = accounts.with_atoms(banks)
-        by_atoms = accounts.products(indices, pictures, atoms)
-        assert abs(walked - by_atoms).max() <= 1e-10 * max(1, abs(walked).max())
+        by_atoms = accounts.products(indices, pictures, accounts.with_atoms(banks))
+        assert abs(walked - by_atoms).max() <= eps
 
 
 @given(net=graphs(linear=False), method=methods)
@@ -184,6 +188,28 @@ def test_ways_end_at_the_first_layer_with_filters():
     sums = fdref.composition(net, "sum")  # a unit of the sum: its branch, and what it skips
     assert sorted(set(sums.layers)) == [1, 3]
     np.testing.assert_allclose(sums.shares.sum(axis=1), 1)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_branches_of_different_pools_above_a_common_one(method):
+    """Pools share among their copies there, and what all ways have in common is given back."""
+    random = np.random.default_rng(0)
+    net = fdref.Network(
+        [
+            fdref.Conv(random.standard_normal((3, 2, 3, 3))),
+            fdref.Pool(2, 2, name="common"),
+            fdref.Pool(2, 2, name="pooled"),
+            fdref.Conv(random.standard_normal((3, 3, 2, 2)), stride=2, name="strided"),
+            fdref.Concat(),
+            fdref.Conv(random.standard_normal((4, 6, 2, 2))),
+        ],
+        wiring={"strided": "common", 5: ["pooled", "strided"]},
+    )
+    made_of = check_twin(net, 6, method)
+    assert sorted(set(made_of.layers)) == [1, 4]
+    fast = fdref.composition(net, 6, unpool=method)
+    np.testing.assert_allclose(fast.shares, made_of.shares, atol=1e-9)
+    check_both_ways(net, method)
 
 
 def test_a_unit_of_a_layer_that_passes_channels_on_is_made_of_its_channel():

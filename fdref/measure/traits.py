@@ -211,8 +211,10 @@ def _peak(power: Numbers, size: Pair) -> float:
         mirrored[2], rows[2] = size[1] - mirrored[2], -row
     across = column + _vertex(power[rows, mirrored])
     # More than half a cycle per pixel is less than that, the other way.
-    cycles = [min(n / length, 1 - n / length) for n, length in ((down, size[0]), (across, size[1]))]
-    return float(np.hypot(*cycles))
+    down, across = (
+        min(n / length, 1 - n / length) for n, length in zip((down, across), size, strict=True)
+    )
+    return float(np.hypot(down, across))
 
 
 def _vertex(three: Numbers) -> float:
