@@ -318,6 +318,11 @@ def test_the_command_writes_the_page(tmp_path, capsys, monkeypatch):
     (layer,) = told_in((tmp_path / "two.html").read_text())["layers"]
     assert layer["matched"]["partners"] == list(range(50))
     assert len(layer["excited"]["images"][0]) == 5
+    fdref.save(small(), tmp_path / "mine.mat")
+    assert main(["explore", str(tmp_path / "mine.mat"), "--quiet"]) == 0
+    page = (tmp_path / "explore.html").read_text()
+    assert told_in(page)["model"] == "mine.mat"
+    assert str(tmp_path) not in page
 
 
 def test_the_command_says_what_is_wrong(tmp_path, capsys, monkeypatch):

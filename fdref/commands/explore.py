@@ -111,5 +111,5 @@ def run(options: argparse.Namespace) -> None:
 
 
 def name_of(model: str | None) -> str:
-    """Return what a page calls a network: what it was called by."""
-    return printable(DEFAULT if model is None else model)
+    """Return what a page calls a network: its file's name; where it lies is nobody's business."""
+    return printable(DEFAULT if model is None else Path(model).name)
