@@ -212,6 +212,30 @@ def test_branches_of_different_pools_above_a_common_one(method):
     check_both_ways(net, method)
 
 
+@pytest.mark.parametrize("method", ["nearest", "bicubic"])  # with atoms, by the transposed walk
+def test_work_in_pieces_is_the_same(method, monkeypatch):
+    net, counted = fdref.load(), []
+    whole = [fdref.composition(net, n, unpool=method) for n in (3, 5)]
+    monkeypatch.setattr("fdref.decoding.accounting.TERMS", 50)  # three of 14 rows
+    monkeypatch.setattr("fdref.decoding.accounting.TOGETHER", 3)
+    monkeypatch.setattr("fdref.decoding.accounting.SHARED_OUT", 7 * 28**2)
+    monkeypatch.setattr("fdref.decoding.accounting.PICTURES", 7 * 20 * 24**2)
+    for number, own in zip((3, 5), whole, strict=True):
+        found = fdref.composition(net, number, unpool=method, progress=counted.append)
+        np.testing.assert_allclose(found.shares, own.shares, atol=1e-6)
+    assert counted[-3:] == [7, 7, 3]
+
+
+@given(net=networks(), method=methods)
+def test_sums_are_1_in_either_precision(net, method):
+    number = net.decodable[-1]
+    made_of = fdref.composition(net, number, unpool=method)
+    there = fdref.decode(net, number, unpool=method).any(axis=(1, 2, 3))
+    eps = 1e-5 if net.dtype == np.float32 else 1e-12
+    largest = np.maximum(1, abs(made_of.shares).sum(axis=1))
+    assert (abs(made_of.shares.sum(axis=1) - 1) <= eps * largest)[there].all()
+
+
 def test_a_unit_of_a_layer_that_passes_channels_on_is_made_of_its_channel():
     net = residual()
     np.testing.assert_allclose(fdref.composition(net, 2).shares, np.eye(3), atol=1e-15)
