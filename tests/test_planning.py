@@ -382,3 +382,14 @@ def test_numbers_of_double_the_size_take_double_the_time():
     assert double == pytest.approx(2 * single, rel=1e-12)
     assert single > 0
     assert calls.seconds(8) == calls.seconds(4) > 0
+
+
+@pytest.mark.parametrize(
+    "layer", [ReLU(), fdref.Dropout(), fdref.Scale([2.0, 3.0]), fdref.Elementwise("tanh")]
+)
+def test_a_layer_that_passes_the_image_on_is_decoded(layer, engine):
+    """No step on its way costs anything, and a picture of it takes memory all the same."""
+    net = Network([layer, Conv(np.ones((1, 2, 1, 1)))])
+    factors = [2.0, 3.0] if isinstance(layer, fdref.Scale) else [1.0, 1.0]
+    found = fdref.decode(net, 1, engine=engine)
+    np.testing.assert_array_equal(found, np.diag(factors)[:, :, None, None])

@@ -134,7 +134,9 @@ class Ways:
     def stages(self, layer: int, count: int) -> Iterator[Stage]:
         """Walk down with one of `count` filters, and stop wherever a window has changed it."""
         net, handed = self.net, {layer: Box(*self.unit.at, *self.unit.at)}
-        stage = Stage(layer, handed, Cost(), 0, (0, 0))
+        # A convolution's filters are counted below; other units begin as a pixel in each channel.
+        held = 0 if isinstance(net[layer], Conv) else net.channels[layer]
+        stage = Stage(layer, handed, Cost(), held, (0, 0))
         for number in range(layer, 0, -1):
             if number not in handed:
                 continue
