@@ -14,7 +14,7 @@ import pytest
 import fdref
 from fdref import Concat, Conv, Network, Pool, Scale, Sum
 from fdref.decoding.blocks import Plan
-from fdref.decoding.decode import _collect
+from fdref.decoding.decode import collect
 from fdref.decoding.ways import Ways
 from fdref.engines import blas
 
@@ -198,5 +198,5 @@ def test_every_way_takes_what_it_is_counted_to(name, monkeypatch):
             limit = gone[-1].taken(together)
             wanted = {number: range(way.filters)}
             plan = Plan(net, wanted, "nearest", "compiled", limit, ways=gone)
-            taken = taken_by(lambda plan=plan: _collect(plan, None)[number])
+            taken = taken_by(lambda plan=plan: collect(plan, None)[number])
             assert taken <= limit + 20_000, (way.kind, way.boundary)
