@@ -28,7 +28,7 @@ from fdref.paper import (
     figure6,
     figure7,
 )
-from fdref.paper.composition_graph import graph_of
+from fdref.paper.composition_graph import Part, graph_of
 from fdref.paper.figure4 import DECODED_FRAME, NET_FRAME
 from fdref.weights.handmade import NAMES, handmade
 
@@ -255,6 +255,15 @@ def test_figure6_has_a_picture_for_every_node_and_a_line_for_every_part(draw):
     assert len(page.lines) == sum(map(len, graph.values()))
     widths = {line.get_linewidth() for line in page.lines}
     assert widths == {0.5 + 5 * part.share for made_of in graph.values() for part in made_of}
+
+
+def test_figure6_tells_what_takes_away_by_colour_by_dashes_and_by_sign():
+    graph = {(2, 0): (Part((1, 0), 1.25), Part((1, 1), -0.25)), (1, 0): (), (1, 1): ()}
+    banks = {2: np.ones((1, 1, 5, 5)), 1: np.ones((2, 1, 3, 3))}
+    page = figure6.draw(graph, banks, {2: ["top"], 1: ["one", "other"]}).axes[0]
+    assert [line.get_color() for line in page.lines] == [figure6.ADDS, figure6.TAKES]
+    assert [line.get_linestyle() for line in page.lines] == ["-", "--"]
+    assert "125% one\n−25% other" in [text.get_text() for text in page.texts]
 
 
 def test_figure7_points_out_what_the_graph_names(draw):

@@ -176,7 +176,8 @@ def draw(
         bottom = _numbers(page, matrix, labels, top, (side, cell))
     else:
         bottom = _shaded(page, matrix, labels[:count], found[:count], top)
-    return page.finished(LEFT + max(columns * cell, page.head_width - LEFT) + MARGIN, bottom)
+    wide = max(columns * cell, page.head_width - LEFT, count * _cell(count) * (count > FEW))
+    return page.finished(LEFT + wide + MARGIN, bottom)
 
 
 def shortened(text: str, wide: float, letters: float = 12) -> str:
@@ -207,11 +208,16 @@ def _numbers(
     return top + len(matrix) * 24
 
 
+def _cell(count: int) -> int:
+    """Return how many pixels a correlation takes, of so many classes."""
+    return min(36, max(11, 910 // count))
+
+
 def _shaded(
     page: Page, matrix: Array, labels: Sequence[str], found: Sequence[str], top: float
 ) -> float:
     """Paint the correlations of many classes; return where that ends."""
-    cell = min(36, max(11, 910 // len(matrix)))
+    cell = _cell(len(matrix))
     letters, above = min(11, cell - 2), 64
     colours = table("diverging")[shades_of(matrix)].repeat(cell, axis=0).repeat(cell, axis=1)
     scale = float(np.abs(matrix).max())
