@@ -20,6 +20,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from fdref.drawing.colours import shades_of
+from fdref.drawing.formats import written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -122,7 +123,7 @@ class Drawing(Figure):
     """A figure that notebooks show, whether or not they have heard of pyplot."""
 
     def _repr_png_(self) -> bytes:
-        return png(self)
+        return written(self, "png", "fdref")
 
 
 class Page:
