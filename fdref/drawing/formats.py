@@ -102,8 +102,15 @@ def _pixels(figure: Figure) -> Shades:
     page = np.asarray(canvas.buffer_rgba())[:, :, :3]  # its own memory, to be written to
     for image in pictures:
         left, right, bottom, top = map(round, image.get_extent())
-        shades = np.asarray(image.get_array())
-        page[top:bottom, left:right] = shades if shades.ndim == 3 else shades[:, :, None]
+        beneath = page[top:bottom, left:right]  # white, but for what is written between pictures
+        np.minimum(beneath, _opaque(np.asarray(image.get_array())), out=beneath)
     grey = page[:, :, 0]
     same = all(np.array_equal(grey, page[:, :, c]) for c in (1, 2))
     return np.ascontiguousarray(grey if same else page)
+
+
+def _opaque(shades: Shades) -> Shades:
+    """Lay a picture (h, w), (h, w, 3) or (h, w, 4) on white."""
+    if shades.ndim == 2:
+        return shades[:, :, None]
+    return shades if shades.shape[2] == 3 else np.where(shades[:, :, 3:] > 0, shades[:, :, :3], 255)
