@@ -18,7 +18,7 @@ import machine  # noqa: F401 - before NumPy
 import trust
 from matplotlib.figure import Figure
 from networks import chain, vgg
-from planner_report import COLOURS
+from planner_report import COLOURS, MARKERS
 from ways import MEMORY, Pace, decoder, in_turn, seconds
 
 import fdref
@@ -215,7 +215,7 @@ def draw_curves(axes: Axes, values: Curves, row: int) -> None:
             axes.plot(list(own), measured, "o", color=colour, mfc="none", ms=8, mew=0.8, label=name)
         else:
             axes.plot(list(own), estimated, color=colour, lw=1.2)
-            axes.plot(list(own), measured, "o", color=colour, ms=4, label=name)
+            axes.plot(list(own), measured, MARKERS[name], color=colour, ms=5, label=name)
     axes.set_yscale("log")
     axes.set_xticks(list(values), map(str, values))
     axes.minorticks_off()

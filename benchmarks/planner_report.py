@@ -7,6 +7,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from colours import THREE
 from matplotlib.figure import Figure
 
 if TYPE_CHECKING:
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
 
 TOLERATED = 1.3
 """Regret above this is said."""
-COLOURS = {"from above": "#c8553d", "atoms": "#2f6690", "pixels": "#588157"}
+COLOURS = dict(zip(("from above", "atoms", "pixels"), THREE, strict=True))
+MARKERS = {"from above": "o", "atoms": "s", "pixels": "^"}
 ALT = "Left: estimated against measured time of every way. Right: the regret of every case, sorted"
 CURVES = "Time and memory against filters, depth and field: measured points and estimated lines"
 
@@ -85,8 +87,9 @@ def draw_ways(axes: Axes, ways: list[Row]) -> None:
         points = [(way["measured"], way["estimated"]) for way in ways if way["kind"] == kind]
         if points:
             axes.plot(
-                *zip(*points, strict=True), ".", color=colour, ms=5, alpha=0.6, label=kind, mew=0
-            )
+                *zip(*points, strict=True), MARKERS[kind],
+                color=colour, ms=4, alpha=0.6, label=kind, mew=0,
+            )  # fmt: skip
     taken = [(way["measured"], way["estimated"]) for way in ways if way["chosen"]]
     axes.plot(
         *zip(*taken, strict=True), "o", mfc="none", mec="black", mew=0.6, ms=7, label="chosen"
@@ -113,7 +116,9 @@ def points(ways: list[Row]) -> tuple[list[float], list[float]]:
 
 def draw_regrets(axes: Axes, regrets: list[float]) -> None:
     """Draw the regret of each case, sorted."""
-    axes.plot(np.linspace(0, 100, len(regrets)), sorted(regrets), ".-", color="#2f6690", lw=1, ms=4)
+    axes.plot(
+        np.linspace(0, 100, len(regrets)), sorted(regrets), ".-", color=COLOURS["atoms"], lw=1, ms=4
+    )
     axes.axhline(TOLERATED, color="black", lw=0.8, ls="--")
     axes.text(0, TOLERATED, f" {TOLERATED}", fontsize=8, va="bottom")
     axes.set_ylim(0.95, max(TOLERATED, *regrets) + 0.15)

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import machine
 import trust
+from colours import THREE
 from matplotlib.figure import Figure
 from sides import OURS
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-COLOURS = {"PyTorch": "#c8553d", "ONNX Runtime": "#2f6690", "SciPy": "#588157"}
+COLOURS = dict(zip(("PyTorch", "ONNX Runtime", "SciPy"), THREE, strict=True))
 ALT = "Bars: how many times as fast as each peer fdref is, task by task, on a logarithmic axis"
 
 Medians = dict[str, dict[str, float]]

@@ -6,7 +6,7 @@ import copy
 import json
 import os
 import sys
-from itertools import pairwise
+from itertools import combinations, pairwise
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +18,9 @@ import pytest
 import report
 import speed_report
 import ways
+from colour_vision import MATRICES, distance
+from colours import THREE
+from matplotlib.colors import to_rgb
 from matplotlib.image import imread
 
 import fdref
@@ -273,3 +276,10 @@ MEASURED: dict[str, Any] = {
         entry("copy", "a copy", 0.1, copied=4e8),
     ],
 }
+
+
+@pytest.mark.parametrize("vision", MATRICES)
+def test_whoever_looks_tells_colours_apart(vision: str) -> None:
+    """By CIE76, of which 2.3 is just seen."""
+    seen = [255 * np.array(to_rgb(colour)) for colour in THREE]
+    assert min(distance(one, other, vision) for one, other in combinations(seen, 2)) > 45

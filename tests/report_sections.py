@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from io import BytesIO
-
-import matplotlib.image
 import numpy as np
 
+from fdref.drawing.canvas import Page, encoded, for_dark_pages_too
 from fdref.paper.exhibit import Claim, Exhibit, Table, judged
 
 NASTY = "<script>alert('&')</script> \"quoted\" & déjà vu"
 
 
-def png(height: int, width: int) -> bytes:
-    file = BytesIO()
-    shades = np.random.default_rng(0).random((height, width, 3))
-    matplotlib.image.imsave(file, shades, format="png", metadata={"Software": None})
-    return file.getvalue()
+def svg(height: int, width: int) -> bytes:
+    """Draw a page of so many pixels with a picture in its middle."""
+    page = Page("A figure", "with a note")
+    page.show(np.random.default_rng(0).integers(0, 256, (50, 60, 3), np.uint8), 100, 100)
+    figure = page.finished(width, height, margin=0)
+    return for_dark_pages_too(encoded(figure)["svg"])
 
 
 SECTIONS = (
@@ -52,4 +51,4 @@ SECTIONS = (
     Exhibit("words", "Words only", "w" * 400, (Claim("w" * 400, "9" * 400, True),)),
 )
 FACTS = {"Model": "lenet.mat", "SHA-256": "0123456789abcdef" * 4, NASTY: NASTY}
-PICTURES = {"figure1": png(600, 2400)}
+PICTURES = {"figure1": svg(300, 1500)}

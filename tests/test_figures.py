@@ -15,8 +15,8 @@ from matplotlib.colors import to_rgba
 from small_chapters import chapters
 
 import fdref
-from fdref.drawing.canvas import ACCENT, encoded
-from fdref.drawing.colours import shades_of
+from fdref.drawing.canvas import ACCENT, encoded, for_dark_pages_too, strongest_channels
+from fdref.drawing.colours import shades_of, table
 from fdref.measure.survey import Strip
 from fdref.paper import (
     compared_filters,
@@ -28,7 +28,7 @@ from fdref.paper import (
     figure6,
     figure7,
 )
-from fdref.paper.composition_graph import graph_of
+from fdref.paper.composition_graph import Part, graph_of
 from fdref.paper.figure4 import DECODED_FRAME, NET_FRAME
 from fdref.weights.handmade import NAMES, handmade
 
@@ -151,6 +151,7 @@ def test_it_is_the_same_bit_for_bit_whatever_the_users_settings(draw, name):
     )
     assert len(once["svg"]) < 3e6
     assert ET.fromstring(once["svg"]).tag.endswith("svg")  # noqa: S314 - our own
+    assert ET.fromstring(for_dark_pages_too(once["svg"])).tag.endswith("svg")  # noqa: S314
 
 
 def test_figure1_frames_the_largest_value_of_each_column(draw):
@@ -162,6 +163,46 @@ def test_figure1_frames_the_largest_value_of_each_column(draw):
     assert corners == sorted(corners, key=lambda corner: corner[1])
 
 
+@pytest.fixture(scope="module")
+def many(banks):
+    """Figure 1 of many classes, some of which have long names."""
+
+    def draw(count: int):
+        names = ["a class with a long name" if k % 7 == 0 else f"class {k}" for k in range(count)]
+        matrix = np.random.default_rng(0).normal(0, 100, (count, count))
+        pictures = banks["LeNet"][5][:count]
+        return figure1.draw(pictures, pictures, matrix, names, names), matrix
+
+    return draw
+
+
+@pytest.mark.parametrize("count", [13, 14, 65, 130])
+def test_figure1_of_many_classes_can_be_read(many, count):
+    """Each has its three pictures; texts and pictures meet nobody; letters have 9 pixels."""
+    figure, matrix = many(count)
+    drawn = min(count, figure1.MOST)
+    page = figure.axes[0]
+    width, height = figure.get_size_inches() * 96
+    assert width <= 1600
+    assert len(page.images) == 3 * drawn + (count > figure1.FEW)
+    figure.canvas.draw()
+    texts = [text.get_window_extent() for text in page.texts]
+    pictures = [image.get_window_extent() for image in page.images]
+    for a, b in [*combinations(texts, 2), *((a, b) for a in pictures for b in texts)]:
+        assert a.x1 <= b.x0 or b.x1 <= a.x0 or a.y1 <= b.y0 or b.y1 <= a.y0
+    for box in texts:
+        assert box.min.min() >= 0
+        assert (box.max <= (width, height)).all()
+    assert min(text.get_fontsize() for text in page.texts) * 96 / 72 >= 8.99
+    if count > figure1.FEW:
+        shaded = page.images[-1].get_array()
+        cell = len(shaded) // drawn
+        expected = table("diverging")[shades_of(matrix[:drawn, :drawn])]
+        assert np.array_equal(shaded[::cell, ::cell], expected)
+        framed = [p for p in page.patches if p.get_edgecolor() == to_rgba("black")]
+        assert len(framed) == drawn
+
+
 def test_figure2_shows_every_channel_of_every_stage(draw):
     assert len(draw["figure2"]().axes[0].images) == 50 + 50 + 20 + 20 + 1
 
@@ -171,6 +212,22 @@ def test_figure3_shows_both_sides_in_the_same_order(draw):
     left, right = (page.images[n].get_array().astype(int) for n in (1, 2))
     assert abs(left + right - 255)[left != right].max() <= 1  # the right side was the negative
     assert len(page.images) == 1 + 2 * 3
+
+
+def test_figure3_has_both_sides_one_below_the_other(draw):
+    extents = [image.get_extent() for image in draw["figure3"]().axes[0].images[1:]]
+    assert (
+        len({left for left, *_ in extents[::2]}) == len({left for left, *_ in extents[1::2]}) == 1
+    )
+
+
+def test_figure4_shows_the_channels_with_most_energy_before_decoding():
+    filters = np.zeros((6, 2, 2))
+    for channel, value in enumerate([1, -5, 2, 0, 4, 3]):
+        filters[channel] = value
+    shades = strongest_channels(filters, 4, 10)
+    corners = shades[np.ix_([0, -1], [0, -1])]
+    assert np.array_equal(corners, shades_of(np.array([[-5.0, 2], [4, 3]])))
 
 
 def test_figure4_frames_the_first_images_in_red_and_yellow(draw):
@@ -198,6 +255,15 @@ def test_figure6_has_a_picture_for_every_node_and_a_line_for_every_part(draw):
     assert len(page.lines) == sum(map(len, graph.values()))
     widths = {line.get_linewidth() for line in page.lines}
     assert widths == {0.5 + 5 * part.share for made_of in graph.values() for part in made_of}
+
+
+def test_figure6_tells_what_takes_away_by_colour_by_dashes_and_by_sign():
+    graph = {(2, 0): (Part((1, 0), 1.25), Part((1, 1), -0.25)), (1, 0): (), (1, 1): ()}
+    banks = {2: np.ones((1, 1, 5, 5)), 1: np.ones((2, 1, 3, 3))}
+    page = figure6.draw(graph, banks, {2: ["top"], 1: ["one", "other"]}).axes[0]
+    assert [line.get_color() for line in page.lines] == [figure6.ADDS, figure6.TAKES]
+    assert [line.get_linestyle() for line in page.lines] == ["-", "--"]
+    assert "125% one\n−25% other" in [text.get_text() for text in page.texts]
 
 
 def test_figure7_points_out_what_the_graph_names(draw):
@@ -243,7 +309,8 @@ def test_three_channels_are_colours_and_others_are_added_up(channels):
     sheet = figure5.draw({"a net": {1: bank}}).axes[0].images[0].get_array()
     shown = bank[0] if channels == 3 else bank[0].sum(axis=0, keepdims=True).repeat(3, axis=0)
     expected = shades_of(shown).transpose(1, 2, 0).repeat(8, axis=0).repeat(8, axis=1)
-    np.testing.assert_array_equal(sheet[1:49, 1:57], expected)
+    np.testing.assert_array_equal(sheet[1:49, 1:57, :3], expected)
+    assert (sheet[:, :, 3] == 255).all(axis=1)[1:49].sum() == 0  # in between one sees the page
 
 
 def test_a_layer_that_answers_nothing_is_drawn():

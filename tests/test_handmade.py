@@ -142,17 +142,23 @@ def test_what_a_graph_does_not_name_makes_no_difference(k):
     np.testing.assert_array_equal(fdref.decode(Network(layers), 4, k), fdref.decode(NET, 4, k))
 
 
-def test_shares_are_of_the_absolute_weights():
-    """Checked filter by filter on the LeNet, against plain sums."""
+def test_shares_are_what_each_part_decoded_alone_makes_of_the_whole():
+    """On the LeNet; with its sign, the parts of the largest magnitude first."""
     net = fdref.load()
     for n, below in ((3, 1), (5, 3), (7, 5)):
         found = parts_of(net, n, 4)
         assert sum(share for _, share in found) == pytest.approx(1)
-        assert [share for _, share in found] == sorted((s for _, s in found), reverse=True)
-        total = np.abs(net[n].filters[4].astype(float)).sum()
-        for (layer, j), share in found:
+        magnitudes = [abs(share) for _, share in found]
+        assert magnitudes == sorted(magnitudes, reverse=True)
+        assert min(share for _, share in found) < 0
+        whole = fdref.decode(net, n, [4], engine="reference")
+        for (layer, j), share in found[::7]:
             assert layer == below
-            assert share == pytest.approx(np.abs(net[n].filters[4, j].astype(float)).sum() / total)
+            filters = np.zeros_like(net[n].filters[4:5])
+            filters[0, j] = net[n].filters[4, j]
+            alone = fdref.Network([*net.layers[: n - 1], fdref.Conv(filters)])
+            part = fdref.decode(alone, n, [0], engine="reference")
+            assert share == pytest.approx(np.vdot(part, whole) / np.vdot(whole, whole), abs=1e-9)
     assert parts_of(net, 1, 0) == ()
 
 

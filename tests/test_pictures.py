@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import tracemalloc
 from itertools import pairwise
 from math import lcm
 from xml.etree import ElementTree as ET
@@ -323,6 +324,31 @@ class TestPage:
 
 
 class TestFormats:
+    def test_pictures_are_as_matplotlib_draws_them(self):
+        figure = page_of(bank(12, 3, 15, 15), TITLED, Look())
+        file = io.BytesIO()
+        with canvas.plain_style():
+            figure.savefig(file, format="png")
+        below = canvas.HEAD + sheets.BELOW - 4  # the ramp's frame is antialiased
+        with Image.open(file) as image:
+            theirs = np.asarray(image.convert("RGB"))
+        ours = pixels(figure)
+        assert np.array_equal(theirs[below:], ours[below:])
+        assert (ours[below:] == 89).any()  # letters, darkest where they are thick
+        assert all(image.get_visible() for image in figure.axes[0].images)
+
+    def test_a_large_page_takes_little_more_memory_than_its_pixels(self):
+        tracemalloc.start()
+        try:
+            figure = page_of(bank(200, 3, 70, 70), TITLED._replace(labels=["a"] * 200), Look())
+            before = tracemalloc.get_traced_memory()[0]
+            tracemalloc.reset_peak()
+            written(figure, "png", "")
+            peak = tracemalloc.get_traced_memory()[1] - before
+        finally:
+            tracemalloc.stop()
+        assert peak < 20 * np.prod(figure.get_size_inches() * 96)
+
     @pytest.mark.parametrize(
         ("channels", "mode"), [(1, "L"), (2, "L"), (3, "RGB"), (4, "L")], ids=str
     )

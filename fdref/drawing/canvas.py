@@ -15,10 +15,12 @@ from typing import TYPE_CHECKING, Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from fdref.drawing.colours import shades_of
+from fdref.drawing.formats import written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -39,6 +41,9 @@ GREY, ACCENT, LINE = "0.35", "#c44e00", 200
 
 PALE = f"{LINE / 255}"
 """That shade as matplotlib has it."""
+
+PAINTED = ("fill", "stroke")
+"""Properties of SVG by which something has a colour."""
 
 OWN_CONTRAST = "Each picture has its own contrast; grey is zero."
 
@@ -75,6 +80,24 @@ def encoded(figure: Figure) -> dict[str, bytes]:
     return found
 
 
+def for_dark_pages_too(svg: bytes) -> bytes:
+    """Have a page as SVG show its words in light letters where the page around it is dark.
+
+    Pictures stay as they are, and so does everything on paper.
+
+    >>> figure = Page("A figure", "with a note").finished(200, 100)
+    >>> for_dark_pages_too(encoded(figure)["svg"]).count(b"prefers-color-scheme: dark")
+    1
+    """
+    rules = ["svg{fill:#e6e5e0}", "#figure_1>#patch_1 path{fill:none!important}"]  # black, white
+    for colour, lighter in ((GREY, "#a5a49d"), (ACCENT, "#f2935c")):
+        name = to_hex(colour)
+        rules += [f'[style*="{how}: {name}"]{{{how}:{lighter}!important}}' for how in PAINTED]
+    style = f"<style>@media (prefers-color-scheme: dark){{{''.join(rules)}}}</style>"
+    head, defs, rest = svg.partition(b"<defs>")
+    return head + style.encode() + defs + rest
+
+
 def png(figure: Figure) -> bytes:
     """Return a figure as PNG, a pixel of the page as one of the picture."""
     file = io.BytesIO()
@@ -100,7 +123,7 @@ class Drawing(Figure):
     """A figure that notebooks show, whether or not they have heard of pyplot."""
 
     def _repr_png_(self) -> bytes:
-        return png(self)
+        return written(self, "png", "fdref")
 
 
 class Page:
@@ -133,7 +156,7 @@ class Page:
         )
 
     def place(self, shades: Shades, left: float, top: float) -> None:
-        """Lay a picture (h, w) or (h, w, 3) on the page, pixel by pixel."""
+        """Lay a picture (h, w), (h, w, 3) or (h, w, 4) on the page, pixel by pixel."""
         height, width = shades.shape[:2]
         extent = (left, left + width, top + height, top)
         self.axes.imshow(
@@ -187,17 +210,21 @@ def about(shades: Shades, side: int) -> Shades:
     return fitted(shades, side + max(shades.shape[:2]) // 2)
 
 
-def sheet_of(bank: Array, most: int) -> Shades:
-    """Lay a bank (K, C, h, w) out as one picture at most so many pixels wide, each in a frame."""
+def contact_sheet(bank: Array, most: int) -> Shades:
+    """Lay a bank (K, C, h, w) out as one picture at most so many pixels wide, each in a frame.
+
+    In between it is transparent, (height, width, 4). The last row is as full as can be.
+    """
     side = next(side for most_filters, side in SIDES if len(bank) <= most_filters)
     pictures = [fitted(coloured(filters), side) for filters in bank]
     height, width = pictures[0].shape[0] + 2 + SEAM, pictures[0].shape[1] + 2 + SEAM
-    columns = min(len(bank), max(1, (most + SEAM) // width))
-    sheet = np.full((ceil(len(bank) / columns) * height, columns * width, 3), 255, np.uint8)
+    fit = min(len(bank), max(1, (most + SEAM) // width))
+    columns = min(range(fit, fit * 2 // 3, -1), key=lambda columns: -len(bank) % columns)
+    sheet = np.zeros((ceil(len(bank) / columns) * height, columns * width, 4), np.uint8)
     for k, picture in enumerate(pictures):
         cell = sheet[k // columns * height :, k % columns * width :]
-        cell[: height - SEAM, : width - SEAM] = LINE
-        cell[1 : height - SEAM - 1, 1 : width - SEAM - 1] = picture
+        cell[: height - SEAM, : width - SEAM] = LINE, LINE, LINE, 255
+        cell[1 : height - SEAM - 1, 1 : width - SEAM - 1, :3] = picture
     return sheet[:-SEAM, :-SEAM]
 
 
@@ -215,10 +242,11 @@ def mosaic(shades: Shades, columns: int, most: int) -> Shades:
     return sheet[: len(sheet) - seam, : sheet.shape[1] - seam]
 
 
-def channels_of(filters: Array, side: int) -> Shades:
-    """Lay the channels of a filter (C, h, w) out as one picture of about a square."""
-    columns = ceil(sqrt(len(filters)))
-    return fitted(mosaic(shades_of(filters), columns, 0), side)
+def strongest_channels(filters: Array, most: int, side: int) -> Shades:
+    """Lay those channels of a filter (C, h, w) that have most energy out in about a square."""
+    energies = np.square(filters, dtype=np.float64).sum(axis=(1, 2))
+    chosen = np.sort(np.argsort(-energies, kind="stable")[:most])
+    return fitted(mosaic(shades_of(filters[chosen]), ceil(sqrt(len(chosen))), 0), side)
 
 
 def count_of(pictures: Array, what: str) -> str:

@@ -13,6 +13,8 @@ from fdref.errors import DependencyError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from fdref.drawing.colours import Shades
+
 Format = Literal["png", "svg", "pdf", "webp"]
 
 FORMATS: tuple[Format, ...] = ("png", "svg", "pdf", "webp")
@@ -41,7 +43,7 @@ def written(figure: Figure, kind: Format, title: str) -> bytes:
     Parameters
     ----------
     figure : Figure
-        Of `PIXELS_PER_INCH`.
+        A finished `Page`.
     kind : "png", "svg", "pdf" or "webp"
         WebP without loss.
     title : str
@@ -80,13 +82,35 @@ def written(figure: Figure, kind: Format, title: str) -> bytes:
     return file.getvalue()
 
 
-def _pixels(figure: Figure) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Draw a figure: (height, width) where all is grey, else (height, width, 3)."""
+def _pixels(figure: Figure) -> Shades:
+    """Draw a figure: (height, width) where all is grey, else (height, width, 3).
+
+    Pictures stand on whole pixels, as `Page` places them, and are copied there: matplotlib would
+    resample them into the same, for ten times their memory and time.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - takes its time
 
+    pictures = [image for axes in figure.axes for image in axes.images if image.get_visible()]
     canvas: Any = FigureCanvasAgg(figure)  # matplotlib types its methods no further
-    canvas.draw()
-    page = np.asarray(canvas.buffer_rgba())[:, :, :3]
+    try:
+        for image in pictures:
+            image.set_visible(False)
+        canvas.draw()
+    finally:
+        for image in pictures:
+            image.set_visible(True)
+    page = np.asarray(canvas.buffer_rgba())[:, :, :3]  # its own memory, to be written to
+    for image in pictures:
+        left, right, bottom, top = map(round, image.get_extent())
+        beneath = page[top:bottom, left:right]  # white, but for what is written between pictures
+        np.minimum(beneath, _opaque(np.asarray(image.get_array())), out=beneath)
     grey = page[:, :, 0]
     same = all(np.array_equal(grey, page[:, :, c]) for c in (1, 2))
     return np.ascontiguousarray(grey if same else page)
+
+
+def _opaque(shades: Shades) -> Shades:
+    """Lay a picture (h, w), (h, w, 3) or (h, w, 4) on white."""
+    if shades.ndim == 2:
+        return shades[:, :, None]
+    return shades if shades.shape[2] == 3 else np.where(shades[:, :, 3:] > 0, shades[:, :, :3], 255)

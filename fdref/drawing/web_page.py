@@ -27,10 +27,10 @@ def render(template: str, **values: object) -> str:
     return TEMPLATES.get_template(template).render(values)
 
 
-def data_uri(png: bytes) -> str:
-    """Return a PNG file as an address that holds it.
+def data_uri(data: bytes, kind: str = "png") -> str:
+    """Return a picture's file as an address that holds it.
 
     >>> data_uri(b"PNG")
     'data:image/png;base64,UE5H'
     """
-    return f"data:image/png;base64,{b64encode(png).decode()}"
+    return f"data:image/{kind};base64,{b64encode(data).decode()}"

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from fdref.arguments import whole_number
-from fdref.layers import BatchNorm
+from fdref.measure.composition import composition
 from fdref.selection import decodable_number, filter_index
-from fdref.walk.down import top
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,19 +27,23 @@ class Part(NamedTuple):
     ----------
     node : (layer, filter)
     share : float
-        Its part, from 0 to 1, of the sum of the absolute weights.
+        How much of the decoded filter it makes, as `fdref.composition` tells: negative where it
+        works against the others.
     """
 
     node: Node
     share: float
 
 
+NONE = 1e-9
+"""A share that is not larger is rounding's."""
+
 Graph = dict[Node, tuple[Part, ...]]
 """Filters and what they are made of, from the top down."""
 
 
 def parts_of(net: Network, layer: int | str, k: int) -> tuple[Part, ...]:
-    """Return what a filter is made of, one convolution below.
+    """Return what a filter is made of, one layer with filters below.
 
     Parameters
     ----------
@@ -53,8 +56,8 @@ def parts_of(net: Network, layer: int | str, k: int) -> tuple[Part, ...]:
     Returns
     -------
     tuple of Part
-        Those with a weight other than zero, the largest share first; none for the first
-        convolution. What batch normalisation in between multiplies with counts as weight.
+        Those with a share other than zero, that of the largest magnitude first; none where the
+        layer sees the image itself.
 
     Raises
     ------
@@ -64,25 +67,31 @@ def parts_of(net: Network, layer: int | str, k: int) -> tuple[Part, ...]:
     Examples
     --------
     >>> from fdref.weights.handmade import handmade
-    >>> parts_of(handmade(), "parts", 2)
-    (Part(node=(1, 0), share=0.6), Part(node=(1, 1), share=0.4))
+    >>> [(node, round(share, 3)) for node, share in parts_of(handmade(), "parts", 2)]
+    [((1, 0), 0.54), ((1, 1), 0.46)]
     """
     number = decodable_number(net, layer)
-    index = filter_index(net, number, k)
-    below = max((n for n in net.decodable if n < number), default=0)
-    if below == 0:
-        return ()
-    weights = np.abs(top(net, number, [index], np.dtype(np.float64))[0]).sum(axis=(1, 2))
-    for between in net.layers[below : number - 1]:
-        if isinstance(between, BatchNorm):
-            weights *= np.abs(between.scale(weights.dtype))
-    found = [j for j in np.argsort(-weights, kind="stable") if weights[j] > 0]
-    total = weights.sum()
-    return tuple(Part((below, int(j)), float(weights[j] / total)) for j in found)
+    (found,) = _parts(net, number, [filter_index(net, number, k)])
+    return found
+
+
+def _parts(net: Network, number: int, filters: Sequence[int]) -> list[tuple[Part, ...]]:
+    """Return what filters of a layer are made of."""
+    made_of = composition(net, number, filters, engine="reference")
+    nodes = [*zip(made_of.layers.tolist(), made_of.channels.tolist(), strict=True)]
+    found = []
+    for shares in made_of.shares:
+        parts = [
+            Part(node, share)
+            for node, share in zip(nodes, shares.tolist(), strict=True)
+            if node[0] > 0 and abs(share) > NONE
+        ]
+        found.append(tuple(sorted(parts, key=lambda part: -round(abs(part.share), 9))))
+    return found
 
 
 def graph_of(net: Network, layer: int | str, k: int, most: int | None = None) -> Graph:
-    """Return the graph from a filter down to those of the first convolution that make it.
+    """Return the graph from a filter down to those that see the image itself.
 
     Parameters and errors are those of `parts_of`.
 
@@ -100,17 +109,20 @@ def graph_of(net: Network, layer: int | str, k: int, most: int | None = None) ->
     --------
     >>> from fdref.weights.handmade import handmade
     >>> list(graph_of(handmade(), "characters", 0))
-    [(4, 0), (2, 0), (2, 1), (2, 2), (2, 3), (1, 0), (1, 1)]
+    [(4, 0), (2, 2), (2, 3), (2, 0), (2, 1), (1, 0), (1, 1)]
     """
     number = decodable_number(net, layer)
     if most is not None:
         most = whole_number(most, "most", 0)
-    waiting = [(number, filter_index(net, number, k))]
+    waiting: dict[int, list[int]] = {number: [filter_index(net, number, k)]}
     graph: Graph = {}
-    for node in waiting:
-        if node not in graph:
-            graph[node] = parts_of(net, *node)[:most]
-            waiting += [part.node for part in graph[node]]
+    while waiting:
+        layer = max(waiting)
+        filters = list(dict.fromkeys(waiting.pop(layer)))
+        for j, parts in zip(filters, _parts(net, layer, filters), strict=True):
+            graph[layer, j] = parts[:most]
+            for below, i in (part.node for part in graph[layer, j]):
+                waiting.setdefault(below, []).append(i)
     return graph
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from math import nan
+from math import ceil, nan
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +19,7 @@ from fdref.drawing.canvas import (
     fitted,
     plain_style,
 )
+from fdref.drawing.colours import shades_of, table
 from fdref.measure.finite import finite_forward
 from fdref.measure.survey import wins
 from fdref.paper.exhibit import Claim, Exhibit, judged
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
     from fdref.arrays import Array
     from fdref.measure.survey import Survey
     from fdref.paper.subject import Subject
+
+FEW, MOST = 13, 120
+"""Classes whose correlations are written as numbers, and that are drawn at all."""
+
+LEFT, WIDE = 190, 1300
+"""Pixels to the left of pictures, and for those in a line."""
 
 CONTRAST = 128
 """A decoded filter shown as an image is scaled to this largest magnitude."""
@@ -123,6 +130,8 @@ def draw(
 ) -> Figure:
     """Draw decoded filters, the images that correlate most with them, and all correlations.
 
+    Of more than `MOST` classes the first are drawn.
+
     Parameters
     ----------
     decoded : (K, C, h, w) array
@@ -133,33 +142,96 @@ def draw(
     labels, found : sequences of K str
         The classes of the filters, and those of the images.
     """
-    side, cell, left = 84, 100, 190
+    count = min(len(decoded), MOST)
+    some = f"The first {count} of {len(decoded)} classes. " if count < len(decoded) else ""
+    diagonal = "; bold: the diagonal" if count <= FEW else ""
     page = Page(
         "Figure 1: decoded filters of the last layer, and the images that correlate most with them",
-        f"{OWN_CONTRAST} Framed: the largest value of its column; bold: the diagonal.",
+        f"{some}{OWN_CONTRAST} Framed: the largest value of its column{diagonal}.",
     )
+    side, cell = (84, 100) if count <= FEW else (56, 72)
     rows = (
         ("decoded filter", decoded, labels),
         ("its positive part", np.maximum(decoded, 0), labels),
         ("image with the\nlargest correlation", images, found),
     )
+    lines = ceil(count / (WIDE // cell))
+    columns = ceil(count / lines)
     top = HEAD
-    for title, pictures, texts in rows:
-        page.write(title, MARGIN, top + side / 2, color=GREY, va="center")
-        for k, picture in enumerate(pictures):
-            shades = fitted(coloured(picture), side)
-            page.show(shades, left + k * cell, top)
-            page.write(texts[k], left + k * cell + side / 2, top + side + 4, ha="center")
-        top += side + 34
-    page.write("correlation of the\nfilter of class\nwith the image above", MARGIN, top, color=GREY)
+    for first in range(0, count, columns):
+        for title, pictures, texts in rows:
+            page.write(title, MARGIN, top + side / 2, color=GREY, va="center")
+            for place, k in enumerate(range(first, min(first + columns, count))):
+                left = LEFT + place * cell
+                page.show(fitted(coloured(pictures[k]), side), left, top)
+                text = shortened(texts[k], cell)
+                page.write(text, left + side / 2, top + side + 4, ha="center")
+            top += side + 34 if count <= FEW else side + 24
+        top += 0 if count <= FEW else 20
+    told = "correlation of the filter of each class (row) with each of the images above (column)"
+    page.write(told, MARGIN, top, color=GREY)
+    top += 28
+    matrix = matrix[:count, :count]
+    if count <= FEW:
+        bottom = _numbers(page, matrix, labels, top, (side, cell))
+    else:
+        bottom = _shaded(page, matrix, labels[:count], found[:count], top)
+    wide = max(columns * cell, page.head_width - LEFT, count * _cell(count) * (count > FEW))
+    return page.finished(LEFT + wide + MARGIN, bottom)
+
+
+def shortened(text: str, wide: float, letters: float = 12) -> str:
+    """Cut a class's name to about so many pixels.
+
+    >>> shortened("cat", 72), shortened("Egyptian cat", 72)
+    ('cat', 'Egyptian…')
+    """
+    most = int(wide / (0.64 * letters))
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def _numbers(
+    page: Page, matrix: Array, labels: Sequence[str], top: float, sizes: tuple[int, int]
+) -> float:
+    """Write the correlations of few classes; return where that ends."""
+    side, cell = sizes
     largest = matrix.argmax(axis=0)
     for i, row in enumerate(matrix):
         y = top + i * 24
-        page.write(labels[i], left - 14, y, ha="right", color=GREY)
+        page.write(shortened(labels[i], LEFT - MARGIN - 14), LEFT - 14, y, ha="right", color=GREY)
         for j, value in enumerate(row):
             weight = "bold" if i == j else "normal"
-            x = left + j * cell + side / 2
+            x = LEFT + j * cell + side / 2
             page.write(f"{value:.0f}", x, y, ha="center", weight=weight)
             if largest[j] == i:
-                page.frame(np.zeros((20, side), np.uint8), left + j * cell, y - 4, ACCENT, 1.5)
-    return page.finished(left + len(decoded) * cell + MARGIN, top + len(matrix) * 24)
+                page.frame(np.zeros((20, side), np.uint8), LEFT + j * cell, y - 4, ACCENT, 1.5)
+    return top + len(matrix) * 24
+
+
+def _cell(count: int) -> int:
+    """Return how many pixels a correlation takes, of so many classes."""
+    return min(36, max(11, 910 // count))
+
+
+def _shaded(
+    page: Page, matrix: Array, labels: Sequence[str], found: Sequence[str], top: float
+) -> float:
+    """Paint the correlations of many classes; return where that ends."""
+    cell = _cell(len(matrix))
+    letters, above = min(11, cell - 2), 64
+    colours = table("diverging")[shades_of(matrix)].repeat(cell, axis=0).repeat(cell, axis=1)
+    scale = float(np.abs(matrix).max())
+    told = f"{-scale:.3g} blue\n0 white\n{scale:.3g} orange"
+    page.write(told, MARGIN, top + above, color=GREY)
+    page.show(colours, LEFT, top + above)
+    for i, (label, other) in enumerate(zip(labels, found, strict=True)):
+        middle = (i + 0.5) * cell
+        row, column = shortened(label, 90, letters), shortened(other, above, letters)
+        left, under = LEFT - 5, top + above + middle
+        page.write(row, left, under, letters, color=GREY, ha="right", va="center_baseline")
+        x, over = LEFT + middle, top + above - 5
+        page.write(column, x, over, letters, color=GREY, ha="center", va="bottom", rotation=90)
+    for j, i in enumerate(matrix.argmax(axis=0)):
+        box = np.zeros((cell - 2, cell - 2), np.uint8)
+        page.frame(box, LEFT + j * cell + 1, top + above + int(i) * cell + 1, "black", 1.25)
+    return top + above + len(matrix) * cell

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from fdref.arrays import Array
+    from fdref.drawing.canvas import Shades
     from fdref.measure.survey import Survey
     from fdref.paper.subject import Subject
 
@@ -100,16 +101,22 @@ def draw(
     page.write("image", MARGIN, HEAD, color=GREY)
     page.place(picture := fitted(coloured(image), 140), MARGIN, HEAD + 20)
     page.frame(picture, MARGIN, HEAD + 20)
-    start, top, right = MARGIN + 180, HEAD, 0
-    for layer, sides in layers.items():
-        x = start
-        titles = (f"layer {layer}: {count_of(sides[0], 'map')}", "by correlation")
-        for maps, title in zip(sides, titles, strict=True):
+    sheets = {
+        layer: [_sheet(maps, columns[layer]) for maps in sides] for layer, sides in layers.items()
+    }
+    wide = max(sheet.shape[1] for pair in sheets.values() for sheet in pair)
+    places, top = (MARGIN + 180, MARGIN + 180 + wide + 40), HEAD
+    for layer, pair in sheets.items():
+        titles = (f"layer {layer}: {count_of(layers[layer][0], 'map')}", "by correlation")
+        for sheet, title, x in zip(pair, titles, places, strict=True):
             page.write(title, x, top, color=GREY)
-            low, high = maps.min(), maps.max()
-            shades = np.rint(255 * (maps - low) / ((high - low) or 1)).astype(np.uint8)
-            sheet = mosaic(shades, columns[layer], 420)
             page.show(sheet, x, top + 20)
-            x += sheet.shape[1] + 40
-        right, top = max(right, x), top + 20 + sheet.shape[0] + 24
-    return page.finished(right - 40 + MARGIN, top - 24)
+        top += 20 + pair[0].shape[0] + 24
+    return page.finished(places[1] + wide + MARGIN, top - 24)
+
+
+def _sheet(maps: Array, columns: int) -> Shades:
+    """Lay maps (K, h, w) out, from the least of all values, black, to the largest, white."""
+    low, high = maps.min(), maps.max()
+    shades = np.rint(255 * (maps - low) / ((high - low) or 1)).astype(np.uint8)
+    return mosaic(shades, columns, 420)

@@ -14,10 +14,10 @@ from fdref.drawing.canvas import (
     MARGIN,
     OWN_CONTRAST,
     Page,
-    channels_of,
     coloured,
     fitted,
     plain_style,
+    strongest_channels,
 )
 from fdref.layers import Conv
 from fdref.measure.survey import Strip
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
 SHOWN = 10
 """Filters of a layer that are shown."""
+
+CHANNELS = 4
+"""Channels that are shown of a filter before decoding, those with most energy: more are specks."""
 
 NET_FRAME, DECODED_FRAME = "#d62020", "#e8b400"
 """In the paper's red and yellow."""
@@ -145,7 +148,10 @@ def _rows_of(strip: Strip, side: int) -> Iterator[tuple[str, list[Shades], Line]
         return [fitted(coloured(filters), side) for filters in bank]
 
     if strip.originals is not None:
-        yield "before\ndecoding", [channels_of(filters, side) for filters in strip.originals], ()
+        count = strip.originals.shape[1]
+        some = f",\n{CHANNELS} of {count}\nchannels" if count > CHANNELS else ""
+        originals = [strongest_channels(one, CHANNELS, side) for one in strip.originals]
+        yield f"before\ndecoding{some}", originals, ()
     yield "decoded", pictures(strip.decoded), ()
     yield "its positive\npart", pictures(np.maximum(strip.decoded, 0)), ()
     yield "most in the\nnetwork", pictures(strip.best[:, 0]), (NET_FRAME, 4)

@@ -12,9 +12,9 @@ from fdref.drawing.canvas import (
     MARGIN,
     OWN_CONTRAST,
     Page,
+    contact_sheet,
     count_of,
     plain_style,
-    sheet_of,
 )
 from fdref.paper.exhibit import Exhibit
 
@@ -65,7 +65,7 @@ def draw(banks: Mapping[str, Mapping[int, Array]]) -> Figure:
         page.write(network, MARGIN, bottom, size=15, weight="bold")
         left, top = MARGIN, bottom + 26
         for number, bank in layers.items():
-            sheet = sheet_of(bank, width - 2 * MARGIN)
+            sheet = contact_sheet(bank, width - 2 * MARGIN)
             if left + sheet.shape[1] > width - MARGIN:
                 left, top = MARGIN, bottom
             title = f"layer {number}: {count_of(bank, 'filter')}"

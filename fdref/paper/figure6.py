@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fdref.drawing.canvas import GREY, HEAD, MARGIN, Page, coloured, fitted, plain_style
+from fdref.drawing.colours import table
 from fdref.measure.survey import wins
 from fdref.paper.exhibit import Exhibit, judged
 from fdref.weights.handmade import NAMES
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     from fdref.arrays import Array
     from fdref.paper.composition_graph import Graph, Node
     from fdref.paper.supplement import Supplement
+
+
+ADDS, TAKES = (f"#{bytes(table('diverging')[shade]).hex()}" for shade in (220, 36))
+"""Colours of lines, which can be seen on white and on black."""
 
 
 def exhibit(supplement: Supplement) -> Exhibit:
@@ -95,13 +100,13 @@ def draw(graph: Graph, banks: Mapping[int, Array], names: Mapping[int, Sequence[
     cell, gap, text, aside = 150, 64, 15, 70
     rows = _rows(graph)
     zoom = max(1, 112 // max(max(bank.shape[2:]) for bank in banks.values()))
-    inner = max(cell * max(map(len, rows)), 610)
     tops = " and ".join(names[layer][k] for layer, k in rows[0])
     page = Page(
         f"Figure 6: what {tops} {'is' if len(rows[0]) == 1 else 'are'} made of",
-        "The thicker a line, the larger the share of the absolute weights. "
-        "Each picture has its own contrast; grey is zero.",
+        "The thicker a line, the larger a share; blue and dashed takes away; a filter's shares add "
+        "up to 100 %. Each picture has its own contrast; grey is zero.",
     )
+    inner = max(cell * max(map(len, rows)), page.head_width - aside)
     top, ends = HEAD, {}
     for row in rows:
         layer = row[0][0]
@@ -111,7 +116,9 @@ def draw(graph: Graph, banks: Mapping[int, Array], names: Mapping[int, Sequence[
             x = round(MARGIN + aside + inner * (spot + 0.5) / len(row))
             picture = fitted(coloured(banks[layer][k]), max(height, width))
             page.show(picture, x - width / 2, top)
-            shares = [f"{share:.0%} {names[below][j]}" for (below, j), share in graph[layer, k]]
+            shares = [
+                f"{_signed(share)} {names[below][j]}" for (below, j), share in graph[layer, k]
+            ]
             page.write(names[layer][k], x, top + height + 6, ha="center", weight="bold")
             page.write("\n".join(shares), x, top + height + 6 + text, ha="center", color=GREY)
             ends[layer, k] = x, top, top + height + 10 + text * (1 + len(shares))
@@ -127,7 +134,14 @@ def _join(
 ) -> None:
     """Draw a line from under a node to the top of one below; nodes are (x, top, bottom)."""
     ends = (upper[0], lower[0]), (upper[2], lower[1] - 4)
-    page.axes.plot(*ends, color="0.55", lw=0.5 + 5 * share, solid_capstyle="round", zorder=0)
+    page.axes.plot(
+        *ends,
+        color=ADDS if share > 0 else TAKES,
+        linestyle="solid" if share > 0 else (0, (4, 2)),
+        lw=0.5 + 5 * abs(share),
+        solid_capstyle="round",
+        zorder=0,
+    )
 
 
 def _rows(graph: Graph) -> list[list[Node]]:
@@ -143,3 +157,12 @@ def _rows(graph: Graph) -> list[list[Node]]:
         above = sorted(users, key=lambda node: float(np.mean(users[node] or 0)))
         rows.append(above)
     return rows
+
+
+def _signed(share: float) -> str:
+    """Write a share with a minus that is as wide as a plus.
+
+    >>> _signed(0.254), _signed(-0.04)
+    ('25%', '−4%')
+    """
+    return f"{'−' * (share < 0)}{abs(share):.0%}"

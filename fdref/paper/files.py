@@ -7,7 +7,7 @@ import io
 import json
 from typing import TYPE_CHECKING
 
-from fdref.drawing.canvas import encoded
+from fdref.drawing.canvas import encoded, for_dark_pages_too
 from fdref.paper.report import page
 from fdref.paper.table1 import Row
 from fdref.weights.hdf5 import import_h5py
@@ -41,7 +41,7 @@ def files_of(
     rows = csv.DictWriter(text, Row._fields, lineterminator="\n")
     rows.writeheader()
     rows.writerows(table)
-    pictures = {stem: kinds["png"] for stem, kinds in figures.items()}
+    pictures = {stem: for_dark_pages_too(kinds["svg"]) for stem, kinds in figures.items()}
     return {
         f"{stem}.{kind}": data for stem, kinds in figures.items() for kind, data in kinds.items()
     } | {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import struct
+import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from fdref.drawing.web_page import data_uri, render
@@ -17,8 +17,9 @@ PLURAL = {True: "hold", False: "do not hold", None: "do not apply"}
 COLOURS = {True: "yes", False: "no", None: "moot"}
 """Of verdicts, by their name in the style."""
 
-DENSITY = 2
-"""Pixels of a picture to one of a screen, so that letters are sharp on paper and on phones."""
+SIZE = re.compile(rb'<svg [^>]*?width="([0-9.]+)pt" height="([0-9.]+)pt"')
+POINT = 96 / 72
+"""Pixels of a page."""
 
 
 class Picture(NamedTuple):
@@ -44,7 +45,7 @@ def page(
         What was run, on what: ``{name: value}``.
     exhibits : sequence of Exhibit
     pictures : dict
-        The exhibits' figures, ``{stem: bytes of a PNG file}``.
+        The exhibits' figures, ``{stem: bytes of an SVG file}``, sized in points.
 
     Returns
     -------
@@ -65,13 +66,15 @@ def page(
         facts=facts,
         exhibits=exhibits,
         verdicts=[claim.holds for exhibit in exhibits for claim in exhibit.claims],
-        pictures={stem: _picture(png) for stem, png in pictures.items()},
+        pictures={stem: _picture(svg) for stem, svg in pictures.items()},
         words=VERDICTS,
         plural=PLURAL,
         colours=COLOURS,
     )
 
 
-def _picture(png: bytes) -> Picture:
-    width, height = (size // DENSITY for size in struct.unpack(">2I", png[16:24]))
-    return Picture(data_uri(png), width, height)
+def _picture(svg: bytes) -> Picture:
+    found = SIZE.search(svg)
+    assert found is not None, svg[:200]  # noqa: S101 - matplotlib's, and ours
+    width, height = (round(float(size) * POINT) for size in found.groups())
+    return Picture(data_uri(svg, "svg+xml"), width, height)
