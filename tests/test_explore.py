@@ -232,6 +232,16 @@ def test_another_network_is_matched():
     assert (cut(theirs["overview"], image, 2) == expected).all()
 
 
+def test_neurons_without_a_partner_are_told():
+    net, fewer = (Network([Conv(bank)]) for bank in (small()[1].filters, small()[1].filters[2:4]))
+    told = told_in(fdref.explore(net, against=fewer).html)
+    (layer,) = told["layers"]
+    assert layer["matched"]["partners"] == [-1, -1, 0, 1, -1, -1]
+    assert layer["matched"]["likeness"] == [None, None, 1, 1, None, None]
+    unlike = Network([Conv(np.ones((2, 1, 9, 9)))])
+    assert "matched" not in told_in(fdref.explore(net, against=unlike).html)["layers"][0]
+
+
 def test_large_networks_have_small_pictures_and_compressed_ones(monkeypatch):
     monkeypatch.setattr(contents, "EXACT", 100)
     net = small()

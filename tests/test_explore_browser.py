@@ -290,6 +290,21 @@ def test_what_excites_a_neuron_and_its_partner_are_there(opened):
     assert "1.00" in partner.inner_text()
 
 
+def test_neurons_without_a_partner_say_so(browser, tmp_path):
+    bank = np.random.default_rng(0).standard_normal((3, 1, 3, 3))
+    path = tmp_path / "two.html"
+    fdref.explore(Network([Conv(bank)]), against=Network([Conv(bank[:1])])).save(path)
+    shown = Opened(browser, path, **wide())
+    page = shown.at("#1:2")
+    assert "no partner is left for it" in page.inner_text("aside")
+    page.check("label:has-text('beside') input")
+    assert page.inner_text(".grid a[data-k='2'] .who") == "2 · –"
+    assert page.inner_text(".grid a[data-k='0'] .who") == "0 · 1.00"
+    page.select_option(".tools select >> nth=0", "match")
+    assert page.get_attribute(".grid a >> nth=0", "data-k") == "0"
+    shown.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [wide, phone])
 def test_accessible_in_both_widths_and_schemes(browser, lenet, size, scheme):

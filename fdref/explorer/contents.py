@@ -11,12 +11,12 @@ from fdref.explorer.connections import connections
 from fdref.explorer.excited import excited
 from fdref.explorer.pictures import files, largest, overview
 from fdref.explorer.steps import steps_of
-from fdref.measure.likeness import most_alike
-from fdref.measure.matching import match
+from fdref.measure.likeness import likeness, most_alike
+from fdref.measure.matching import Match, assign, counterparts
 from fdref.measure.traits import traits
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from fdref.explorer.excited import Excited
     from fdref.explorer.pictures import Atlas, Files
     from fdref.explorer.steps import Step
-    from fdref.measure.matching import Match
     from fdref.measure.traits import Traits
     from fdref.network.graph import Network
     from fdref.weights.image_sets import ImageSet
@@ -117,17 +116,7 @@ def gather(
     net, told = asked.net, progress or _nobody
     banks = _decoded(net, asked.layers, asked, told)
     linked = connections(net, asked.layers, asked.unpool, asked.engine, banks, told)
-    matches: dict[int, Match] = {}
-    others: list[Others] = []
-    if asked.against is not None:
-        matches = {
-            one.layer: one
-            for one in match(net, asked.against, asked.unpool, asked.engine)
-            if one.layer in banks
-        }
-        theirs = tuple({one.other_layer: None for one in matches.values()})
-        for number, bank in _decoded(asked.against, theirs, asked, _nobody).items():
-            others.append(_other(number, asked.swap(bank), asked))
+    matches, others = _matched(asked, banks)
     layers = []
     for number in asked.layers:
         bank = asked.swap(banks.pop(number))
@@ -156,10 +145,27 @@ def gather(
     return layers, others
 
 
+def _matched(asked: Asked, banks: Mapping[int, Array]) -> tuple[dict[int, Match], list[Others]]:
+    """Pair the neurons of the layers that are shown with those of another network."""
+    if asked.against is None:
+        return {}, []
+    pairs = {
+        number: theirs
+        for number, theirs in counterparts(asked.net, asked.against)
+        if number in banks
+    }
+    found = _decoded(asked.against, tuple(pairs.values()), asked, _nobody)
+    matches = {
+        number: Match(number, theirs, *assign(likeness(banks[number], found[theirs])))
+        for number, theirs in pairs.items()
+    }
+    return matches, [_other(number, asked.swap(bank), asked) for number, bank in found.items()]
+
+
 def _decoded(
     net: Network, layers: Sequence[int], asked: Asked, told: Callable[[int], object]
 ) -> dict[int, Array]:
-    """Decode layers, all at once where these are all."""
+    """Decode layers, all at once where these are all; none at all where there are none."""
     if set(layers) == set(net.decodable):
         return decode_all(net, asked.unpool, asked.engine, told)
     one = partial(decode, net, unpool=asked.unpool, engine=asked.engine, progress=told)

@@ -198,7 +198,8 @@ const SORTS = {
   colour: ["colourfulness", (layer) => layer.colour, (layer) => layer.colourfulness],
   hue: ["colour axis", (layer) => layer.colour, (layer) => layer.colour.map((_, k) => -hue(layer, k))],
   excited: ["largest activation", (layer) => layer.excited, (layer) => layer.excited.values.map((v) => v[0])],
-  match: ["likeness to the other network's", (layer) => layer.matched, (layer) => layer.matched.likeness],
+  match: ["likeness to the other network's", (layer) => layer.matched,
+    (layer) => layer.matched.likeness.map((cosine) => cosine ?? -2)],
   like: ["likeness to the chosen", () => true, (layer, found) => found],
 };
 
@@ -510,7 +511,7 @@ function Cells({ layer, order, common, marked, mark, pairs }) {
       <span class="picture" style=${{ ...sprite(layer, layer.overview, k, CELL, source), ...contrast(layer, k, common) }}></span>
       ${other && layer.matched.partners[k] >= 0 && html`<span class="picture" style=${sprite(other, other.overview, layer.matched.partners[k], CELL, theirs)}></span>`}
       <span class="strength"><i style=${{ width: `${strength(layer.energy[k])}%` }}></i></span>
-      <span class="who">${k}${other ? ` · ${layer.matched.likeness[k].toFixed(2)}` : nameOf(layer, k) && ` ${nameOf(layer, k)}`}</span></a></li>`)}</ul>`,
+      <span class="who">${k}${other ? ` · ${layer.matched.likeness[k]?.toFixed(2) ?? "–"}` : nameOf(layer, k) && ` ${nameOf(layer, k)}`}</span></a></li>`)}</ul>`,
     [layer, order, common, marked, source, theirs, other]);
 }
 
