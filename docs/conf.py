@@ -1,0 +1,86 @@
+"""The site: `sphinx-build -W -n docs docs/_build`, offline (pip install '.[docs]')."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).parent
+sys.path[:0] = [str(HERE.parent), str(HERE / "extensions")]  # what is documented is what lies here
+
+import fdref  # noqa: E402 - from there
+
+project = "fdref"
+author = "the fdref authors"
+copyright = author  # noqa: A001 - Sphinx's name
+version = release = fdref.__version__
+
+extensions = [
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.viewcode",
+    "sphinx_gallery.gen_gallery",
+    "numpydoc",
+    "myst_parser",
+    "sphinx_copybutton",
+    "sphinxarg.ext",
+    "mathml",
+]
+exclude_patterns = ["_build", "examples", "extensions"]
+templates_path = ["_templates"]
+nitpicky = True
+
+# Pages. Links are relative files, so that they work on a code host, too.
+myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
+myst_heading_anchors = 3
+html_math_renderer = "mathml"  # no script, no network
+copybutton_exclude = ".linenos, .gp, .go"  # of a session in Python, what was typed
+
+# The interface. Docstrings say types in words, with shapes.
+autodoc_typehints = "none"
+autodoc_member_order = "bysource"
+autosummary_generate = True
+numpydoc_show_class_members = False
+numpydoc_xref_param_type = False
+default_role = "autolink"  # `decode` is a link where there is such a name
+nitpick_ignore = [  # what can be imported, and has no page here
+    ("py:obj", "deviation"),
+    ("py:obj", "weights"),
+    ("py:obj", "fdref.engines.compiled"),
+    ("py:obj", "fdref.engines.reference"),
+]
+nitpick_ignore_regex = [("py:obj", r"(concurrent|numpy|onnx)(\..*)?")]  # no network: no inventories
+
+# The gallery: a script, a page; an example that fails fails the site.
+sphinx_gallery_conf = {
+    "examples_dirs": "examples",
+    "gallery_dirs": "gallery",
+    "filename_pattern": r"/plot_",
+    "within_subsection_order": "FileNameSortKey",
+    "abort_on_example_error": True,
+    "remove_config_comments": True,
+    "download_all_examples": False,
+    "show_memory": False,
+    "min_reported_time": 0,
+    "plot_gallery": True,
+    "reference_url": {"fdref": None},
+    "doc_module": ("fdref",),
+    "backreferences_dir": "api/examples",
+    "image_srcset": ["2x"],
+}
+
+html_theme = "pydata_sphinx_theme"
+html_title = "fdref"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_show_sourcelink = False
+html_copy_source = False
+html_theme_options = {
+    "navigation_with_keys": False,
+    "show_prev_next": False,
+    "show_nav_level": 2,
+    "secondary_sidebar_items": ["page-toc"],
+    "footer_start": ["copyright"],
+    "footer_end": ["sphinx-version"],
+    "header_links_before_dropdown": 6,
+}
