@@ -25,6 +25,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinxarg.ext",
     "mathml",
+    "one_page_each",
 ]
 exclude_patterns = ["_build", "examples", "extensions"]
 templates_path = ["_templates"]
@@ -33,6 +34,7 @@ nitpicky = True
 # Pages. Links are relative files, so that they work on a code host, too.
 myst_enable_extensions = ["colon_fence", "deflist", "dollarmath"]
 myst_heading_anchors = 3
+smartquotes_action = "q"  # dashes are options
 html_math_renderer = "mathml"  # no script, no network
 copybutton_exclude = ".linenos, .gp, .go"  # of a session in Python, what was typed
 
@@ -67,6 +69,7 @@ sphinx_gallery_conf = {
     "doc_module": ("fdref",),
     "backreferences_dir": "api/examples",
     "image_srcset": ["2x"],
+    "capture_repr": (),  # what is printed says enough
 }
 
 html_theme = "pydata_sphinx_theme"
@@ -84,3 +87,5 @@ html_theme_options = {
     "footer_end": ["sphinx-version"],
     "header_links_before_dropdown": 6,
 }
+ALONE = ("look", "kit", "method", "siblings", "paper", "commands", "files", "measuring")
+html_sidebars = {name: [] for name in ALONE}  # pages with none below them are wider

@@ -2,8 +2,8 @@
 One neuron as a figure
 ======================
 
-What does neuron 384 of the LeNet's layer 5 look for? Its 4x4x50 weights lie over the maps of 50 other
-filters, and say nothing to the eye. Decoded, they are a picture over the image.
+What does neuron 384 of the LeNet's layer 5 look for? Its 4x4x50 weights lie over the maps of 50
+other filters, and say nothing to the eye. Decoded, they are a picture over the image.
 
 Grey is zero. Where the picture is bright, bright pixels excite the neuron; where it is dark, they
 inhibit it.

@@ -2,10 +2,10 @@
 Colour filters
 ==============
 
-The second network that ships, ``cifar``, names what is in photographs of 32x32 pixels. Here are the
-filters of its second convolution, decoded, in the order of how much of each is colour: what remains
-when the mean of red, green and blue is taken away. The first ones set one colour against another; the
-last ones are edges and bars of brightness, with coloured seams.
+The second network that ships, ``cifar``, names what is in photographs of 32x32 pixels. Here are
+the filters of its second convolution, decoded, in the order of how much of each is colour: what
+remains when the mean of red, green and blue is taken away. The first ones set one colour against
+another; the last ones are edges and bars of brightness, with coloured seams.
 """
 
 import matplotlib.pyplot as plt

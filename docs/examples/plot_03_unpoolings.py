@@ -3,11 +3,11 @@ The four ways to undo a pool
 ============================
 
 A pool makes one pixel of many, so the way down has to say which of them it was. ``nearest``,
-``bilinear`` and ``bicubic`` are the paper's, and enlarge the picture as MATLAB's ``imresize`` does;
-``window`` shares each pixel over its pool's window.
+``bilinear`` and ``bicubic`` are the paper's, and enlarge the picture as MATLAB's ``imresize``
+does; ``window`` shares each pixel over its pool's window.
 
-The pools of ``cifar`` are three wide and move by two: windows overlap, and only ``window`` is then what
-averaging does.
+The pools of ``cifar`` are three wide and move by two: windows overlap, and only ``window`` is then
+what averaging does.
 """
 
 import matplotlib.pyplot as plt
@@ -29,8 +29,8 @@ for column, way in zip(axes.T, WAYS, strict=True):
             place.set_ylabel(f"conv3, {k}")
 
 # %%
-# Which predicts best? On digits, the error of the paper's eq. 3, for the LeNet's layers (its pools do
-# not overlap, and there ``window`` is ``nearest``, less a factor):
+# Which predicts best? On digits, the error of the paper's eq. 3, for the LeNet's layers (its pools
+# do not overlap, and there ``window`` is ``nearest``, less a factor):
 
 lenet, digits = fdref.load(), fdref.mnist().test
 x = lenet.prepare(digits.images)

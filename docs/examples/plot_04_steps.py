@@ -2,9 +2,9 @@
 The steps of a decoding
 =======================
 
-Decoding begins with a neuron's own weights, a picture over the maps below, and takes that picture down
-layer by layer: a convolution replaces every pixel by a filter, a pool enlarges. `fdref.stages` keeps
-all of them.
+Decoding begins with a neuron's own weights, a picture over the maps below, and takes that picture
+down layer by layer: a convolution replaces every pixel by a filter, a pool enlarges.
+`fdref.stages` keeps all of them.
 
 Each row is one of three neurons of the LeNet's last convolution; of stages with many channels, the
 eight with the most energy are shown.
@@ -17,8 +17,9 @@ import fdref
 
 net, classes = fdref.load(), [0, 3, 8]
 stages = fdref.stages(net, layer=7, filters=classes)
-for number, stage in enumerate(stages):
-    print(f"over map {6 - number}: {stage.shape[1]:3} channels of {stage.shape[2]}x{stage.shape[3]}")
+for number, stage in zip(range(6, -1, -1), stages, strict=True):
+    _, channels, height, width = stage.shape
+    print(f"over map {number}: {channels:3} channels of {height}x{width}")
 
 # %%
 # Maps 6 and 5 are a single pixel wide: there, weights are all that there is. From map 4 down:

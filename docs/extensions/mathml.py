@@ -21,7 +21,7 @@ def visit_inline(writer: Any, node: nodes.math) -> None:
 
 def visit_block(writer: Any, node: nodes.math_block) -> None:
     """Write a formula by itself; where the page is narrow, it scrolls."""
-    writer.body.append(f'<div class="math">{translated(node, as_block=True)}</div>')
+    writer.body.append(f'<div class="formula">{translated(node, as_block=True)}</div>')
     raise nodes.SkipNode
 
 
