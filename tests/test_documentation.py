@@ -80,6 +80,15 @@ def test_a_pages_links_lead_to_files(page):
     assert [target for target in targets if not (page.parent / target).exists()] == []
 
 
+def test_the_site_has_every_command():
+    """A section each in docs/commands.rst, which Sphinx fills from the parser."""
+    usage = fdref.commands._parser().format_help()  # noqa: SLF001 - argparse tells nothing else
+    commands = re.findall(r"^    ([a-z]+)(?: |$)", usage, re.MULTILINE)
+    text = (DOCS / "commands.rst").read_text(encoding="utf-8")
+    assert len(commands) > 5
+    assert sorted(re.findall(r"^   :path: (\w+)$", text, re.MULTILINE)) == sorted(commands)
+
+
 def test_the_site_has_every_public_name():
     """Once each: docs/api.rst groups them by hand, and Sphinx makes a page of each."""
     listed = re.findall(r"^   (\w+)$", (DOCS / "api.rst").read_text(encoding="utf-8"), re.MULTILINE)
