@@ -26,6 +26,7 @@ extensions = [
     "sphinxarg.ext",
     "mathml",
     "one_page_each",
+    "live_pages",
 ]
 exclude_patterns = ["_build", "examples", "extensions"]
 templates_path = ["_templates"]
