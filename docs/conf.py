@@ -65,7 +65,7 @@ sphinx_gallery_conf = {
     "remove_config_comments": True,
     "download_all_examples": False,
     "show_memory": False,
-    "min_reported_time": 0,
+    "write_computation_times": False,
     "image_scrapers": ("figures", "matplotlib"),  # the latter closes its figures
     "reference_url": {"fdref": None},
     "doc_module": ("fdref",),
