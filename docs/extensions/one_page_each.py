@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from sphinx.application import Sphinx
 
-LINK = re.compile(r"\]\(([^)#:]+)(#[^)]*)?\)")
+LINK = re.compile(r"\[([^]]*)\]\(([^)#:]+)(#[^)]*)?\)")
 INCLUDE = re.compile(r"^```\{include\} (\S+)\n(?!:start-after)", re.MULTILINE)
 
 
@@ -47,9 +47,12 @@ def turned(app: Sphinx, text: str, beside: Path, here: Path) -> str:
     """Turn links that are relative to one folder into links that are relative to another."""
 
     def one(link: re.Match[str]) -> str:
-        target = Path(os.path.normpath(beside / link[1]))
+        words, path, heading = link.groups()
+        target = Path(os.path.normpath(beside / path))
+        if target.is_dir():  # which a code host shows
+            return words
         page = app.config.pages_of_files.get(target, target)
-        return f"]({os.path.relpath(page, here)}{link[2] or ''})" if target.exists() else link[0]
+        return f"[{words}]({os.path.relpath(page, here)}{heading or ''})"
 
     return LINK.sub(one, text)
 
