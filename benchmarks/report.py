@@ -1,7 +1,8 @@
-"""Write what was measured into README.md, between its markers, and draw the pictures there.
+"""Write what was measured into README.md and docs/measuring.md, and draw the pictures there.
 
 `python benchmarks/report.py speed.json planner.json`: what `pytest benchmarks --benchmark-json` and
-planner.py wrote. Without the latter, README.md's part about the planner stays as it is.
+planner.py wrote. The former goes between README.md's markers, the latter, where it is given,
+between those of docs/measuring.md.
 """
 
 from __future__ import annotations
@@ -26,21 +27,25 @@ def main() -> None:
     parser.add_argument("speed", type=Path, help="what --benchmark-json wrote")
     parser.add_argument("planner", type=Path, nargs="?", help="what planner.py wrote")
     parser.add_argument("--readme", type=Path, default=HERE.parent / "README.md")
+    parser.add_argument("--measuring", type=Path, default=HERE.parent / "docs" / "measuring.md")
     parser.add_argument("--pictures", type=Path, default=HERE)
     options = parser.parse_args()
     measured = {"benchmarks": read(options.speed)}
     if options.planner:
         measured["planner"] = read(options.planner)
-    page = options.readme.read_text(encoding="utf-8")
-    for name, found in measured.items():  # all that can be refused, before anything is written
-        page = inserted(name, PARTS[name](found), page)
+    paths = {"benchmarks": options.readme, "planner": options.measuring}
+    pages = {  # all that can be refused, before anything is written
+        paths[name]: inserted(name, PARTS[name](found), paths[name])
+        for name, found in measured.items()
+    }
     speed_report.draw(
         speed_report.medians_of(measured["benchmarks"]["benchmarks"]),
         options.pictures / "ratios.png",
     )
     if options.planner:
         planner_report.draw(measured["planner"], options.pictures / "planner.png")
-    options.readme.write_text(page, encoding="utf-8")
+    for path, page in pages.items():
+        path.write_text(page, encoding="utf-8")
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -78,8 +83,8 @@ def planner(found: dict[str, Any]) -> str:
         planner_report.table(found),
         "\n".join(planner_report.concerns(found["cases"])[:3]),
         found["conditions"],
-        f"![{planner_report.ALT}](benchmarks/planner.png)",
-        f"![{planner_report.CURVES}](benchmarks/cost_curves.png)",
+        f"![{planner_report.ALT}](../benchmarks/planner.png)",
+        f"![{planner_report.CURVES}](../benchmarks/cost_curves.png)",
     ]
     return "\n\n".join(filter(None, parts))
 
@@ -87,17 +92,18 @@ def planner(found: dict[str, Any]) -> str:
 PARTS = {"benchmarks": speed, "planner": planner}
 
 
-def inserted(name: str, text: str, page: str) -> str:
-    """Put text between the markers of a name, unless a number that stands there would go."""
+def inserted(name: str, text: str, path: Path) -> str:
+    """Put text between a page's markers of a name, unless a number that stands there would go."""
+    page = path.read_text(encoding="utf-8")
     begin, end = f"<!-- {name} -->", f"<!-- /{name} -->"
     marked = re.compile(f"{re.escape(begin)}(.*?){re.escape(end)}", re.DOTALL)
     old = marked.search(page)
     if not old:
-        sys.exit(f"README.md has no lines {begin} and {end} to write between")
+        sys.exit(f"{path.name} has no lines {begin} and {end} to write between")
     lost = sorted({row for row, _ in cells(old[1]) - cells(text)})
     if lost:
         sys.exit(
-            f"{len(lost)} rows of README.md's {name} would lose numbers, first {lost[0]!r}: "
+            f"{len(lost)} rows of {path.name}'s {name} would lose numbers, first {lost[0]!r}: "
             "measure everything, with every peer; rows that are to go are first deleted there"
         )
     return marked.sub(lambda _: f"{begin}\n{text}\n{end}", page, count=1)

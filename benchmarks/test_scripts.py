@@ -6,7 +6,7 @@ import copy
 import json
 import os
 import sys
-from itertools import combinations, pairwise
+from itertools import combinations
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -131,19 +131,26 @@ def test_memory_is_measured_beside_the_result() -> None:
 @pytest.fixture
 def readme(tmp_path: Path) -> Path:
     page = tmp_path / "README.md"
-    parts = ["a", "<!-- benchmarks -->", "old", "<!-- /benchmarks -->", "b"]
-    page.write_text("\n".join([*parts, "<!-- planner -->", "<!-- /planner -->", "c"]))
+    page.write_text("a\n<!-- benchmarks -->\nold\n<!-- /benchmarks -->\nb\n")
     return page
 
 
 @pytest.fixture
-def write(readme: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """Report what was measured, and perhaps what planner.py wrote; return the page."""
+def measuring(tmp_path: Path) -> Path:
+    page = tmp_path / "measuring.md"
+    page.write_text("c\n<!-- planner -->\nold\n<!-- /planner -->\nd\n")
+    return page
+
+
+@pytest.fixture
+def write(readme: Path, measuring: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Report what was measured, and perhaps what planner.py wrote; return README.md."""
 
     def report_all(benchmarks: list[Any], *planner: Path) -> str:
         speed = tmp_path / "speed.json"
         speed.write_text(json.dumps(MEASURED | {"benchmarks": benchmarks}))
-        arguments = [speed, *planner, "--readme", readme, "--pictures", tmp_path]
+        pages = ["--readme", readme, "--measuring", measuring]
+        arguments = [speed, *planner, *pages, "--pictures", tmp_path]
         monkeypatch.setattr(sys, "argv", ["report.py", *map(str, arguments)])
         report.main()
         return readme.read_text()
@@ -152,7 +159,7 @@ def write(readme: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def test_the_readme_is_written_between_its_markers(
-    write: Any, tmp_path: Path, planned: Path
+    write: Any, measuring: Path, tmp_path: Path, planned: Path
 ) -> None:
     page = write(MEASURED["benchmarks"], planned)
     assert "old" not in page
@@ -164,7 +171,12 @@ def test_the_readme_is_written_between_its_markers(
     assert "| decoding, as a multiple of the products alone | 1.3 |" in page
     assert "| its result, 400 MB, copied at 4.0 GB/s | 100 ms |" in page
     assert "abacus, 3 threads on every side; Python 3.11, NumPy 2, openblas 0.3 for Abacus" in page
-    assert all(first < last for first, last in pairwise(map(page.index, ("b\n", "LeNet", "\nc"))))
+    assert page.endswith("<!-- /benchmarks -->\nb\n")
+    other = measuring.read_text()
+    assert "old" not in other
+    assert other.startswith("c\n<!-- planner -->\n|")
+    assert "](../benchmarks/planner.png)" in other
+    assert other.endswith("<!-- /planner -->\nd\n")
     assert {path.name for path in tmp_path.glob("*.png")} == {"ratios.png", "planner.png"}
 
 

@@ -1,4 +1,4 @@
-"""The examples in docstrings and in the README are run."""
+"""The examples in docstrings, in the README and on the site are run; links lead to files."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ import fdref.paper
 import fdref.weights.keras
 import fdref.weights.onnx
 
-README = Path(__file__).parents[1] / "README.md"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PAGES = [ROOT / "README.md", *sorted(DOCS.glob("*.md")), *sorted(DOCS.glob("networks/*.md"))]
+BLOCK = re.compile(r"^```python\n(.*?)^```", re.DOTALL | re.MULTILINE)
 MODULES = [
     f"{package.__name__}.{module.name}"
     for package in (
@@ -57,9 +60,34 @@ def test_public_names_explain_themselves(name):
 
 
 @pytest.mark.large
-def test_the_readmes_python_runs(tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "page",
+    [page for page in PAGES if BLOCK.search(page.read_text(encoding="utf-8"))],
+    ids=lambda page: str(page.relative_to(ROOT)),
+)
+def test_a_pages_python_runs(page, tmp_path, monkeypatch):
+    """Each block by itself: whoever copies one needs no other."""
     monkeypatch.chdir(tmp_path)
-    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
-    assert blocks
-    for block in blocks:
-        exec(compile(block, str(README), "exec"), {})  # noqa: S102 - our own text
+    for block in BLOCK.findall(page.read_text(encoding="utf-8")):
+        exec(compile(block, str(page), "exec"), {})  # noqa: S102 - our own text
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_pages_links_lead_to_files(page):
+    """As a code host follows them; Sphinx follows those of the site, and to headings."""
+    text = re.sub(r"(?ms)^```.*?^```", "", page.read_text(encoding="utf-8"))
+    targets = re.findall(r"\]\((?!https://)([^)#\s]+)", text)
+    assert [target for target in targets if not (page.parent / target).exists()] == []
+
+
+def test_the_site_has_every_command():
+    """A section each in docs/commands.rst, which Sphinx fills from the parser."""
+    commands = [module.__name__.rpartition(".")[2] for module in fdref.commands.COMMANDS]
+    text = (DOCS / "commands.rst").read_text(encoding="utf-8")
+    assert sorted(re.findall(r"^   :path: (\w+)$", text, re.MULTILINE)) == sorted(commands)
+
+
+def test_the_site_has_every_public_name():
+    """Once each: docs/api.rst groups them by hand, and Sphinx makes a page of each."""
+    listed = re.findall(r"^   (\w+)$", (DOCS / "api.rst").read_text(encoding="utf-8"), re.MULTILINE)
+    assert sorted(listed) == sorted(fdref.__all__), "put it where it belongs in docs/api.rst"

@@ -46,7 +46,7 @@ def decoded_table(decoded: Decoded, *, written: bool = True) -> str:
 def decoded_json(
     net: Network, facts: Mapping[str, Any], path: str | None, decoded: Decoded
 ) -> dict[str, Any]:
-    """Say what was decoded, and into which file, if any; README.md documents the keys."""
+    """Say what was decoded, and into which file, if any; docs/files.md documents the keys."""
     return {
         "fdref": fdref.__version__,
         **_asked(facts),
@@ -87,7 +87,7 @@ def plan_table(net: Network, plan: Plan) -> str:
 
 
 def plan_json(net: Network, facts: Mapping[str, Any], plan: Plan) -> dict[str, Any]:
-    """Show the same to programs; README.md documents the keys."""
+    """Show the same to programs; docs/files.md documents the keys."""
     return {
         "fdref": fdref.__version__,
         **_asked(facts),

@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def as_json(model: str, net: Network) -> dict[str, Any]:
-    """Return what there is to know about a network for programs; README.md documents the keys."""
+    """Return what is known of a network for programs; docs/files.md documents the keys."""
     return {
         "fdref": fdref.__version__,
         "model": model,
