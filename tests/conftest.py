@@ -100,3 +100,21 @@ def net_file(tmp_path: Path) -> Path:
     path = tmp_path / "net.mat"
     write(path, {"net": NET})
     return path
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Chromium, started once."""
+    from browsing import FLAGS
+
+    try:
+        from playwright.sync_api import sync_playwright
+    except ImportError:
+        absent("browser", "Playwright is not installed: pip install '.[browser]'")
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
+    if chromium is None:
+        absent("browser", "there is no Chromium; Debian's package is called chromium")
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield started
+        started.close()

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import io
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
-from absence import absent
+from browsing import Opened, phone, until, wide
 
 import fdref
 from fdref import Conv, Network, Pool, ReLU
@@ -16,62 +15,7 @@ from fdref.commands import main
 from fdref.explorer import page as pages
 
 LENET = fdref.load()
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-FLAGS += ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
 EVIL = "</script><img src=x onerror=alert(1)>"
-
-
-@pytest.fixture(scope="module")
-def browser():
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError:
-        absent("browser", "Playwright is not installed: pip install '.[browser]'")
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if chromium is None:
-        absent("browser", "there is no Chromium; Debian's package is called chromium")
-    with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield started
-        started.close()
-
-
-class Opened:
-    """A page in a window, and all that it asked for or complained about."""
-
-    def __init__(self, browser, path, **options):
-        self.window = browser.new_context(accept_downloads=True, **options)
-        self.window.set_default_timeout(20_000)
-        self.page, self.asked, self.said = self.window.new_page(), [], []
-        self.page.on("console", lambda message: self.said.append(message.text))
-        self.page.on("pageerror", lambda error: self.said.append(str(error)))
-        self.page.on("request", lambda request: self.asked.append(request.url))
-        self.path = path
-
-    def at(self, address=""):
-        self.page.goto(f"file://{self.path}{address}")
-        self.page.wait_for_selector(".grid a", state="attached")
-        return self.page
-
-    def close(self):
-        own = [url for url in self.asked if not url.startswith(("data:", "blob:"))]
-        folder = f"file://{Path(self.path).parent}/"
-        self.window.close()
-        assert all(url.startswith(folder) for url in own), own
-        assert self.said == []
-
-
-def wide(scheme="light"):
-    return {"viewport": {"width": 1280, "height": 900}, "color_scheme": scheme}
-
-
-def phone(scheme="light"):
-    return {
-        "viewport": {"width": 390, "height": 844},
-        "color_scheme": scheme,
-        "has_touch": True,
-        "is_mobile": True,
-    }
 
 
 @pytest.fixture(scope="module")
@@ -89,15 +33,6 @@ def opened(browser, lenet):
     shown = Opened(browser, lenet, **wide())
     yield shown
     shown.close()
-
-
-def until(page, expression):
-    """Wait for what a page evaluates to; the policy forbids Playwright's own way, in the page."""
-    for _ in range(400):
-        if page.evaluate(expression):
-            return
-        page.wait_for_timeout(50)
-    raise AssertionError(expression)
 
 
 def large_canvas(page, address):

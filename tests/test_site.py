@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from absence import absent
-from test_explore_browser import browser, phone, wide  # noqa: F401 - a fixture
+from browsing import phone, wide
 
 import fdref
 
@@ -83,7 +83,7 @@ def test_the_networks_that_ship_are_there_to_be_looked_at(site):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @pytest.mark.parametrize("size", [wide, phone])
-def test_pages_fit_in_both_widths(site, browser, size, scheme):  # noqa: F811 - the fixture
+def test_pages_fit_in_both_widths(site, browser, size, scheme):
     """Nothing scrolls sideways but what is too wide by itself; nobody complains."""
     window, said = browser.new_context(**size(scheme)), []
     page = window.new_page()
