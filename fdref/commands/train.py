@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator
 
+    from fdref.layers import Layer
     from fdref.training.recipe import Recipe
     from fdref.training.sgd import Labelled, Training
 
@@ -44,10 +45,21 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "folder or a .tar, .tar.gz or .tar.xz",
     )
     add = parser.add_argument
+    add(
+        "--whiten",
+        action="store_true",
+        help="put a layer first that whitens the images of --cifar, and does not learn",
+    )
     add("--epochs", metavar="N", type=int, help="(20 for MNIST, 24 for CIFAR-10)")
     add("--seed", metavar="N", type=int, default=0, help="same seed, same file (0)")
     add("--resume", action="store_true", help="go on from FILE.checkpoint, or not at all")
-    add("-o", dest="path", metavar="FILE", type=named, help="(lenet.mat or cifar.mat)")
+    add(
+        "-o",
+        dest="path",
+        metavar="FILE",
+        type=named,
+        help="(lenet.mat, cifar.mat or cifar-whitened.mat)",
+    )
     add_quiet(parser)
     parser.set_defaults(run=run)
 
@@ -60,6 +72,8 @@ def run(options: argparse.Namespace) -> None:
     path: Path = options.path or Path(f"{recipe.name}.mat")
     checkpoint = check(options, recipe, path)
     data = read(options)
+    if options.whiten:
+        recipe = recipe.behind(whitening_of(data, options))
     state = begin(options, recipe, path, checkpoint)
     sgd.save_checkpoint(state, checkpoint)  # what the disk refuses, it refuses now
     average = sgd.average_image(data.train)
@@ -98,9 +112,17 @@ class Data(NamedTuple):
 
 def chosen(options: argparse.Namespace) -> Recipe:
     """Return the recipe for what is to be learned."""
-    from fdref.training.recipe import CIFAR, LENET  # noqa: PLC0415 - only where it is used
+    from fdref.training import recipe as recipes  # noqa: PLC0415 - only where it is used
 
-    recipe = CIFAR if options.mnist is None else LENET
+    if options.mnist is None:
+        recipe = recipes.CIFAR_WHITENED if options.whiten else recipes.CIFAR
+    elif options.whiten:
+        raise ArgumentError(
+            "--whiten comes with --mnist, whose digits are trained on as they are; expected "
+            "--cifar: leave one of them out"
+        )
+    else:
+        recipe = recipes.LENET
     return recipe if options.epochs is None else recipe.lasting(options.epochs)
 
 
@@ -109,7 +131,17 @@ def read(options: argparse.Namespace) -> Data:
     if options.mnist is not None:
         return Data(*fdref.mnist(options.mnist), "MNIST", "--mnist")
     with progress_bar("reading", IMAGES, quiet=options.quiet) as advance:
-        return Data(*fdref.cifar(options.cifar, advance), "--cifar")
+        option = "--cifar --whiten" if options.whiten else "--cifar"
+        return Data(*fdref.cifar(options.cifar, advance), option)
+
+
+def whitening_of(data: Data, options: argparse.Namespace) -> Layer:
+    """Measure how to whiten the training images."""
+    from fdref.training.whitening import whitening  # noqa: PLC0415 - only where it is used
+
+    images = data.train.images
+    with progress_bar("whitening", len(images), quiet=options.quiet) as advance:
+        return whitening(images, progress=advance)
 
 
 @contextmanager

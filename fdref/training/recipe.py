@@ -81,6 +81,10 @@ class Recipe:
         """Return the recipe for another number of epochs."""
         return replace(self, epochs=epochs)
 
+    def behind(self, layer: Layer) -> Recipe:
+        """Return the recipe for what a layer makes of the images, which comes first and stays."""
+        return replace(self, layers=(layer, *self.layers))
+
     def rate(self, epoch: int) -> float:
         """Return the learning rate of an epoch, counted from 0; the last one's from then on."""
         total, ended = sum(weight for _, weight in self.rates), 0
@@ -150,6 +154,9 @@ CIFAR = Recipe(
 )
 """MatConvNet's CIFAR example, with 24 epochs of its 45, and 0.3 of its learning rates.
 
-Those are for images of equal contrast, whitened by a matrix of 3,072 x 3,072 numbers; these are
-pixels less the average image, of which such rates learn nothing in the first 15,000.
+Those are for images of equal contrast that are whitened; these are pixels less the average image,
+of which such rates learn nothing in the first 15,000.
 """
+
+CIFAR_WHITENED = replace(CIFAR, name="cifar-whitened", rates=((0.05, 30), (0.005, 10), (0.0005, 5)))
+"""The same at MatConvNet's rates, to be learned behind a layer that whitens."""
