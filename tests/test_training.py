@@ -21,7 +21,8 @@ from fdref.commands import main
 from fdref.errors import ArgumentError, FileError
 from fdref.training import sgd
 from fdref.training.loss import backward, cross_entropy
-from fdref.training.recipe import CIFAR, LENET
+from fdref.training.recipe import CIFAR, CIFAR_WHITENED, LENET
+from fdref.training.whitening import whitening
 from fdref.walk.forward import forward
 
 if TYPE_CHECKING:
@@ -357,6 +358,31 @@ class TestCifar:
         assert self.train(tiny_cifar, "--epochs", 3, "-o", "other.mat") == 0
         assert (tmp_path / "other.mat").read_bytes() == (tmp_path / "cifar.mat").read_bytes()
 
+    def test_whitened_it_goes_on_too(self, tiny_cifar, tmp_path, capsys, monkeypatch):
+        """To the bit as if nothing had been between its epochs; the first layer is measured."""
+        monkeypatch.chdir(tmp_path)
+        assert self.train(tiny_cifar, "--whiten", "--epochs", 2) == 0
+        assert "wrote cifar-whitened.mat: " in capsys.readouterr().out
+        net = fdref.load("cifar-whitened.mat")
+        train = fdref.cifar(tiny_cifar).train
+        assert net[1] == whitening(train.images)
+        assert "fdref train --cifar --whiten --epochs 2 --seed 0, CIFAR-10" in net.provenance
+        run = sgd.start(CIFAR_WHITENED.behind(net[1]).lasting(2), 0)
+        sgd.save_checkpoint(sgd.train_epoch(run, train), tmp_path / "other.mat.checkpoint")
+        assert self.train(tiny_cifar, "--whiten", "--epochs", 2, "-o", "other.mat") == 0
+        assert capsys.readouterr().out.startswith("epoch 2/2")
+        assert (tmp_path / "other.mat").read_bytes() == (
+            tmp_path / "cifar-whitened.mat"
+        ).read_bytes()
+
+    def test_a_checkpoint_of_raw_pixels_is_none_of_whitened_ones(
+        self, tiny_cifar, tmp_path, capsys
+    ):
+        sgd.save_checkpoint(sgd.start(CIFAR, 0), tmp_path / "net.mat.checkpoint")
+        assert self.train(tiny_cifar, "--whiten", "-o", tmp_path / "net.mat") == 2
+        said = capsys.readouterr().err
+        assert "is no checkpoint of a training run of cifar-whitened" in said
+
     def test_a_checkpoint_of_other_learning_rates(self, tiny_cifar, tmp_path, capsys, monkeypatch):
         """How many epochs there are says how long each rate lasts; what is done is as it is."""
         path = tmp_path / "net.mat"
@@ -435,6 +461,13 @@ class TestCommand:
         assert train(tiny, path, "--resume") == 2
         assert "is no checkpoint" in capsys.readouterr().err
         assert (tmp_path / "lenet.mat.checkpoint").read_bytes() == b"damaged"
+
+    def test_digits_are_not_whitened(self, tiny, tmp_path, capsys):
+        assert train(tiny, tmp_path / "lenet.mat", "--whiten") == 2
+        said = capsys.readouterr().err
+        assert said.startswith("fdref: --whiten comes with --mnist, ")
+        assert said.endswith("expected --cifar: leave one of them out\n")
+        assert [path.name for path in tmp_path.iterdir()] == ["mnist"]
 
     def test_an_existing_net_is_never_replaced(self, tiny, tmp_path, capsys):
         (tmp_path / "lenet.mat").write_text("precious")

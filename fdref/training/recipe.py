@@ -158,5 +158,5 @@ Those are for images of equal contrast that are whitened; these are pixels less 
 of which such rates learn nothing in the first 15,000.
 """
 
-CIFAR_WHITENED = replace(CIFAR, name="cifar-whitened", rates=((0.05, 30), (0.005, 10), (0.0005, 5)))
-"""The same at MatConvNet's rates, to be learned behind a layer that whitens."""
+CIFAR_WHITENED = replace(CIFAR, name="cifar-whitened")
+"""The same, to be learned `behind` a layer that whitens."""

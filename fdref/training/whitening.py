@@ -52,8 +52,8 @@ def whitening(
     Returns
     -------
     Conv
-        Named "whitening", filters (C, C, window, window) and biases (C,) of zeros in float32,
-        padded so that maps keep their size.
+        Named "whitening", filters (C, C, window, window) in float32, without biases, padded so that
+        maps keep their size.
 
     Raises
     ------
@@ -63,7 +63,7 @@ def whitening(
 
     Examples
     --------
-    Of two pixels side by side, which are alike, the difference remains:
+    Pixels side by side were alike, and are so no more:
 
     >>> import fdref
     >>> noise = np.random.default_rng(0).normal(0, 100, (500, 1, 17, 17))
@@ -71,9 +71,9 @@ def whitening(
     >>> layer = whitening(images, window=5)
     >>> white = fdref.forward(fdref.Network([layer]), images)[1]
     >>> for maps in (images, white):
-    ...     print(round(float(np.corrcoef(maps[..., 1:].ravel(), maps[..., :-1].ravel())[0, 1]), 2))
+    ...     print(f"{np.corrcoef(maps[..., 1:].ravel(), maps[..., :-1].ravel())[0, 1]:z.1f}")
     0.5
-    0.05
+    0.0
     """
     pixels = _checked(images)
     size = whole_number(window, "window", 1, min(pixels.shape[2:]))
@@ -91,8 +91,7 @@ def whitening(
     colours = pixels.shape[1]
     matrix = (vectors * (scale / np.maximum(deviations, least))) @ vectors.T
     rows = matrix.reshape(colours, size, size, colours, size, size)[:, size // 2, size // 2]
-    zeros = np.zeros(colours, np.float32)
-    return Conv(rows.astype(np.float32), zeros, pad=size // 2, name="whitening")
+    return Conv(rows.astype(np.float32), pad=size // 2, name="whitening")
 
 
 def window_covariance(
