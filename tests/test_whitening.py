@@ -232,7 +232,7 @@ class TestNetwork:
 
 @pytest.mark.slow
 def test_photographs_are_whitened(shared):
-    """What varies by more than the floor, of all frequencies: two fifths, the rest is faint."""
+    """What varies by more than the floor, a third of all that there is."""
     train = fdref.cifar(shared / "cifar" / "cifar10-jpeg.tar.xz").train.images
     layer = whitening(train)
     net = fdref.Network([layer], average=train.mean(0).astype(np.float32))
