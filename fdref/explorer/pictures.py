@@ -11,7 +11,7 @@ from base64 import b64encode
 from dataclasses import dataclass
 from io import BytesIO
 from math import ceil, sqrt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from PIL import Image
@@ -22,7 +22,7 @@ from fdref.drawing.sizes import reduced
 from fdref.engines.parallel import each
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     Shades = NDArray[np.uint8]
     """(h, w, 3): red, green and blue"""
+
+Made = TypeVar("Made")
 
 THUMBNAIL = 64
 """Pixels of the longer side up to which pictures of an overview are shown as they are."""
@@ -109,19 +111,25 @@ def atlas(pictures: Sequence[Shades], *, exact: bool) -> Atlas:
 def overview(bank: Array, *, exact: bool) -> Atlas:
     """Return an atlas of a bank; where it need not be exact, of pictures that are small enough."""
     longest = None if exact else THUMBNAIL
-    return atlas([shades(picture, longest) for picture in bank], exact=exact)
+    return atlas(on_threads(lambda k: shades(bank[k], longest), len(bank)), exact=exact)
 
 
 def files(bank: Array) -> Files:
-    """Compress every picture by itself, on several threads."""
-    found = [b""] * len(bank)
-
-    def compress(k: int) -> None:
-        found[k] = webp(shades(bank[k]), exact=False)
-
-    each(compress, range(len(bank)))
+    """Compress every picture by itself."""
+    found = on_threads(lambda k: webp(shades(bank[k]), exact=False), len(bank))
     ends = np.cumsum([len(one) for one in found]).tolist()
     return Files(b"".join(found), tuple(ends), shades(bank[0]).shape[:2])
+
+
+def on_threads(make: Callable[[int], Made], count: int) -> list[Made]:
+    """Make something for each of so many pictures, on as many threads as there are."""
+    found: dict[int, Made] = {}
+
+    def keep(k: int) -> None:
+        found[k] = make(k)
+
+    each(keep, range(count))
+    return [found[k] for k in range(count)]
 
 
 def webp(page: Shades, *, exact: bool) -> bytes:
