@@ -33,7 +33,7 @@ def test_what_the_library_finds(value, as_value, inputs, tmp_path, capsys):
     assert run(*words) == 0
     told = capsys.readouterr().out.splitlines()
     assert [line.split()[0] for line in told[1:3]] == ["c", "a"]
-    assert sorted(everything_in(tmp_path)) == ["image0.png", "image1.png", "occluded.h5"]
+    assert sorted(everything_in(tmp_path)) == ["image0.png", "image2.png", "occluded.h5"]
     net = fdref.load(model)
     x = net.prepare(IMAGES[[2, 0]])
     found = fdref.occlude(net, x, (4, 3), 3, as_value, "bend", [1, 1])

@@ -121,6 +121,20 @@ def test_something_else_is_replaced_by_force_only(name, inputs, tmp_path, capsys
     assert after == everything_in(tmp_path / "fresh"), "nothing of the first is left"
 
 
+def test_pictures_are_called_by_the_images_numbers_and_go_with_their_file(inputs, tmp_path):
+    """Of whatever images are chosen; a picture that no file of ours has is left alone."""
+    for only, pictures in (("1,3", ["image1.png", "image3.png"]), ("2", ["image2.png"])):
+        assert run(*command("occlude", inputs, tmp_path, "--only", only, "--force")) == 0
+        assert sorted(everything_in(tmp_path)) == [*pictures, "occluded.h5"]
+        with h5py.File(tmp_path / "occluded.h5") as file:
+            assert file["numbers"][()].tolist() == [int(n) for n in only.split(",")]
+    with h5py.File(tmp_path / "occluded.h5", "r+") as file:
+        del file["numbers"]
+        file["numbers"] = [[0.5]]
+    assert run(*command("occlude", inputs, tmp_path, "--only", "0", "--force")) == 0
+    assert sorted(everything_in(tmp_path)) == ["image0.png", "image2.png", "occluded.h5"]
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 @pytest.mark.parametrize("kind", ["h5", "png"])
 def test_what_is_somebody_elses_is_not_replaced(name, kind, inputs, tmp_path, capsys):

@@ -45,6 +45,8 @@ class ImageSet:
         Numbers from 0 by default.
     labels : (N,) array of int, optional
         Their classes.
+    numbers : sequence of N int, optional
+        Which they are of a larger set; counted from 0 by default.
     """
 
     notes: tuple[str, ...] = ()
@@ -55,10 +57,12 @@ class ImageSet:
         pixels: NDArray[Any],
         names: Sequence[str] | None = None,
         labels: NDArray[np.int64] | None = None,
+        numbers: Sequence[int] | None = None,
     ) -> None:
         self._pixels = pixels
         self.shape: tuple[int, ...] = pixels.shape
         self.dtype = pixels.dtype
+        self.numbers: Sequence[int] = range(len(pixels)) if numbers is None else tuple(numbers)
         self.names = tuple(map(str, range(len(pixels)))) if names is None else tuple(names)
         self.labels = labels
 
@@ -76,8 +80,9 @@ class ImageSet:
             yield self.take(range(first, min(first + CHUNK, len(self))))
 
     def digest(self) -> str:
-        """Return the SHA-256 of pixels and names."""
-        hashed = hashlib.sha256(f"{self.shape} {self.dtype.str} {self.names}".encode())
+        """Return the SHA-256 of pixels, names and numbers."""
+        told = f"{self.shape} {self.dtype.str} {self.names} {[*self.numbers]}"
+        hashed = hashlib.sha256(told.encode())
         for chunk in self.chunks():
             hashed.update(np.ascontiguousarray(chunk).data)
         return hashed.hexdigest()
@@ -86,7 +91,8 @@ class ImageSet:
         """Return a set of some of the images, which is held in memory."""
         names = [self.names[n] for n in numbers]
         labels = None if self.labels is None else self.labels[list(numbers)]
-        chosen = ImageSet(self.take(numbers), names, labels)
+        own = [self.numbers[n] for n in numbers]
+        chosen = ImageSet(self.take(numbers), names, labels, own)
         chosen.notes = self.notes
         return chosen
 
@@ -120,6 +126,7 @@ class Pictures(ImageSet):
         first = self._read(0).pixels
         self.shape, self.dtype = (len(files), *first.shape), first.dtype
         self.names, self.labels = tuple(file.name for file in files), None
+        self.numbers = range(len(files))
         kept, clear = [], []
         for number, file in enumerate(files):
             pixels, transparent = self._read(number)

@@ -99,7 +99,7 @@ class Inverting:
     drawer = "fdref.drawing.inversions"
     doing = "inverting"
 
-    def names_of(self, shapes: Shapes) -> list[str]:
+    def names_of(self, shapes: Shapes, numbers: Sequence[int]) -> list[str]:  # noqa: ARG002
         """Return the name of the one picture."""
         return [PICTURE] if shapes else []
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from fdref.commands.progress import Advance
     from fdref.files.folder import Folder
     from fdref.files.laid_out import Described
-    from fdref.files.parts import PartsFile
+    from fdref.files.parts import PartsFile, Replaced
     from fdref.network.graph import Network
     from fdref.weights.image_sets import ImageSet
 
@@ -45,6 +45,9 @@ TOLD = 20
 
 Pictures = dict[str, "Callable[[], bytes]"]
 """The names of pictures, and what draws them."""
+
+NUMBERS = "numbers"
+"""The dataset of what number each image has where it comes from."""
 
 Shapes: TypeAlias = "Mapping[str, tuple[int, ...]]"
 """The shapes of a file's datasets, by name."""
@@ -125,14 +128,17 @@ class Maker(Protocol):
 
     @property
     def described(self) -> Described:
-        """The datasets; `names`, those of the images, will stand beside them."""
+        """The datasets; `names` and `numbers`, the images', will stand beside them."""
 
     @property
     def parts(self) -> int:
         """How many parts they are made of."""
 
-    def names_of(self, shapes: Shapes) -> Sequence[str]:
-        """Return the names of the pictures of a file with datasets of some shapes."""
+    def names_of(self, shapes: Shapes, numbers: Sequence[int]) -> Sequence[str]:
+        """Return the names of the pictures of a file with datasets of some shapes.
+
+        `numbers` are those of its images.
+        """
 
     def work(self, file: PartsFile, advance: Advance) -> None:
         """Write the parts that are not there; tell how much of each is done."""
@@ -151,27 +157,40 @@ def make(maker: Maker) -> None:
     """
     task, options = maker.task, maker.task.options
     out, final, drawn = options.folder, f"{options.stem}.h5", not options.no_pictures
-    names = task.names
+    names, numbers = task.names, task.images.numbers
     text = import_h5py().string_dtype("utf-8", names.itemsize)
-    described = {**maker.described, "names": (names.shape, text, dict(task.facts))}
-    pictures = maker.names_of({name: shape for name, (shape, _, _) in described.items()})
+    described = {
+        **maker.described,
+        "names": (names.shape, text, dict(task.facts)),
+        NUMBERS: (names.shape, np.dtype(np.int64), dict(task.facts)),
+    }
+    pictures = maker.names_of({name: shape for name, (shape, _, _) in described.items()}, numbers)
     if drawn:
         drawing(maker.drawer, "mend it, or use --no-pictures")
     with telling_what_is_kept(), folder_for(out) as folder:
         for name in pictures if drawn else ():
             refuse_special(folder, name)  # whatever is forced
-        with file_of_parts(folder, final, described, maker.parts, force=options.force) as file:
+        with file_of_parts(
+            folder, final, described, maker.parts, force=options.force, told=(NUMBERS,)
+        ) as file:
             if file.name != final:
                 if drawn and not options.force:
                     _refuse_taken(folder, pictures)
                 _fill(maker, file)
                 file.publish(final)
-                _remove(folder, {*maker.names_of(file.replaced)} - {*pictures})
+                _remove(folder, {*_pictures_of(maker, file.replaced)} - {*pictures})
             if drawn:
                 _draw(options, folder, maker.pictures(file))
             summary = maker.summary(file)
     too = " and the pictures" if drawn else ""
     tell(options, f"{summary}\nwrote {printable(str(out / final))}{too}")
+
+
+def _pictures_of(maker: Maker, replaced: Replaced) -> Sequence[str]:
+    """Return the names of the pictures of a file that was replaced."""
+    numbers = replaced.values.get(NUMBERS, np.zeros(0, np.int64))
+    known = numbers.ndim == 1 and numbers.dtype.kind in "iu"
+    return maker.names_of(replaced.shapes, numbers.tolist() if known else [])
 
 
 def _remove(folder: Folder, names: set[str]) -> None:
@@ -187,7 +206,7 @@ def _fill(maker: Maker, file: PartsFile) -> None:
     options = maker.task.options
     if file.done:
         note(options, f"going on with {file.done:,} of {file.parts:,} parts found before")
-    file.fill({"names": maker.task.names})
+    file.fill({"names": maker.task.names, NUMBERS: maker.task.images.numbers})
     with progress_bar(maker.doing, file.parts, file.done, quiet=options.quiet) as advance:
         maker.work(file, advance)
 
@@ -215,13 +234,14 @@ def _draw(options: argparse.Namespace, folder: Folder, pictures: Pictures) -> No
             advance(1)
 
 
-def numbered(stem: str, count: int) -> list[str]:
-    """Name a picture for each of some images, so that they are listed in their order.
+def numbered(stem: str, numbers: Sequence[int]) -> list[str]:
+    """Name a picture for each of some images by its number, so that they are listed in order.
 
-    >>> numbered("image", 11)[-2:]
-    ['image09.png', 'image10.png']
+    >>> numbered("image", [3]), numbered("image", [12, 3])
+    (['image3.png'], ['image12.png', 'image03.png'])
     """
-    return [f"{stem}{n:0{len(str(count - 1))}}.png" for n in range(count)]
+    digits = len(str(max(numbers, default=0)))
+    return [f"{stem}{n:0{digits}}.png" for n in numbers]
 
 
 def shortened(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

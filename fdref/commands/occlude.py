@@ -19,6 +19,8 @@ from fdref.commands.models import size
 from fdref.errors import one_line
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fdref.commands.making import Pictures, Shapes
     from fdref.commands.progress import Advance
     from fdref.files.laid_out import Described
@@ -147,14 +149,14 @@ class Occluding:
         """One for each image."""
         return len(self.task.images)
 
-    def names_of(self, shapes: Shapes) -> list[str]:
+    def names_of(self, shapes: Shapes, numbers: Sequence[int]) -> list[str]:
         """Return the names of the pictures of a file, one for each image."""
-        return numbered("image", shapes["class"][0]) if "class" in shapes else []
+        return numbered("image", numbers) if "class" in shapes else []
 
     @property
     def names(self) -> list[str]:
         """The pictures'."""
-        return numbered("image", self.parts)
+        return numbered("image", self.task.images.numbers)
 
     def work(self, file: PartsFile, advance: Advance) -> None:
         """Occlude image by image."""

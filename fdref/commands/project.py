@@ -20,7 +20,7 @@ from fdref.walk.projection import RULES
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
     from fdref.commands.making import Pictures, Shapes
     from fdref.commands.progress import Advance
@@ -120,7 +120,7 @@ class Projecting:
         """One for each search, and for each block of neurons."""
         return sum(1 + len(self.blocks(job)) for job in self.jobs)
 
-    def names_of(self, shapes: Shapes) -> list[str]:
+    def names_of(self, shapes: Shapes, numbers: Sequence[int]) -> list[str]:  # noqa: ARG002
         """Return the names of the pictures of a file, one a layer."""
         return [name.replace("/values", ".png") for name in shapes if name.endswith("/values")]
 

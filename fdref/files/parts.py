@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 from contextlib import contextmanager, suppress
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -27,7 +27,7 @@ from fdref.imports import imported
 
 if TYPE_CHECKING:
     import io
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
     from numpy.typing import ArrayLike, NDArray
@@ -42,6 +42,13 @@ UNASKED = frozenset({"fdref_version", "model", "model_sha256"})
 """Attributes in which a file may differ that has all that is asked for."""
 
 REMEDY = "choose another -o, or replace it by --force"
+
+
+class Replaced(NamedTuple):
+    """The shapes of a file's datasets by name, and the values of those that are asked for."""
+
+    shapes: dict[str, tuple[int, ...]]
+    values: dict[str, NDArray[Any]]
 
 
 class PartsFile(LaidOut):
@@ -66,8 +73,8 @@ class PartsFile(LaidOut):
         super().__init__(folder, name, disk)
         self.rooms, self.parts, self.done = rooms, parts, done
         self.saved = done
-        self.replaced: dict[str, tuple[int, ...]] = {}
-        """the shapes of the datasets of a file of ours that this is to replace"""
+        self.replaced = Replaced({}, {})
+        """what there is in a file of ours that this is to replace"""
         self.begun = self.due = perf_counter()
         self.due += EVERY
 
@@ -114,7 +121,13 @@ class PartsFile(LaidOut):
 
 @contextmanager
 def file_of_parts(
-    folder: Folder, name: str, described: Described, parts: int, *, force: bool = False
+    folder: Folder,
+    name: str,
+    described: Described,
+    parts: int,
+    *,
+    force: bool = False,
+    told: Collection[str] = (),
 ) -> Iterator[PartsFile]:
     """Open a file if it has all that is asked for, or what was left of such a one, or a new one.
 
@@ -131,6 +144,8 @@ def file_of_parts(
         How many parts it is made of.
     force : bool
         Replace a file that holds something else.
+    told : collection of str
+        Datasets of a replaced file whose values are wanted, if it is of ours.
 
     Raises
     ------
@@ -147,7 +162,7 @@ def file_of_parts(
         if file.name != own:
             folder.remove(own)
         if force:
-            file.replaced = _shapes_in(folder, name)
+            file.replaced = _held(folder, name, told)
         yield file
     except BaseException as error:
         if file is None:
@@ -223,7 +238,7 @@ def _checked(path: Path, disk: io.FileIO, described: Described) -> dict[str, Roo
     return rooms
 
 
-def _shapes_in(folder: Folder, name: str) -> dict[str, tuple[int, ...]]:
+def _held(folder: Folder, name: str, told: Collection[str]) -> Replaced:
     """List the datasets that a file of ours has, whatever they are; none if it is another."""
     h5py = imported("h5py", "HDF5 is read and written with h5py")
 
@@ -232,9 +247,10 @@ def _shapes_in(folder: Folder, name: str) -> dict[str, tuple[int, ...]]:
         if is_ours(os.fstat(disk.fileno())):
             with h5py.File(disk, "r") as hdf5:
                 hdf5.visit(names.append)
-                sets = {name: hdf5[name] for name in names}
-                return {n: tuple(own.shape) for n, own in sets.items() if hasattr(own, "shape")}
-    return {}
+                sets = {n: hdf5[n] for n in names if hasattr(hdf5[n], "shape")}
+                shapes = {n: tuple(own.shape) for n, own in sets.items()}
+                return Replaced(shapes, {n: own[()] for n, own in sets.items() if n in told})
+    return Replaced({}, {})
 
 
 def _rooms_in(disk: io.FileIO, described: Described) -> dict[str, Room] | None:
