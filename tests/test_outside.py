@@ -15,7 +15,7 @@ import pytest
 
 import fdref
 from fdref import imports
-from fdref.commands.reproduce import archive
+from fdref.commands.labelled import archive
 from fdref.conformance.case import Case
 from fdref.conformance.compute import compute
 from fdref.conformance.expectations import read_excuses

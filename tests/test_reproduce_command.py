@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
 from report_sections import SECTIONS
 
 import fdref
@@ -263,6 +264,86 @@ def test_the_digits_that_ship_do_not_fit_every_network(stubbed, model, tmp_path,
     assert reproduce(model, "-o", tmp_path / "out") == 2
     assert "expected 9x9" in (said := capsys.readouterr().err)
     assert "name its own with --images" in said
+
+
+def pictures_in(folder: Path, *sizes: tuple[int, int]) -> Path:
+    """A folder for each class, two pictures in each; the second of a class is one shade lighter."""
+    for k, (name, size) in enumerate(zip("cab", sizes, strict=True)):
+        (folder / "set" / name).mkdir(parents=True)
+        for n in range(2):
+            Image.new("L", size, 10 * k + n).save(folder / "set" / name / f"{n}.png")
+    return folder / "set"
+
+
+def test_a_folder_of_folders_is_labelled_by_their_names(stubbed, model, tmp_path):
+    """By the order of the alphabet, or of the network's classes where it has these names."""
+    folder = pictures_in(tmp_path, (9, 9), (9, 9), (9, 9))
+    (folder / "notes.txt").touch()
+    net = fdref.load(model)
+    named = fdref.Network(**net.parts() | {"classes": ("c", "b", "a")})
+    fdref.save(named, tmp_path / "named.mat")
+    assert reproduce(model, "--images", folder, "-o", tmp_path / "one") == 0
+    assert reproduce(tmp_path / "named.mat", "--images", folder, "-o", tmp_path / "other") == 0
+    by_alphabet, by_classes = stubbed
+    assert by_alphabet.labels.tolist() == [0, 0, 1, 1, 2, 2]
+    assert by_alphabet.images[:, 0, 0, 0].tolist() == [10, 11, 20, 21, 0, 1]
+    assert by_classes.labels.tolist() == [2, 2, 1, 1, 0, 0]
+    assert by_classes.images[:, 0, 0, 0].tolist() == [10, 11, 20, 21, 0, 1]
+
+
+def test_folders_are_refused_that_are_none_or_of_several_sizes(stubbed, model, tmp_path, capsys):
+    folder = pictures_in(tmp_path, (9, 8), (9, 9), (9, 9))
+    out = tmp_path / "out"
+    assert reproduce(model, "--images", folder, "-o", out) == 2
+    said = capsys.readouterr().err
+    assert "c has pictures of 9x8 pixels, a of 9x9; expected all of one size" in said
+    (tmp_path / "empty").mkdir()
+    assert reproduce(model, "--images", tmp_path / "empty", "-o", out) == 2
+    assert "has no folders of pictures; expected a .npz file" in capsys.readouterr().err
+    assert not out.exists()
+    assert not stubbed
+
+
+def test_so_many_of_each_class_from_one_end_to_the_other(stubbed, model, tmp_path, capsys):
+    images = np.arange(9 * 81, dtype=np.uint16).reshape(9, 9, 9) % 256
+    file = images_file(tmp_path, images=images, labels=[0, 0, 0, 1, 2, 1, 0, 0, 2])
+    assert reproduce(model, "--images", file, "--each", 2, "-o", tmp_path / "out") == 0
+    (subject,) = stubbed
+    assert subject.labels.tolist() == [0, 1, 2, 1, 0, 2]
+    assert np.array_equal(subject.images, images[[0, 3, 4, 5, 7, 8]])
+    assert reproduce(model, "--images", file, "--each", 1, "-o", tmp_path / "none") == 2
+    assert "--each is 1; expected at least 2" in capsys.readouterr().err
+
+
+def test_of_mnist_so_many_of_each_part(stubbed, shared, tmp_path):
+    assert reproduce("--mnist", shared / "mnist", "--each", 5, "-o", tmp_path / "out") == 0
+    (subject,) = stubbed
+    ((fit, test),) = subject.folds
+    test_set = fdref.mnist(shared / "mnist").test
+    for part in (fit, test):
+        assert np.bincount(subject.labels[part]).tolist() == [5] * 10
+    zeros = test_set.images[test_set.labels == 0]
+    assert np.array_equal(subject.images[test][subject.labels[test] == 0][-1], zeros[-1])
+
+
+def test_of_cifar_10_the_test_images_are_shown(stubbed, tmp_path, monkeypatch):
+    """Whatever it comes as; how that is read is tested elsewhere."""
+    images, labels = np.zeros((30, 3, 32, 32), np.uint8), np.arange(30, dtype=np.uint8) % 10
+    read = []
+
+    def cifar(path, progress):
+        read.append(path)
+        return fdref.Cifar(None, (images, labels), "CIFAR-10 (JPEG)")
+
+    monkeypatch.setattr(fdref, "cifar", cifar)
+    (tmp_path / "folder" / "test").mkdir(parents=True)
+    places = [tmp_path / "folder", tmp_path / "c.tar.xz", tmp_path / "C.TGZ"]
+    for n, path in enumerate(places):
+        assert reproduce("cifar", "--images", path, "--each", 2, "-o", tmp_path / f"{n}") == 0
+        assert np.array_equal(np.bincount(stubbed[n].labels), [2] * 10)
+        page = (tmp_path / f"{n}" / "report.html").read_text()
+        assert "CIFAR-10 (JPEG), test images: 20 of 3 × 32 × 32 pixels" in page
+    assert read == places
 
 
 def test_one_kind_of_images_at_a_time(tmp_path, capsys):

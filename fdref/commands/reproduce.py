@@ -5,34 +5,27 @@ from __future__ import annotations
 import hashlib
 import os
 import platform
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 import fdref
 from fdref.commands.drawing import drawing
+from fdref.commands.labelled import add_labelled, shown_images
 from fdref.commands.messages import add_quiet, printable
 from fdref.commands.models import add_model, load, source_of
 from fdref.commands.places import named
 from fdref.commands.progress import progress_bar
 from fdref.drawing.text_table import table
-from fdref.errors import ArgumentError, FileError
 from fdref.files.whole import check_folder, write_folder
-from fdref.layers import Softmax
-from fdref.weights.bounded import Budget, contents, opened
-from fdref.weights.image_sets import check_pixels
-from fdref.weights.npz import arrays_of
+from fdref.weights.bounded import opened
 
 if TYPE_CHECKING:
     import argparse
 
+    from fdref.commands.labelled import Shown
     from fdref.network.graph import Network
     from fdref.paper.exhibit import Claim
     from fdref.paper.reproduction import Reproduction
-
-    Labels = np.ndarray[Any, np.dtype[np.integer[Any]]]
 
 FIGURES = (
     *(f"figure{number}" for number in range(1, 8)),
@@ -43,20 +36,6 @@ NAMES = (
     *(f"{stem}.{kind}" for stem in FIGURES for kind in ("png", "svg")),
 )
 COLUMNS = ("layer", "unpool", "paper", "here", "correlation", "linear filter", "affine filter")
-ARCHIVE = "a .npz file of `images` (N, H, W) or (N, C, H, W) from 0 to 255 and `labels` (N,)"
-
-
-class Shown(NamedTuple):
-    """Labelled images, which they are, and where filters are fitted and tested."""
-
-    images: Any  # pixels of any dtype
-    labels: Labels
-    name: str
-    folds: tuple[tuple[slice, slice], ...]
-
-
-HALVES = ((slice(0, None, 2), slice(1, None, 2)), (slice(1, None, 2), slice(0, None, 2)))
-"""Every other image: files are often sorted by class."""
 
 
 def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -64,16 +43,14 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser = commands.add_parser(
         "reproduce",
         help="recompute the paper's table and figures",
-        description="Recompute the paper's table and figures and say which of its claims hold. "
-        "Writes DIR/report.html, with the table as JSON and CSV, the figures as PNG and SVG, and "
-        "the numbers behind them as HDF5.",
+        description="Recompute the paper's table and figures, and those of Zeiler & Fergus and of "
+        "Xia et al., and say which of their claims hold: for the LeNet on its digits; for the "
+        "network of photographs by `fdref reproduce cifar --images cifar10.tar.xz --each 100`; for "
+        "a network of your own on your own images. Writes DIR/report.html, with the table as JSON "
+        "and CSV, the figures as PNG and SVG, and the numbers behind them as HDF5.",
     )
     add_model(parser)
-    which = parser.add_mutually_exclusive_group()
-    add = which.add_argument
-    add("--mnist", metavar="DIR", type=Path, help="all of MNIST (the 1,000 digits shipped)")
-    add("--full", action="store_true", help="the same, fetched if it has not been yet")
-    add("--images", metavar="FILE", type=Path, help=ARCHIVE)
+    add_labelled(parser)
     parser.add_argument(
         "-o", dest="folder", metavar="DIR", type=named, default=Path("reproduction"),
         help="(reproduction)",
@@ -108,81 +85,6 @@ def run(options: argparse.Namespace) -> None:
     if not options.quiet:
         path = printable(str(options.folder / "report.html"))
         print(f"wrote {path}, the figures and the numbers")
-
-
-def shown_images(net: Network, options: argparse.Namespace) -> Shown:
-    """Read the images that were asked for, and make sure that the network takes them."""
-    if options.images is not None:
-        shown = archive(net, options.images)
-    elif options.full or options.mnist is not None:
-        shown = whole_mnist(options.mnist, progress=not options.quiet and on_a_terminal())
-    else:
-        images, labels = fdref.mnist().test
-        shown = Shown(images, labels, "MNIST, the sample that ships with fdref", HALVES)
-    try:
-        net.prepare(shown.images[:1])
-    except ArgumentError as error:
-        raise ArgumentError(f"{shown.name}: {error}; name its own with --images") from None
-    return shown
-
-
-def whole_mnist(folder: Path | None, *, progress: bool) -> Shown:
-    """Read all of MNIST, fetched where no folder is named: the test images come last."""
-    if folder is None:
-        from fdref.weights.fetch import fetch_mnist  # noqa: PLC0415 - only where it is used
-
-        try:
-            folder = fetch_mnist(progress=progress)
-        except FileError as error:
-            raise FileError(f"{error}; --mnist DIR takes MNIST from a folder") from None
-    train, test = fdref.mnist(folder)
-    cut = len(train.labels)
-    images, labels = (np.concatenate(parts) for parts in zip(train, test, strict=True))
-    folds = ((slice(0, cut), slice(cut, None)),)
-    return Shown(images, labels, "MNIST, training and test images", folds)
-
-
-def archive(net: Network, path: Path) -> Shown:
-    """Read and check somebody's images."""
-    data = contents(path, ARCHIVE)
-    try:
-        arrays = arrays_of(data, f"{path}", Budget(), ("images", "labels"))
-    except FileError as error:
-        raise FileError(f"{error}; expected {ARCHIVE}") from None
-    for name in ("images", "labels"):
-        if name not in arrays:
-            raise FileError(f"{path} has no array `{name}`; expected {ARCHIVE}")
-    images, labels = arrays["images"], arrays["labels"]
-    check_pixels(f"{path}: `images`", images, 2)
-    whole = check_labels(path, net, labels, len(images))
-    return Shown(images, whole, printable(path.name), HALVES)
-
-
-def check_labels(path: Path, net: Network, labels: Labels, count: int) -> Labels:
-    """Return labels as whole numbers, of which none is left out."""
-    if labels.shape != (count,):
-        raise ArgumentError(
-            f"{path}: `labels` have shape {labels.shape}; expected ({count},), one for each image"
-        )
-    numbers = labels.dtype.kind in "fiu" and np.isfinite(labels).all()
-    if not numbers or (labels % 1).any():
-        raise ArgumentError(
-            f"{path}: `labels` of dtype {labels.dtype} are not whole numbers; expected classes "
-            "from 0"
-        )
-    found = np.unique(labels)
-    if found[0] < 0:
-        raise ArgumentError(f"{path}: `labels` start at {found[0]}; expected classes from 0")
-    classes = len(net.classes)
-    if isinstance(net[len(net)], Softmax):
-        classes = net.channels[-1]
-    gap = next((i for i, label in enumerate(found) if label != i), len(found))
-    if gap < max(classes, len(found)):
-        last = max(classes - 1, int(found[-1]))
-        raise ArgumentError(
-            f"{path}: no image is labelled {gap}; expected at least one of each class, 0 to {last}"
-        )
-    return labels.astype(np.int64)
 
 
 def describe(source: Path, net: Network, shown: Shown) -> dict[str, str]:
@@ -254,8 +156,3 @@ def judgement(claim: Claim) -> tuple[str, str, str, str]:
         return claim.verdict, "", "", f"{claim.text}{why}"
     threshold = f"{claim.relation} {claim.threshold:.4g}"
     return claim.verdict, f"{claim.measured:.4g}", threshold, claim.text
-
-
-def on_a_terminal() -> bool:
-    """Tell whether somebody sees a progress bar."""
-    return sys.stderr is not None and sys.stderr.isatty()
