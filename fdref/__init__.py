@@ -59,13 +59,14 @@ from fdref.measure.evaluation import Evaluation, evaluate, respond
 from fdref.measure.inversion import Inversion, invert
 from fdref.measure.likeness import likeness, most_alike
 from fdref.measure.matching import Match, match
+from fdref.measure.noise import best_for_noise
 from fdref.measure.nonlinearities import Nonlinearities, nonlinearities
 from fdref.measure.occlusion import Occlusion, occlude
 from fdref.measure.reallocation import energies, reallocate
 from fdref.measure.restyling import Restyled, restyle
 from fdref.measure.specificity import Specificity, specificity
 from fdref.measure.strongest import Strongest, strongest
-from fdref.measure.theorem import Agreement, best_for_noise, mean_over_switches
+from fdref.measure.theorem import Agreement, mean_over_switches
 from fdref.measure.traits import Traits, traits
 from fdref.network.graph import Network
 from fdref.network.units import receptive_field

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -50,13 +51,14 @@ def test_the_worst_layer_tells_whether_filters_are_the_best_for_noise(worst, hol
 
 
 @pytest.mark.parametrize(
-    ("relus", "gain", "holds"),
-    [(0, 2**0.24, True), (0, 2**0.26, False), (0, 2**-0.26, False), (2, 2**-1.76, True),
-     (2, 2**-1.74, False), (1, 1.0, False), (0, -1.0, False), (0, 0.0, False), (0, NAN, None)],
+    ("gain", "holds"),
+    [(2**0.24, True), (2**0.26, False), (2**-0.24, True), (2**-0.26, False), (-1.0, False),
+     (0.0, False), (NAN, None)],
 )  # fmt: skip
-def test_each_relu_halves_the_gain(relus, gain, holds):
-    claim = decoded_filter.gain_claim({3: (0, 1.0), 5: (relus, gain)})
+def test_weighted_by_what_relus_let_through_the_gain_is_one(gain, holds):
+    claim = decoded_filter.gain_claim({3: 1.0, 5: gain}, {5: 0.25})
     assert claim.holds is holds
+    assert claim.found.endswith("; without weights: layer 5 0.250")
 
 
 def known(count: int, own: float = 1.0) -> Specificity:
@@ -92,6 +94,20 @@ def test_correlations_are_corrected_for_noise_of_known_variance():
         assert (agreement.correlations < 1 / np.sqrt(1 + 0.9 * scale**2)).all()
     silent = Agreement(np.arange(6), decoded, 0.1 * noise, np.full(decoded.shape, 0.2), 9)
     assert np.isnan(comparisons.corrected(silent)).all()
+
+
+def test_correlations_of_several_filters_are_corrected_together():
+    """Where noise is nearly all of each estimate, too."""
+    decoded, noise = random(40, 1, 20, 20), random(40, 1, 20, 20, seed=1)
+    other = random(40, 1, 20, 20, seed=2)
+    for angle, scale in ((0, 0.1), (0, 3.0), (0.6, 3.0), (2.5, 1.0)):
+        true = np.cos(angle) * decoded + np.sin(angle) * other
+        deviations = np.full(decoded.shape, scale)
+        agreement = Agreement(np.arange(40), decoded, true + scale * noise, deviations, 9)
+        assert comparisons.together(agreement) == pytest.approx(np.cos(angle), abs=0.07)
+    nothing = Agreement(np.arange(40), decoded, 0 * noise, np.full(decoded.shape, 0.2), 9)
+    assert np.isnan(comparisons.together(nothing))
+    assert np.isnan(comparisons.together(Agreement(*[np.zeros((1, 1, 2, 2))] * 4, 9)))
 
 
 def test_relus_are_counted_on_the_way_with_the_most():
@@ -187,7 +203,8 @@ def hidden(**changed: object) -> hidden_parts.Hidden:
     follows = {"background": 0.7, "grey": 0.2}
     same, other = np.full(3, 0.2), np.full(3, 0.4)
     images = np.zeros((1, 1, 8, 8))
-    return hidden_parts.Hidden(2, follows, 0.6, same, other, {}, images)._replace(**changed)
+    found = hidden_parts.Hidden(2, follows, 0.6, True, same, other, {}, images)
+    return found._replace(**changed)
 
 
 @pytest.mark.parametrize(
@@ -208,6 +225,43 @@ def hidden(**changed: object) -> hidden_parts.Hidden:
 )
 def test_what_is_hidden_matters(number, changed, holds):
     assert occlusion.claims(hidden(**changed))[number].holds is holds
+
+
+@pytest.mark.parametrize(
+    ("left", "holds"), [(0.749, True), (0.751, False), (0.8, False), (0.1, True)]
+)
+def test_it_matters_where_photographs_are_hidden(left, holds):
+    """Of two images the probabilities at one place; all others are 0.25 and 0.75."""
+    probability = np.full((2, 3, 3), [[[0.25]], [[0.75]]])
+    probability[0, 1, 1], probability[1, 2, 0] = 0.05, left - 0.05
+    assert occlusion.place_claim(probability).holds is holds
+    assert occlusion.place_claim(0 * probability).holds is None
+    photographs = hidden(
+        plain=False, every={"background": SimpleNamespace(probability=probability)}
+    )
+    assert len(occlusion.claims(photographs)) == 2
+
+
+def test_photographs_have_no_plain_background():
+    images = np.random.default_rng(0).integers(0, 256, (20, 1, 16, 16))
+    layers = [Conv(random(2, 1, 16, 16))]
+    for drawn in (False, True):
+        if drawn:
+            images[:, :, :, 4:] = 30
+        subject = Small(Network(layers, input_size=16), images, np.arange(20) % 2, [])
+        found = hidden_parts.hide(subject)
+        assert found.plain is drawn
+        assert len(found.same) == (2 * hidden_parts.PLACES if drawn else 0)
+
+
+def test_the_map_that_is_watched_is_rectified_and_has_several_positions():
+    convs = [Conv(random(2, c, 3, 3)) for c in (1, 2, 2, 2)]
+    layers = [convs[0], ReLU(), convs[1], ReLU(), convs[2], ReLU(), convs[3]]
+    for count, size, layer in ((7, 10, 6), (7, 9, 6), (5, 7, 4), (3, 5, 2), (1, 8, 1)):
+        subject = Subject(Network(layers[:count]), np.zeros((2, size, size)), np.zeros(2, int), [])
+        assert hidden_parts.watched_layer(subject) == layer
+    lenet = Subject(fdref.load(), np.zeros((2, 28, 28)), np.zeros(2, int), [])
+    assert hidden_parts.watched_layer(lenet) == 5
 
 
 @pytest.mark.parametrize("seed", range(5))

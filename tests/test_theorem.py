@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 import fdref
-from fdref import Conv, Network, Normalize, Pool, ReLU
+from fdref import Conv, Network, Normalize, Pool, PReLU, ReLU
+from fdref.measure import gating
 
 
 def all_settings(first, second, pool):
@@ -121,6 +122,66 @@ def test_padding_is_no_part_of_what_noise_is_fitted_over():
     np.testing.assert_allclose(sized.estimated, sized.decoded, rtol=1e-8, atol=1e-10)
 
 
+@pytest.mark.parametrize("leak", [0.0, 0.25])
+def test_gates_make_the_decoded_filter_the_best_one_above_a_relu(leak, monkeypatch):
+    """Exactly, above one: at borders, too, and where biases open some channels more than others."""
+    monkeypatch.setattr("fdref.measure.noise.SAMPLES", 100_000)
+    random = np.random.default_rng(6)
+    banks = random.standard_normal((6, 1, 3, 3)), random.standard_normal((4, 6, 5, 5))
+    biases = 3 * random.standard_normal(6)
+    net = Network([Conv(banks[0], biases, pad=1), ReLU(leak), Conv(banks[1])], input_size=5)
+    plain = fdref.best_for_noise(net, 3, samples=20_000)
+    found = fdref.best_for_noise(net, 3, samples=20_000, gated=True)
+    assert found.decoded.shape == (4, 1, 5, 5)
+    assert 0.8 < found.surprise < 1.25
+    assert plain.surprise > 5
+    np.testing.assert_allclose(found.gains, 1, atol=0.03)
+
+
+@pytest.mark.parametrize("leak", [0.0, 0.25])
+def test_gates_make_it_nearly_the_best_one_above_several(leak):
+    """One gate knows something of the next, which their shares do not: a gain of 0.96."""
+    random = np.random.default_rng(6)
+    banks = [random.standard_normal((6, c, 3, 3)) for c in (1, 6)]
+    layers = [
+        Conv(banks[0], 3 * random.standard_normal(6), pad=1),
+        ReLU(leak),
+        Conv(banks[1] / 5, 2 * random.standard_normal(6), pad=1),
+        PReLU(np.full(6, leak)),
+        Conv(random.standard_normal((8, 6, 3, 3))),
+    ]
+    net = Network(layers, input_size=(7, 6))
+    done = []
+    plain = fdref.best_for_noise(net, 5, samples=20_000)
+    gated = fdref.best_for_noise(net, 5, samples=20_000, gated=True, progress=done.append)
+    assert sum(done) == 21_000
+    assert (gated.correlations > 0.98).all()
+    assert (gated.correlations > plain.correlations).mean() > 0.9
+    np.testing.assert_allclose(gated.gains.mean(), 1, atol=0.05)
+    assert (plain.gains < 0.8).all()
+
+
+def test_gates_are_mean_derivatives_of_units():
+    """Twin: unit by unit, one image of noise after another."""
+    biases = [0.5, -0.5]
+    net = Network([Conv(np.ones((2, 1, 2, 2)), biases), ReLU(0.1), Conv(np.ones((1, 2, 2, 2)))])
+    engine = fdref.engines.engine_named("reference")
+    gates = gating.gates_for_noise(net, 3, (3, 3), 50, 2.0, np.random.default_rng(3), engine)
+    x = 2.0 * np.random.default_rng(3).standard_normal((50, 1, 3, 3))
+    sums = np.zeros((2, 2, 2))
+    for image in x[:, 0]:
+        for c, y, k in np.ndindex(2, 2, 2):
+            sums[c, y, k] += 1 if image[y : y + 2, k : k + 2].sum() + biases[c] > 0 else 0.1
+    np.testing.assert_allclose(gates[2], sums / 50, rtol=1e-12)
+
+
+def test_without_relus_there_are_no_gates():
+    net = fdref.load()
+    ways = [fdref.best_for_noise(net, 3, [1], samples=200, gated=gated) for gated in (False, True)]
+    assert np.array_equal(ways[0].decoded, ways[1].decoded)
+    assert np.array_equal(ways[0].estimated, ways[1].estimated)
+
+
 @pytest.mark.slow
 def test_lenets_figures():
     net = fdref.load()
@@ -129,6 +190,9 @@ def test_lenets_figures():
     assert 0.95 < fifth.gains.mean() < 1.0
     seventh = fdref.best_for_noise(net, 7, samples=20_000)
     assert 0.45 < seventh.gains.mean() < 0.58  # the ReLU lets half of the noise through
+    gated = fdref.best_for_noise(net, 7, samples=20_000, gated=True)
+    assert 0.95 < gated.gains.mean() < 1.0
+    assert gated.correlations.mean() > seventh.correlations.mean() + 0.02
     for layer in (3, 5, 7):
         switches = fdref.mean_over_switches(net, layer, range(3), samples=1000)
         assert 0.9 < switches.surprise < 1.1
@@ -202,6 +266,7 @@ class TestSpecificity:
         (fdref.best_for_noise, {"deviation": 0}, "deviation is 0; expected a positive number"),
         (fdref.best_for_noise, {"deviation": np.nan}, "deviation is nan"),
         (fdref.best_for_noise, {"filters": [99]}, "99"),
+        (fdref.best_for_noise, {"gated": 1}, "gated is 1; expected True or False"),
         (fdref.best_for_noise, {"engine": "x"}, "engine is 'x'"),
     ],
 )

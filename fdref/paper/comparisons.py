@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from math import nan
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from fdref.engines import engine_named
 from fdref.layers import Pool, PReLU, ReLU
-from fdref.measure.theorem import best_for_noise, mean_over_switches
+from fdref.measure.gating import SAMPLES, rectifying
+from fdref.measure.noise import best_for_noise, filters_seen
+from fdref.measure.theorem import mean_over_switches
 from fdref.network.fields import ancestors
 
 if TYPE_CHECKING:
@@ -35,12 +39,16 @@ class Compared(NamedTuple):
     switched : {layer: Agreement}
         With the mean over switch settings, of layers above max pools.
     noise : {layer: Agreement}
-        With the best linear filter for noise, of layers above what is not linear.
+        With the best linear filter for noise, of layers above what is not linear; decoded with the
+        units of each ReLU weighted by the part of the noise that they let through.
+    plain : {layer: Agreement}
+        The same, decoded as ever.
     excited : {layer: Excited}
     """
 
     switched: Mapping[int, Agreement]
     noise: Mapping[int, Agreement]
+    plain: Mapping[int, Agreement]
     excited: Mapping[int, Excited]
 
 
@@ -51,14 +59,18 @@ def compare(
 ) -> Compared:
     """Compare decoded filters with what they should be."""
     net, effort = subject.net, subject.effort
-    switched, noise = {}, {}
+    switched, noise, plain = {}, {}, {}
     for n in subject.explained:
         which = subject.some(net.channels[n], effort.neurons)
         if above_max_pools(net, n):
             shown = which[subject.some(len(which), SHOWN)]
             switched[n] = mean_over_switches(net, n, shown, effort.switches, progress=progress)
-        noise[n] = best_for_noise(net, n, which, effort.noise, DEVIATION, progress=progress)
-    return Compared(switched, noise, excited)
+        noise[n] = best_for_noise(
+            net, n, which, effort.noise, DEVIATION, progress=progress, gated=True
+        )
+        bank = filters_seen(net, n, which.tolist(), engine_named("compiled")).values
+        plain[n] = replace(noise[n], decoded=bank.astype(np.float64))
+    return Compared(switched, noise, plain, excited)
 
 
 def steps(subject: Subject) -> int:
@@ -66,7 +78,8 @@ def steps(subject: Subject) -> int:
     net = subject.net
     pooled = [n for n in subject.explained if above_max_pools(net, n)]
     filters = sum(min(net.channels[n], SHOWN) for n in pooled)
-    return filters + subject.effort.noise * len(subject.explained)
+    noise, rectified = subject.effort.noise, [n for n in subject.explained if rectifying(net, n)]
+    return filters + noise * len(subject.explained) + min(noise, SAMPLES) * len(rectified)
 
 
 def above_max_pools(net: Network, number: int) -> bool:
@@ -96,6 +109,25 @@ def corrected(one: Agreement) -> Array:
         reliable = 1 - noise / one.estimated.var(axis=pixels)
         found: Array = one.correlations / np.sqrt(reliable)
     return np.where(reliable > 0, found, nan)
+
+
+def together(one: Agreement) -> float:
+    """Return the correlation of all filters with what estimates would be without noise.
+
+    As `corrected`, but signal and noise of all filters are added up before they are divided, since
+    a single filter's correlation goes through the roof where noise is nearly all of its estimate.
+    """
+    decoded, estimated = (
+        own.reshape(len(own), -1) - own.mean(axis=(1, 2, 3))[:, None]
+        for own in (one.decoded, one.estimated)
+    )
+    norms = np.linalg.norm(decoded, axis=1)
+    alive = norms > 0
+    along = (decoded * estimated).sum(axis=1)[alive] / norms[alive]
+    noise = (one.deviations**2).reshape(len(decoded), -1)[alive]
+    explained = (np.sign(along) * np.maximum(along**2 - noise.mean(axis=1), 0)).sum()
+    signal = ((estimated[alive] ** 2).sum(axis=1) - noise.sum(axis=1)).sum()
+    return float(np.sign(explained) * np.sqrt(abs(explained) / signal)) if signal > 0 else nan
 
 
 def mean_of(values: Array) -> float:

@@ -10,7 +10,14 @@ import numpy as np
 
 from fdref.drawing.canvas import about, coloured
 from fdref.measure.theorem import inner_unit
-from fdref.paper.comparisons import DEVIATION, SHOWN, corrected, mean_of, rectifiers
+from fdref.paper.comparisons import (
+    DEVIATION,
+    SHOWN,
+    corrected,
+    mean_of,
+    rectifiers,
+    together,
+)
 from fdref.paper.excited import visible
 from fdref.paper.exhibit import Claim, Exhibit, Table, judged
 from fdref.paper.nonlinearities import least, listed
@@ -33,7 +40,7 @@ if TYPE_CHECKING:
 
     Specific = Mapping[int, Mapping[Rule, Specificity]]
 
-BY_CHANCE, ALIKE, HALVED, MOST = 1.1, 0.9, 0.25, 0.5
+BY_CHANCE, ALIKE, NEAR_ONE, MOST = 1.1, 0.9, 0.25, 0.5
 """Root mean square in standard errors (pixels of a picture vary together: on the LeNet's layers
 other seeds give 0.97 to 1.05); correlation; powers of two; share of neurons."""
 
@@ -59,9 +66,12 @@ def exhibit(subject: Subject, found: Compared) -> Exhibit:
         title,
         "Three statements tie decoded filters to other methods' pictures. Averaged over all "
         "settings of the switches of max pools, a deconvnet's projection without rectification is "
-        "the decoded filter: it is the deconvnet without an image. Up to a gain it is the linear "
-        "filter that predicts responses to white noise best. And the pictures that a deconvnet "
-        "makes of a neuron's strongest images know it, where they are about the neuron.",
+        "the decoded filter: it is the deconvnet without an image. It is the linear filter that "
+        "predicts responses to white noise best, once the units of each ReLU are weighted by "
+        "the part of the noise that they let through; where these parts are alike, up to a gain "
+        "without weights, too. And the pictures that a deconvnet makes of a neuron's strongest "
+        "images know it, where they are about the neuron: in deep layers above many ReLUs they are "
+        "about the image, and alike for different neurons.",
         claims(subject.net, found),
         (agreement_table(subject.net, found), specificity_table(specific(found))),
         numbers_of(found),
@@ -74,8 +84,11 @@ def claims(net: Network, found: Compared) -> tuple[Claim, ...]:
     """Say what the decoded filter is, and hold it against the numbers."""
     return (
         switches_claim({n: one.surprise for n, one in found.switched.items()}),
-        noise_claim({n: mean_of(corrected(one)) for n, one in found.noise.items()}),
-        gain_claim({n: (rectifiers(net, n), mean_of(one.gains)) for n, one in found.noise.items()}),
+        noise_claim({n: together(one) for n, one in found.noise.items()}),
+        gain_claim(
+            {n: mean_of(one.gains) for n, one in found.noise.items()},
+            {n: mean_of(one.gains) for n, one in found.plain.items() if rectifiers(net, n)},
+        ),
         *specificity_claims(specific(found)),
     )
 
@@ -104,7 +117,8 @@ def switches_claim(surprise: Mapping[int, float]) -> Claim:
 def noise_claim(alike: Mapping[int, float]) -> Claim:
     """Judge the correlations with the best filters for noise."""
     return judged(
-        "Up to a gain the decoded filter is the best linear filter for white noise.",
+        "The decoded filter is the best linear filter for white noise, once the units of ReLUs are "
+        "weighted by the part of the noise that they let through.",
         f"correlation, corrected for the noise of the estimate: {listed(alike)}",
         "the smallest correlation",
         least(alike.values()),
@@ -113,31 +127,28 @@ def noise_claim(alike: Mapping[int, float]) -> Claim:
     )
 
 
-def gain_claim(gains: Mapping[int, tuple[int, float]]) -> Claim:
-    """Compare gains with what ReLUs leave of them that let half of what comes through."""
-    text = "The gain is halved by every ReLU on the way, and is about 1 without."
-    off = [off_by(relus, gain) for relus, gain in gains.values()]
-    told = (
-        f"layer {n} {short(gain, 3)} ({relus} ReLU{'s' * (relus != 1)})"
-        for n, (relus, gain) in gains.items()
-    )
+def gain_claim(gains: Mapping[int, float], plain: Mapping[int, float]) -> Claim:
+    """Compare gains with 1; without weights ReLUs leave less."""
+    told = f"gains: {listed(gains)}"
+    if plain:
+        told += f"; without weights: {listed(plain)}"
     return judged(
-        text,
-        f"gains: {', '.join(told)}",
+        "With these weights its gain is 1, however many ReLUs are on the way.",
+        told,
         "the power of two by which a gain is off, where that is most",
-        -least(-one for one in off),
+        -least(-off_by(gain) for gain in gains.values()),
         "<=",
-        HALVED,
+        NEAR_ONE,
     )
 
 
-def off_by(relus: int, gain: float) -> float:
-    """Return by which power of two a gain is off one half for every ReLU.
+def off_by(gain: float) -> float:
+    """Return by which power of two a gain is off 1.
 
-    >>> off_by(1, 0.5), off_by(0, 2.0), off_by(0, -1.0)
-    (0.0, 1.0, inf)
+    >>> off_by(0.5), off_by(2.0), off_by(-1.0)
+    (1.0, 1.0, inf)
     """
-    return inf if gain <= 0 else abs(log2(gain) + relus)
+    return inf if gain <= 0 else abs(log2(gain))
 
 
 def specificity_claims(found: Specific) -> tuple[Claim, Claim]:
@@ -179,17 +190,18 @@ def agreement_table(net: Network, found: Compared) -> Table:
     """Write how decoded filters compare with means over switches and with filters for noise."""
     rows = []
     for n, own in found.noise.items():
-        switched = found.switched.get(n)
+        switched, plain = found.switched.get(n), found.plain[n]
         moved = switched is not None and switched.surprise > 0
         rows.append(
             (
                 str(n),
                 short(switched.surprise, 3) if switched and moved else "no switches",
                 short(mean_of(switched.correlations), 4) if switched and moved else "",
-                short(mean_of(corrected(own)), 3),
-                short(mean_of(own.correlations), 3),
-                short(mean_of(own.gains), 3),
                 str(rectifiers(net, n)),
+                short(together(own), 3),
+                short(mean_of(own.gains), 3),
+                short(together(plain), 3),
+                short(mean_of(plain.gains), 3),
             )
         )
     settings = {one.samples for one in found.switched.values()}
@@ -199,14 +211,16 @@ def agreement_table(net: Network, found: Compared) -> Table:
         "each filter's switches: differences to the decoded filter in standard errors (root mean "
         "square; 1 is chance), and the correlation. Best linear filter for "
         f"{', '.join(f'{count:,}' for count in images)} images of white noise of deviation "
-        f"{DEVIATION:g} around the average image: the correlation, corrected for the estimate's "
-        "own noise and as it comes out; the gain; how many ReLUs are on the way. Filters are "
-        "decoded by 'window' unpooling, which is 'nearest' divided by the pools' areas where "
-        "windows do not overlap."
+        f"{DEVIATION:g} around the average image: how many ReLUs are on the way; the correlation, "
+        "corrected for the estimate's own noise (so that it may come out above 1), and the gain, "
+        "of filters decoded with the units of ReLUs weighted by the part of the noise that they "
+        "let through, and without. "
+        "Filters are decoded by 'window' unpooling, which is 'nearest' divided by the pools' areas "
+        "where windows do not overlap."
     )
     header = (
         *("layer", "switches: differences", "correlation"),
-        *("noise: corrected correlation", "as estimated", "gain", "ReLUs"),
+        *("ReLUs", "noise: correlation", "gain", "without weights: correlation", "gain"),
     )
     return Table("Means over switches, and filters for noise", header, tuple(rows), note)
 
@@ -246,6 +260,8 @@ def numbers_of(found: Compared) -> dict[str, NDArray[Any]]:
         numbers[f"layer{n}/filters"] = one.filters
         numbers[f"layer{n}/gains"] = one.gains
         numbers[f"layer{n}/corrected"] = corrected(one)
+        numbers[f"layer{n}/without_weights/gains"] = found.plain[n].gains
+        numbers[f"layer{n}/without_weights/corrected"] = corrected(found.plain[n])
     for n, rules in specific(found).items():
         for rule, own in rules.items():
             numbers[f"layer{n}/own/{rule}"] = own.own
@@ -270,12 +286,14 @@ def group(subject: Subject, found: Compared, number: int) -> Group:
         same = pictures.shape[2:] == noise.decoded.shape[2:]  # of these, else of whole fields
         return pictures if same else pictures[:, :, part.rows, part.columns]
 
-    rows: dict[str, list[Shades]] = {"decoded": drawn(of(noise.decoded, noise.filters))}
+    rows = {"decoded": drawn(of(found.plain[number].decoded, noise.filters))}
     if switched is not None:
         own = of(switched.decoded, switched.filters)
         estimated = of(switched.estimated, switched.filters)
         rows[f"mean over {switched.samples:,} settings\nof the switches"] = drawn(estimated)
         rows[f"difference ×{DIFFERENCE}"] = drawn(DIFFERENCE * (estimated - own), own)
+    if rectifiers(subject.net, number):
+        rows["decoded, as ReLUs\nlet noise through"] = drawn(of(noise.decoded, noise.filters))
     rows["best linear filter\nfor noise"] = drawn(of(noise.estimated, noise.filters))
     if excited is not None:
         pictures = excited.projections[RULE].mean(axis=1)

@@ -22,7 +22,10 @@ from fdref.drawing.canvas import (
 from fdref.drawing.colours import shades_of, table
 from fdref.measure.finite import finite_forward
 from fdref.measure.survey import wins
+from fdref.network.fields import Box
+from fdref.network.units import Unit, boxes
 from fdref.paper.exhibit import Claim, Exhibit, judged
+from fdref.walk.pictures import Picture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from fdref.arrays import Array
+    from fdref.geometry import Pair
     from fdref.measure.survey import Survey
     from fdref.paper.subject import Subject
 
@@ -52,6 +56,8 @@ def exhibit(subject: Subject, found: Survey) -> Exhibit:
     best = found.guesses[subject.last]
     bank = found.banks[subject.last, "bicubic"]
     images = subject.net.prepare(subject.images[best])
+    large = max(bank.shape[2:]) > max(images.shape[2:])
+    shown = on_images(subject, subject.last, bank)[1] if large else bank
     matrix = found.scores[best].T
     named = [subject.classes[label] for label in subject.labels[best]]
     return Exhibit(
@@ -66,7 +72,7 @@ def exhibit(subject: Subject, found: Survey) -> Exhibit:
             *(excitation(subject, found, n) for n in subject.net.decodable[-2:-1]),
         ),
         numbers={"matrix": matrix, "image": best, "decoded": bank},
-        draw=partial(draw, bank, images, matrix, subject.classes, named),
+        draw=partial(draw, shown, images, matrix, subject.classes, named),
         alt="Decoded filters, their positive parts, images, and a matrix of correlations",
     )
 
@@ -113,15 +119,27 @@ def excitation(subject: Subject, found: Survey, layer: int) -> Claim:
     """Show the network a layer's decoded filters as images."""
     bank = found.banks[layer, "bicubic"]
     text = f"A decoded filter of layer {layer}, shown as an image, excites its own neuron most."
-    if bank.shape[2:] != subject.images.shape[-2:]:
-        return Claim(text, "the filters are not as large as the images", None)
     if len(bank) == 1:
         return Claim(text, "there is one filter only", None)
-    peaks = np.abs(bank).max(axis=(1, 2, 3), keepdims=True)
-    shown = bank / np.where(peaks > 0, peaks, 1) * bank.dtype.type(CONTRAST)
+    at, pictures = on_images(subject, layer, bank)
+    peaks = np.abs(pictures).max(axis=(1, 2, 3), keepdims=True)
+    shown = pictures / np.where(peaks > 0, peaks, 1) * bank.dtype.type(CONTRAST)
     acts = finite_forward(subject.net, shown, last=layer)
-    own = float(wins(acts[layer][:, :, 0, 0]).mean())
+    own = float(wins(acts[layer][:, :, *at]).mean())
     return judged(text, f"{own:.1%} of {len(bank)}", "share that does", own, ">", 0.5)
+
+
+def on_images(subject: Subject, layer: int, bank: Array) -> tuple[Pair, Array]:
+    """Lay decoded filters where the unit in the middle of a layer's maps sees images.
+
+    Returns the unit's row and column, and pictures (K, C, H, W): zero where it sees nothing, and
+    without what it would see beyond the borders.
+    """
+    height, width = subject.images.shape[-2:]
+    rows, columns = subject.net.map_sizes((height, width))[layer]
+    at = rows // 2, columns // 2
+    origin = boxes(subject.net, layer, Unit(at))[0].origin
+    return at, Picture(bank, origin).over(Box(0, 0, height - 1, width - 1)).values
 
 
 @plain_style()

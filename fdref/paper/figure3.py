@@ -60,8 +60,8 @@ def exhibit(subject: Subject, found: Survey) -> Exhibit:
     return Exhibit(
         "figure3",
         "Figure 3: responses in the network and by correlation",
-        f"Image {index}, of class {subject.labels[index]}: the maps of the first convolutions "
-        "in the network, and by correlation with their decoded filters.",
+        f"Image {index}, of class {subject.class_names[subject.labels[index]]}: the maps of the "
+        "first convolutions in the network, and by correlation with their decoded filters.",
         (
             judged(
                 "Correlation with the decoded filters gives responses like the network's.",

@@ -56,7 +56,8 @@ def exhibit(subject: Subject, found: Survey) -> Exhibit:
         featured = layer != subject.last and net.channels[layer] > 10 * SHOWN
         if featured and len(found.by_class[layer]) > CLASS:
             order = np.argsort(-found.by_class[layer][CLASS], kind="stable")
-            title += f": the filters with the highest activations for class {CLASS}"
+            title += ": the filters with the highest activations for class "
+            title += subject.class_names[CLASS]
         shown = order[:SHOWN]
         best, guess = found.best[layer][shown], found.guesses[layer][shown]
         strips.append(

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
+from fdref.layers import PReLU, ReLU
 from fdref.measure.correspondence import correspondence
 from fdref.measure.occlusion import occlude
 from fdref.measure.ranks import rank_correlation
+from fdref.paper.inversions import texture_layers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -30,6 +32,9 @@ VALUES: dict[str, Value] = {
 PARTS, TOGETHER, PLACES, STEP = 4, 5, 2, 2
 """The square's part of a side; images of a class; places tried of each; pixels between squares."""
 
+ALIKE, MOSTLY = 8, 0.5
+"""How far a pixel of the background may be from its shade, over channels; its share of an image."""
+
 
 class Hidden(NamedTuple):
     """What happens where a part of an image is hidden.
@@ -44,8 +49,11 @@ class Hidden(NamedTuple):
     watched : float
         That of the drop of the strongest map's activity with how much is hidden where its
         projection is, the square showing the background.
+    plain : bool
+        Whether the images are of something on a plain background, which is what is not hidden.
     same, random : array
-        Mean distances of the changes of images of a class, the same part of each hidden, or any.
+        Mean distances of the changes of images of a class, the same part of each hidden, or any;
+        of such images alone, since elsewhere the same place shows other parts.
     every : {what the square shows: Occlusion}
         Of n images, the map being one of the last hidden layer.
     images : (n, C, H, W) array
@@ -55,6 +63,7 @@ class Hidden(NamedTuple):
     size: int
     follows: Mapping[str, float]
     watched: float
+    plain: bool
     same: NDArray[np.float64]
     random: NDArray[np.float64]
     every: Mapping[str, Occlusion]
@@ -72,7 +81,7 @@ def hide(subject: Subject, progress: Callable[[int], object] | None = None) -> H
     inks = [ink(image) for image in pixels]
     every = {
         name: occlude(
-            net, x, size, STEP, VALUES[name], last_hidden(subject), labels, progress=progress
+            net, x, size, STEP, VALUES[name], watched_layer(subject), labels, progress=progress
         )
         for name in shown(subject)
     }
@@ -80,18 +89,31 @@ def hide(subject: Subject, progress: Callable[[int], object] | None = None) -> H
         name: following(one.probability, [hidden(own, size, STEP) for own in inks])
         for name, one in every.items()
     }
-    plain = every[BACKGROUND]
+    behind = every[BACKGROUND]
     watched = nan
-    if plain.projection is not None:
-        both = zip(plain.projection, inks, strict=True)
+    if behind.projection is not None:
+        both = zip(behind.projection, inks, strict=True)
         parts = [hidden(np.abs(one).sum(axis=0) * own, size, STEP) for one, own in both]
-        watched = following(plain.activity, parts)
-    return Hidden(size, follows, watched, *corresponding(subject, size), every, pixels)
+        watched = following(behind.activity, parts)
+    plain = float(np.mean([(own <= ALIKE).mean() for own in inks])) >= MOSTLY
+    compared = corresponding(subject, size) if plain else (np.zeros(0), np.zeros(0))
+    return Hidden(size, follows, watched, plain, *compared, every, pixels)
 
 
 def following(values: NDArray[np.float64], parts: Sequence[NDArray[np.float64]]) -> float:
     """Return the rank correlation of drops of values with parts that are hidden: a mean."""
     return mean_of([rank_correlation(-one, part) for one, part in zip(values, parts, strict=True)])
+
+
+def watched_layer(subject: Subject) -> int:
+    """Return the layer whose strongest map is watched.
+
+    Zeiler & Fergus's is rectified and has several positions: the last such one, or else the last
+    hidden layer.
+    """
+    rectified = (ReLU, PReLU)
+    several = [n for n in texture_layers(subject) if isinstance(subject.net[n], rectified)]
+    return max(several, default=last_hidden(subject))
 
 
 def last_hidden(subject: Subject) -> int:

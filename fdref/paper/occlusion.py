@@ -17,7 +17,7 @@ from fdref.paper.table1 import short
 from fdref.paper.top_nine import photo
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
     from fdref.paper.hidden_parts import Hidden
     from fdref.paper.subject import Subject
 
-FOLLOWS, STROKE, ALIKE = 0.5, 0.25, 0.75
+FOLLOWS, STROKE, ALIKE, LEFT = 0.5, 0.25, 0.75, 0.75
 """Rank correlations: where a drop follows what is hidden, and by how much less it does for grey;
-the distance of changes as a share of the usual one."""
+the distance of changes as a share of the usual one; what is left of a probability, as a share."""
 
 SIDE, DRAWN, AROUND = 84, 6, 228
 """Pixels of a picture, images that are drawn, and the shade where no square has its centre."""
@@ -44,9 +44,10 @@ def exhibit(subject: Subject, found: Hidden | None) -> Exhibit:
         "occlusion",
         title,
         f"A square of {found.size}×{found.size} pixels moves over images; each place is that of "
-        "its centre. Activity: summed over the map of the last hidden layer that the clean "
-        "image excites most. Probability: of the true class, white where it is 1. M. D. Zeiler "
-        "and R. Fergus, arXiv 1311.2901, figure 7.",
+        "its centre. Activity: summed over the map of "
+        f"{subject.net.describe(found.every[BACKGROUND].layer)} that the clean image excites most. "
+        "Probability: of the true class, white where it is 1. M. D. Zeiler and R. Fergus, arXiv "
+        "1311.2901, figure 7.",
         claims(found),
         (table(found),),
         numbers_of(found),
@@ -62,9 +63,15 @@ def exhibit(subject: Subject, found: Hidden | None) -> Exhibit:
 
 def claims(found: Hidden) -> tuple[Claim, ...]:
     """Say what Zeiler & Fergus see, and hold it against the numbers."""
-    told = ", ".join(f"{name} {short(value, 2)}" for name, value in found.follows.items())
-    plain, grey = found.follows[BACKGROUND], found.follows[GREY]
-    alike, any_place = (mean_of(list(own)) for own in (found.same, found.random))
+    if found.plain:
+        return (*ink_claims(found.follows), watched_claim(found), parts_claim(found))
+    return (place_claim(found.every[BACKGROUND].probability), watched_claim(found))
+
+
+def ink_claims(follows: Mapping[str, float]) -> tuple[Claim, Claim]:
+    """Judge what becomes of the class where something is hidden that is not background."""
+    told = ", ".join(f"{name} {short(value, 2)}" for name, value in follows.items())
+    plain, grey = follows[BACKGROUND], follows[GREY]
     return (
         judged(
             "Where a part of the image is hidden that matters, the class becomes less probable: "
@@ -84,26 +91,51 @@ def claims(found: Hidden) -> tuple[Claim, ...]:
             ">",
             STROKE,
         ),
-        judged(
-            "Where the square hides what the strongest map's projection shows, its activity drops.",
-            "rank correlation with how much is hidden, pixels weighted by the projection's "
-            f"magnitude: {short(found.watched, 2)}",
-            "that correlation",
-            found.watched,
-            ">=",
-            FOLLOWS,
-        ),
-        judged(
-            "Images of a class change more alike where the same part of each is hidden than where "
-            "any part is.",
-            f"mean distance of the signs of changes: same part {short(alike, 2)} ± "
-            f"{short(spread(found.same), 2)}, any part {short(any_place, 2)} ± "
-            f"{short(spread(found.random), 2)}",
-            "the distance for the same part, as a share of that for any part",
-            alike / any_place if any_place > 0 else nan,
-            "<=",
-            ALIKE,
-        ),
+    )
+
+
+def place_claim(probability: NDArray[np.float64]) -> Claim:
+    """Judge whether it matters where photographs are hidden, of which nobody knows what matters."""
+    places = probability.reshape(len(probability), -1)
+    worst, middle = places.min(axis=1).mean(), float(np.median(places, axis=1).mean())
+    return judged(
+        "Where a part of the image is hidden that matters, the class becomes less probable: behind "
+        "a square at the worst place, not at most places.",
+        f"probability of the true class at the worst place {short(worst, 2)}, at the median one "
+        f"{short(middle, 2)}",
+        "what is left at the worst place, as a share of the other",
+        worst / middle if middle > 0 else nan,
+        "<=",
+        LEFT,
+    )
+
+
+def watched_claim(found: Hidden) -> Claim:
+    """Judge what becomes of a map's activity where its projection is hidden."""
+    return judged(
+        "Where the square hides what the strongest map's projection shows, its activity drops.",
+        "rank correlation with how much is hidden, pixels weighted by the projection's magnitude: "
+        f"{short(found.watched, 2)}",
+        "that correlation",
+        found.watched,
+        ">=",
+        FOLLOWS,
+    )
+
+
+def parts_claim(found: Hidden) -> Claim:
+    """Judge how alike images of a class change where the same part of each is hidden."""
+    alike, any_place = (mean_of(list(own)) for own in (found.same, found.random))
+    return judged(
+        "Images of a class change more alike where the same part of each is hidden than where any "
+        "part is.",
+        f"mean distance of the signs of changes: same part {short(alike, 2)} ± "
+        f"{short(spread(found.same), 2)}, any part {short(any_place, 2)} ± "
+        f"{short(spread(found.random), 2)}",
+        "the distance for the same part, as a share of that for any part",
+        alike / any_place if any_place > 0 else nan,
+        "<=",
+        ALIKE,
     )
 
 
