@@ -16,6 +16,7 @@ import numpy as np
 import planner
 import pytest
 import report
+import sibling_figures
 import speed_report
 import ways
 from colour_vision import MATRICES, distance
@@ -126,6 +127,29 @@ def test_memory_is_measured_beside_the_result() -> None:
     (way,) = (way for way in Ways(net, "nearest", 4).all_to(7, 10) if way.kind == "from above")
     found = cost_curves.peak(net, {7: range(10)}, (way,))
     assert 10 * 50 * 8 * 8 * 4 < found < 2**24  # it holds at least a picture of each filter
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "rows"),
+    [("switches", 4, 2), ("noise", 30, 5), ("specificity", 20, 3), ("alike", 12, 6),
+     ("window", 20, 4), ("ceiling", 40, 4), ("occlusion", 1, 4), ("correspondence", 5, 6)],
+)  # fmt: skip
+def test_figures_are_measured_beside_a_prototypes(
+    name: str, count: int, rows: int, monkeypatch: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    random = np.random.default_rng(0)
+    photos = random.integers(0, 256, (20, 3, 32, 32), np.uint8), np.arange(20) % 10
+    monkeypatch.setattr(fdref, "cifar", lambda path: SimpleNamespace(test=photos))
+    sibling_figures.main([name, "--cifar", "anything", "--count", str(count)])
+    said = capsys.readouterr().out.split("\n\n")[1].splitlines()
+    assert said[0].split() == ["figure", "prototype", "here"]
+    assert len(said) == 1 + rows + 1  # and the machine
+    assert not any("nan" in line for line in said)
+
+
+def test_photographs_have_to_be_named() -> None:
+    with pytest.raises(SystemExit, match=r"^window is about photographs: .* with --cifar$"):
+        sibling_figures.main(["window"])
 
 
 @pytest.fixture
