@@ -150,7 +150,7 @@ def ceiling(digits: Set, count: int) -> Figures:
     pixels, answers = (own.reshape(len(x), -1).astype(np.float64) for own in (x, response))
     sums = moments(pixels[fitted], answers[fitted])
     errors = {}
-    for strength in STRENGTHS[::2]:
+    for strength in STRENGTHS[1::2]:
         own = fit(sums, strength, "linear")
         predicted = pixels[tested] @ own.filters + own.offset
         maps = predicted.reshape(response[tested].shape)
