@@ -2,9 +2,9 @@
 
 `python benchmarks/sibling_figures.py NAME` measures one of them and prints both: `switches`,
 `noise`, `specificity`, `alike`, `window`, `ceiling`, `occlusion`, `correspondence`. --mnist DIR
-takes MNIST's test images in place of the 1,000 that ship; `alike` and `window` are about the network
-of photographs and need --cifar FILE|DIR; --count says how much of it is done. The prototype's network
-of photographs was another one than that which ships.
+takes MNIST's test images in place of the 1,000 that ship; `alike` and `window` are about the
+network of photographs and need --cifar FILE|DIR; --count says how much of it is done. The
+prototype's network of photographs was another one than that which ships.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ import machine
 import numpy as np
 
 import fdref
+from fdref.drawing.text_table import table
 from fdref.measure.correspondence import correspondence
 from fdref.measure.evaluation import compare
 from fdref.measure.ranks import rank_correlation
 from fdref.measure.ridge import STRENGTHS, fit, moments
 from fdref.paper.comparisons import mean_of
 from fdref.paper.hidden_parts import hidden, ink
-from fdref.show.text_table import table
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
