@@ -372,7 +372,7 @@ def test_wrong_arguments_are_refused_in_a_line():
 
 @pytest.mark.slow
 def test_the_lenets_figures():
-    """SIBLINGS' order on the shipped sample: pools do most, and gates known help nothing."""
+    """On the shipped sample pools do most, and gates known help nothing."""
     net, images = fdref.load(), fdref.mnist().test.images
     found = fdref.nonlinearities(net, images, layers=[5, 7])
     for n, figures in {

@@ -186,7 +186,7 @@ def test_what_hides_nothing_changes_nothing():
 
 
 def test_probability_falls_where_ink_is_hidden():
-    """Behind background, not behind white: SIBLINGS' figures are .66 and -.01 over 200 digits."""
+    """Behind background, not behind white: over 200 digits .66 and -.01 were seen."""
     net, digits = fdref.load(), fdref.mnist().test
     images = digits.images[:10]
     x = net.prepare(images)

@@ -113,8 +113,10 @@ def labelled(net: Network, path: Path, *, quiet: bool) -> Found:
     if not path.is_dir() and not path.name.lower().endswith(PACKED):
         return archive(net, path)
     with progress_bar("reading", 60_000, quiet=quiet) as advance:
-        _, (images, labels), version = fdref.cifar(path, advance)
-    return Found(images, check_labels(path, net, labels, len(images)), f"{version}, test images")
+        every = fdref.cifar(path, advance)
+    (images, labels), name = every.test, f"{every.version}, test images"
+    del every  # with five times as many that are not shown
+    return Found(images, check_labels(path, net, labels, len(images)), name)
 
 
 def of_classes(net: Network, folder: Path, *, quiet: bool) -> Found:
