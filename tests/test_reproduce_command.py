@@ -101,6 +101,7 @@ def test_the_command_writes_everything_the_same_each_time(stubbed, model, tmp_pa
         digest = numbers.attrs["SHA-256"]
     assert f"<dd>{digest}</dd>" in one["report.html"].decode()
     assert b"6 of 9 \xc3\x97 9 pixels" in one["report.html"]
+    assert b"what does not hold here is not refuted there" in one["report.html"]
 
 
 HUGE = [fdref.Conv(np.full((4, 1, 3, 3), 1e25)), fdref.Conv(np.full((3, 4, 7, 7), 1e25))]
@@ -159,6 +160,7 @@ def test_by_default_it_is_about_the_digits_that_ship(stubbed, tmp_path):
     assert reproduce("-o", tmp_path / "out") == 0
     (subject,) = stubbed
     assert (len(subject.images), len(subject.labels)) == (1000, 1000)
+    assert "refuted" not in (tmp_path / "out" / "report.html").read_text()  # it is theirs
     for fit, test in subject.folds:
         numbers = np.arange(1000)
         assert sorted([*numbers[fit], *numbers[test]]) == list(numbers)

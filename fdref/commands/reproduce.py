@@ -35,6 +35,10 @@ NAMES = (
     *("report.html", "report.h5", "table1.json", "table1.csv"),
     *(f"{stem}.{kind}" for stem in FIGURES for kind in ("png", "svg")),
 )
+OTHERS = (
+    "the papers', made of other networks and images: what does not hold here is not refuted there, "
+    "and what is about their networks alone is left out"
+)
 COLUMNS = ("layer", "unpool", "paper", "here", "correlation", "linear filter", "affine filter")
 
 
@@ -95,6 +99,9 @@ def describe(source: Path, net: Network, shown: Shown) -> dict[str, str]:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
     size = " × ".join(map(str, shown.images.shape[1:]))
     libraries = ", ".join(f"{name} {version(name)}" for name in ("numpy", "numba"))
+    from fdref.paper.table1 import is_lenet  # noqa: PLC0415
+
+    others = {} if is_lenet(net) else {"Claims": OTHERS}
     return {
         "Method": "Rafegas & Vanrell, arXiv 1511.05084",
         "Model": f"{printable(source.name)}: {', '.join(layer.kind for layer in net)}",
@@ -102,7 +109,7 @@ def describe(source: Path, net: Network, shown: Shown) -> dict[str, str]:
         "Images": f"{shown.name}: {len(shown.images):,} of {size} pixels",
         "Versions": f"fdref {fdref.__version__}, Python {platform.python_version()}, {libraries}",
         "Machine": f"{processor()}, {os.cpu_count()} CPUs, {platform.system()}",
-    }
+    } | others
 
 
 def processor() -> str:
