@@ -232,11 +232,26 @@ def test_of_few_solutions_least_squares_takes_the_smallest():
     np.testing.assert_allclose(found, expected, atol=1e-9)
 
 
-def test_judges_are_chosen_evenly_among_every_other_image(monkeypatch):
+def test_judges_are_chosen_evenly_among_every_other_image():
     images = np.arange(11)
-    assert judges(images).tolist() == [1, 3, 5, 7, 9]
-    monkeypatch.setattr("fdref.measure.ceiling.JUDGES", 2)
-    assert judges(images).tolist() == [1, 7]
+    assert judges(images, 500).tolist() == [1, 3, 5, 7, 9]
+    assert judges(images, 2).tolist() == [1, 7]
+
+
+def test_large_maps_have_fewer_judges(monkeypatch):
+    """What pixels of maps see is held for all judges at once: 1,024 patches of 25 numbers each."""
+    asked = []
+
+    def choose(images, most):
+        asked.append(most)
+        return images
+
+    monkeypatch.setattr("fdref.measure.ceiling.judges", choose)
+    net = Network([Conv(np.ones((2, 1, 5, 5)), pad=2)])
+    for size, room in ((32, 2**27), (32, 8 * 1024 * 25 * 60), (32, 2**20), (5, 2**20)):
+        monkeypatch.setattr("fdref.measure.ceiling.ROOM", room)
+        best_filters(net, np.zeros((4, size, size)), 1)
+    assert asked == [500, 60, 50, 209]
 
 
 def test_the_weakest_of_the_ridges_with_the_least_error():

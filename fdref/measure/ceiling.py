@@ -13,7 +13,7 @@ more of them would make it better: then it stands below the ceiling.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf, isnan
+from math import inf, isnan, prod
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -45,8 +45,11 @@ if TYPE_CHECKING:
     Progress = Callable[[int], object] | None
 
 
-JUDGES = 500
-"""At most so many images tell which ridge is best."""
+JUDGES, FEWEST = 500, 50
+"""At most so many images tell which ridge is best; where maps are large, less, but so many."""
+
+ROOM = 2**27
+"""Bytes that what pixels of the judges' maps see may take; it is held a few times."""
 
 KINDS: tuple[Kind, ...] = ("affine", "linear", "slopes")
 
@@ -111,7 +114,8 @@ def best_filters(
     for sums_of_chunk in over_chunks(Observing(net, groups, engine), images, progress, executor):
         for key, added in sums_of_chunk.items():
             sums[key] = sums[key].and_of(added) if key in sums else added
-    x = net.prepare(judges(images))
+    seen = (prod(map_size(net, own[0], images.shape[-2:])) * weights(net, own[0]) for own in groups)
+    x = net.prepare(judges(images, min(JUDGES, max(FEWEST, ROOM // (8 * max(seen))))))
     acts = forward(net, x, engine, max(numbers))
     best: dict[int, tuple[Best, Best]] = {}
     for i, group in enumerate(groups):
@@ -159,10 +163,15 @@ class Observing:
         return sums
 
 
-def judges(images: Array) -> Array:
+def weights(net: Network, layer: int) -> int:
+    """Return how many weights a filter over the field of a layer has."""
+    return net.channels[0] * prod(receptive_field(net, layer).size)
+
+
+def judges(images: Array, most: int) -> Array:
     """Choose images evenly among every other one, the half that is held back at first."""
     half = images[1::2]
-    return half[:: max(1, -(-len(half) // JUDGES))]
+    return half[:: max(1, -(-len(half) // most))]
 
 
 def same_view(net: Network, images: Array, layers: Sequence[int]) -> list[list[int]]:
