@@ -14,8 +14,8 @@ from fdref.drawing.canvas import (
     OWN_CONTRAST,
     PALE,
     Page,
+    about,
     coloured,
-    fitted,
     plain_style,
 )
 from fdref.paper.table1 import NOTHING
@@ -69,7 +69,7 @@ def draw(strips: Sequence[Strip]) -> Figure:
         f"Bars: correlation of responses with what a filter predicts, from 0 to 1. {OWN_CONTRAST}",
     )
     shown = [
-        {name: [fitted(coloured(f), SIDE) for f in bank] for name, bank in one.filters.items()}
+        {name: [about(coloured(f), SIDE) for f in bank] for name, bank in one.filters.items()}
         for one in strips
     ]
     steps = [max(p.shape[1] for row in one.values() for p in row) + SEAM for one in shown]

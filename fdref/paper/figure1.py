@@ -15,6 +15,7 @@ from fdref.drawing.canvas import (
     MARGIN,
     OWN_CONTRAST,
     Page,
+    about,
     coloured,
     fitted,
     plain_style,
@@ -167,7 +168,9 @@ def draw(
         "Figure 1: decoded filters of the last layer, and the images that correlate most with them",
         f"{some}{OWN_CONTRAST} Framed: the largest value of its column{diagonal}.",
     )
-    side, cell = (84, 100) if count <= FEW else (56, 72)
+    fits = 84 if count <= FEW else 56
+    side = max(about(coloured(one[0]), fits).shape[0] for one in (decoded, images))
+    cell = side + 16
     rows = (
         ("decoded filter", decoded, labels),
         ("its positive part", np.maximum(decoded, 0), labels),

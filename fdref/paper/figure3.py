@@ -112,7 +112,8 @@ def draw(
             page.write(title, x, top, color=GREY)
             page.show(sheet, x, top + 20)
         top += 20 + pair[0].shape[0] + 24
-    return page.finished(places[1] + wide + MARGIN, top - 24)
+    right = max(places[1] + wide, MARGIN + page.head_width)
+    return page.finished(right + MARGIN, top - 24)
 
 
 def _sheet(maps: Array, columns: int) -> Shades:

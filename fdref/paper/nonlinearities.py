@@ -14,6 +14,7 @@ from fdref.measure.replacing import nonlinear_below
 from fdref.network.units import receptive_field
 from fdref.paper.compared_filters import FILTERS, Strip, draw
 from fdref.paper.exhibit import Claim, Exhibit, Table, judged
+from fdref.paper.figure1 import on_images
 from fdref.paper.table1 import NOTHING, is_lenet, short
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def exhibit(subject: Subject, every: Found) -> Exhibit:
         claims(net, found),
         (filters_table(subject, found), replaced_table(net, found)),
         numbers_of(found),
-        partial(draw, [strip(net, n, found[n]) for n in list(found)[-LAYERS:]]),
+        partial(draw, [strip(subject, n, found[n]) for n in list(found)[-LAYERS:]]),
         "Filters of several kinds with the correlation that each reaches",
     )
 
@@ -250,12 +251,19 @@ def numbers_of(found: Found) -> dict[str, Array]:
     return numbers
 
 
-def strip(net: Network, number: int, one: Nonlinearities) -> Strip:
-    """Choose what is drawn of a layer."""
+def strip(subject: Subject, number: int, one: Nonlinearities) -> Strip:
+    """Choose what is drawn of a layer; of fields larger than the images, what lies on these."""
+    net = subject.net
+    wide = max(receptive_field(net, number).size) > max(subject.images.shape[-2:])
+
+    def drawable(bank: Array) -> Array:
+        some = bank[:FILTERS]
+        return on_images(subject, number, some)[1] if wide else some
+
     drawn = [name for name in one.filters if name != AFFINE]  # which looks like the linear one
     return Strip(
         net.describe(number),
-        {name: one.filters[name][:FILTERS] for name in drawn},
+        {name: drawable(one.filters[name]) for name in drawn},
         {name: own.correlation for name, own in one.predicted.items()},
         {named(net, number, key): own.correlation for key, own in one.replaced.items()},
     )
