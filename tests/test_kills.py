@@ -12,6 +12,7 @@ from kills import folders_after_kills, survives, visible
 
 import fdref
 from fdref.commands import check, reproduce
+from fdref.commands.labelled import Shown
 from fdref.commands.reproduce import NAMES
 from fdref.paper.reproduction import Reproduction
 
@@ -107,7 +108,7 @@ def test_a_new_folder_is_whole_at_once(tmp_path):
 def test_reproduce(prepare, model, tmp_path, monkeypatch):
     files = {name: name.encode() for name in NAMES[:3]}
     monkeypatch.setattr("fdref.paper.files.files_of", lambda *about, **more: files)
-    monkeypatch.setattr(reproduce, "shown_images", lambda *about: reproduce.Shown(0, 0, "", ()))
+    monkeypatch.setattr(reproduce, "shown_images", lambda *about: Shown(0, 0, "", ()))
     monkeypatch.setattr(reproduce, "describe", lambda *about: {})
     monkeypatch.setattr("fdref.paper.subject.Subject", lambda *about: None)
     monkeypatch.setattr("fdref.paper.reproduction.work", lambda *about: 1)
