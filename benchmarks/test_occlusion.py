@@ -161,13 +161,13 @@ def occluded(net: Network, x: Array, last: int, *, whole: bool, most: int | None
     clean = run(net, [x], own, range(last + 1))
     sizes = sizes_from(net, [x.shape[2:]])
     reach = Reach(net, sizes, (8, 8), (3, 3), [last], whole=whole)
-    cone = Cone(reach, clean, np.full_like(x[0], 0.5), own)
+    cone = Cone(reach, clean, np.full_like(x, 0.5), own)
     found = np.full((len(reach.starts[0]), len(reach.starts[1])), np.nan)
     for group in reach.groups:
-        for rows, columns in group.batches(reach.at_once(group)):
-            boxes = cone.run(group, rows, columns, [last])[last]
-            maps = whole_maps(clean[last][:, :1], boxes.of_channel(0), len(rows))
-            found[rows, columns] = maps[:, 0].astype(np.float64).sum(axis=(1, 2))
+        for copies in group.batches(1, reach.at_once(group)):
+            boxes = cone.run(group, copies, [last])[last].of_channels(copies.images)
+            maps = whole_maps(clean[last][:, :1], boxes, copies.images)
+            found[copies.rows, copies.columns] = maps[:, 0].astype(np.float64).sum(axis=(1, 2))
             if most is not None and np.isfinite(found).sum() >= most:
                 return found
     return found

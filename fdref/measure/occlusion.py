@@ -30,7 +30,7 @@ from fdref.walk.projection import project
 from fdref.walk.reach import ROOM, Reach
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from fdref.geometry import Pair
     from fdref.measure.chunks import Chunk, Executor
     from fdref.measure.square import Value
+    from fdref.walk.reach import Places
 
     Maps = tuple[NDArray[np.float64], NDArray[np.intp], NDArray[np.float64]]
 
@@ -238,47 +239,69 @@ class Occluding:
         engine = engine_named(self.engine)
         is_ours = bool(getattr(engine, "LOCAL", False))
         own = local(engine) if is_ours else engine
-        height, width = chunk.images.shape[2:]
-        sizes = sizes_from(self.net, [(height, width)])
-        wanted = {self.number, self.last}
-        reach = Reach(self.net, sizes, self.window, self.stride, wanted, whole=not is_ours)
-        return [
-            self._image(reach, chunk.images[n : n + 1], chunk.first + n, own)
-            for n in range(len(chunk.images))
-        ]
+        sizes = sizes_from(self.net, [chunk.images.shape[2:]])
+        step = max(1, ROOM // sum(self.net.channels_of(n) * prod(sizes[n]) for n in sizes))
+        found: list[Occlusion] = []
+        for first in range(0, len(chunk.images), step):
+            images = chunk.images[first : first + step]
+            reach = Reach(
+                self.net,
+                sizes,
+                self.window,
+                self.stride,
+                {self.number, self.last},
+                len(images),
+                whole=not is_ours,
+            )
+            found += self._images(reach, images, chunk.first + first, own)
+        return found
 
-    def _image(self, reach: Reach, image: Array, index: int, engine: Engine) -> Occlusion:
-        acts = finite_forward(self.net, image, index, engine, max(self.number, self.last))
-        best = int(acts[self.number][0].astype(np.float64).sum(axis=(1, 2)).argmax())
-        clean = self._scores(acts[self.last], engine)[0]
-        label = int(clean.argmax()) if self.labels is None else self.labels[index]
-        shows = in_precision(filling(self.net, image[0], self.value), acts[0].dtype, "value")
+    def _images(
+        self, reach: Reach, images: Array, first: int, engine: Engine
+    ) -> Iterator[Occlusion]:
+        acts = finite_forward(self.net, images, first, engine, max(self.number, self.last))
+        best = acts[self.number].astype(np.float64).sum(axis=(2, 3)).argmax(axis=1)
+        labels = self._scores(acts[self.last], engine).argmax(axis=1)
+        if self.labels is not None:
+            labels = np.array(self.labels[first : first + len(images)])
+        shows = np.stack([filling(self.net, image, self.value) for image in images])
+        shows = in_precision(shows, acts[0].dtype, "value")
         cone = Cone(reach, dict(enumerate(acts)), shows, engine)
-        probability, labels, activity = self._maps(cone, best, label)
-        for values in (probability, activity):
-            _check(values, index)
-        projection = self._projection(acts, best)
-        return Occlusion(probability, labels, activity, projection, best, label, self.number)
+        probability, label, activity = self._maps(cone, best, labels)
+        for n in range(len(images)):
+            for values in (probability[n], activity[n]):
+                _check(values, first + n)
+            own = [maps[n : n + 1] for maps in acts]
+            yield Occlusion(
+                probability[n],
+                label[n],
+                activity[n],
+                self._projection(own, int(best[n])),
+                int(best[n]),
+                int(labels[n]),
+                self.number,
+            )
 
-    def _maps(self, cone: Cone, best: int, label: int) -> Maps:
-        """Return probability, label and activity for every place."""
+    def _maps(self, cone: Cone, best: NDArray[np.intp], labels: NDArray[np.intp]) -> Maps:
+        """Return probability, label and activity for every image and place."""
         reach, clean = cone.reach, cone.clean
-        places = tuple(map(len, reach.starts))
-        probability, activity = np.empty(places), np.empty(places)
-        labels = np.empty(places, np.intp)
+        shape = (len(best), *map(len, reach.starts))
+        probability, activity = np.empty(shape), np.empty(shape)
+        label = np.empty(shape, np.intp)
+        watched = clean[self.number][np.arange(len(best)), best][:, None]
         for group in reach.groups:
-            for rows, columns in group.batches(reach.at_once(group)):
-                found = cone.run(group, rows, columns, {self.number, self.last})
-                watched = clean[self.number][:, best : best + 1]
-                boxes = found[self.number].of_channel(best) if self.number in found else None
-                activity[rows, columns] = _total(watched, boxes, len(rows))
+            for copies in group.batches(len(best), reach.at_once(group)):
+                found = cone.run(group, copies, {self.number, self.last})
+                boxes = found.get(self.number)
+                own = None if boxes is None else boxes.of_channels(best[copies.images])
+                activity[copies] = _total(watched, own, copies.images)
                 said = found.get(self.last)
-                scores = self._said(clean[self.last], said, len(rows), cone.engine)
-                probability[rows, columns] = scores[:, label]
-                labels[rows, columns] = scores.argmax(axis=1)
+                scores = self._said(clean[self.last], said, copies.images, cone.engine)
+                probability[copies] = scores[np.arange(len(scores)), labels[copies.images]]
+                label[copies] = scores.argmax(axis=1)
                 if self.progress is not None:
-                    self.progress(len(rows))
-        return probability, labels, activity
+                    self.progress(len(scores))
+        return probability, label, activity
 
     def _projection(self, acts: Sequence[Array], best: int) -> Array | None:
         below = ancestors(self.net, self.number)
@@ -297,14 +320,14 @@ class Occluding:
         return scores
 
     def _said(
-        self, clean: Array, boxes: Boxes | None, count: int, engine: Engine
+        self, clean: Array, boxes: Boxes | None, images: Places, engine: Engine
     ) -> NDArray[np.float64]:
         """Return the probabilities of every copy, as many at a time as their whole maps allow."""
-        step = max(1, ROOM // clean.size)
+        step = max(1, ROOM // clean[0].size)
         parts = []
-        for first in range(0, count, step):
+        for first in range(0, len(images), step):
             some = None if boxes is None else boxes[first : first + step]
-            maps = whole_maps(clean, some, min(step, count - first))
+            maps = whole_maps(clean, some, images[first : first + step])
             parts.append(self._scores(maps, engine))
         return np.concatenate(parts)
 
@@ -318,8 +341,8 @@ def _check(values: NDArray[np.float64], index: int) -> None:
         )
 
 
-def _total(clean: Array, boxes: Boxes | None, count: int) -> NDArray[np.float64]:
-    """Return the sum of the whole map (1, 1, H, W) of every copy."""
-    maps = whole_maps(clean, boxes, count)
+def _total(clean: Array, boxes: Boxes | None, images: Places) -> NDArray[np.float64]:
+    """Return the sum of the whole map of every copy, of the images' (N, 1, H, W)."""
+    maps = whole_maps(clean, boxes, images)
     totals: NDArray[np.float64] = maps[:, 0].astype(np.float64).sum(axis=(1, 2))
     return totals

@@ -1,4 +1,4 @@
-"""The forward pass of occluded copies of an image, of each map only the box that has changed.
+"""The forward pass of occluded copies of images, of each map only the box that has changed.
 
 What a square reaches of a map lies in a box (`fdref.walk.reach`); everywhere else the map is that
 of the clean image. To compute a box, what it sees is cut out of the map below: the clean one, with
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from fdref.engines import Engine
     from fdref.geometry import Margins, Pair
     from fdref.layers import Layer
-    from fdref.walk.reach import Group, Places, Reach
+    from fdref.walk.reach import Copies, Group, Places, Reach
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,22 +57,22 @@ class Boxes:
         """Return those of some copies."""
         return Boxes(self.top[some], self.left[some], self.values[some])
 
-    def of_channel(self, channel: int) -> Boxes:
-        """Return those of one channel."""
-        values = np.ascontiguousarray(self.values[:, channel : channel + 1])
+    def of_channels(self, channels: Places) -> Boxes:
+        """Return those of one channel of each copy."""
+        values = self.values[np.arange(len(channels)), channels][:, None]
         return Boxes(self.top, self.left, values)
 
 
 class Cone:
-    """Computes, for one image, what occluding a square changes on every map.
+    """Computes, for some images, what occluding a square changes on every map.
 
     Parameters
     ----------
     reach : Reach
     clean : mapping
-        The clean image's maps (1, C, H, W) by number, those of further inputs included.
-    filling : (C, h, w) array
-        What the square shows, for every pixel of the image.
+        The clean images' maps (N, C, H, W) by number, those of further inputs included.
+    filling : (N, C, H, W) array
+        What the square shows, for every pixel of each image.
     engine : Engine
     """
 
@@ -81,59 +81,59 @@ class Cone:
     ) -> None:
         self.reach, self.clean, self.filling, self.engine = reach, clean, filling, engine
 
-    def run(
-        self, group: Group, rows: Places, columns: Places, wanted: Collection[int]
-    ) -> dict[int, Boxes]:
-        """Return what changes of some maps, by number, in copies with the square at some places.
+    def run(self, group: Group, copies: Copies, wanted: Collection[int]) -> dict[int, Boxes]:
+        """Return what changes of some maps, by number, in some copies.
 
         Without those maps that do not change.
         """
         net = self.reach.net
         last_use = {n: number for number in group.boxes if number > 0 for n in net.takes[number]}
-        changed = {0: self._square(group, rows, columns)}
+        changed = {0: self._square(group, copies)}
         for number in sorted(group.boxes)[1:]:
-            top, left = self._corners(number, group, rows, columns)
-            changed[number] = self._above(number, group.boxes[number], top, left, changed)
+            changed[number] = self._above(number, group, copies, changed)
             for n in set(net.takes[number]):
                 if last_use[n] == number and n not in wanted and n in changed:
                     del changed[n]
         return {n: changed[n] for n in wanted if n in changed}
 
-    def _square(self, group: Group, rows: Places, columns: Places) -> Boxes:
+    def _square(self, group: Group, copies: Copies) -> Boxes:
         """Return the square itself; or the whole image, where that is asked for."""
+        images, rows, columns = copies
         top, left = self.reach.starts[0][rows], self.reach.starts[1][columns]
-        square = Boxes(top, left, windows(self.filling, top, left, self.reach.window))
+        shown = windows(self.filling, images, top, left, self.reach.window)
+        square = Boxes(top, left, shown)
         if group.boxes[0] == square.size:
             return square
         zero = np.zeros_like(top)
-        return Boxes(zero, zero, whole_maps(self.clean[0], square, len(rows)))
+        return Boxes(zero, zero, whole_maps(self.clean[0], square, images))
 
-    def _corners(
-        self, number: int, group: Group, rows: Places, columns: Places
-    ) -> tuple[Places, Places]:
+    def _corners(self, number: int, group: Group, copies: Copies) -> tuple[Places, Places]:
         """Return where the boxes of a map lie: from what has changed on, within the map."""
         corners = []
-        for axis, places in enumerate((rows, columns)):
+        for axis, places in enumerate((copies.rows, copies.columns)):
             most = self.reach.sizes[number][axis] - group.boxes[number][axis]
             corners.append(np.minimum(self.reach.spans[number][axis].first[places], most))
         return corners[0], corners[1]
 
     def _above(
-        self, number: int, size: Pair, top: Places, left: Places, changed: Mapping[int, Boxes]
+        self, number: int, group: Group, copies: Copies, changed: Mapping[int, Boxes]
     ) -> Boxes:
         """Compute the boxes of a layer's output."""
-        net, sizes = self.reach.net, self.reach.sizes
+        net, sizes, size = self.reach.net, self.reach.sizes, group.boxes[number]
+        top, left = self._corners(number, group, copies)
         layer, takes = net[number], net.takes[number]
         if size == sizes[number] and all(
             n not in changed or changed[n].size == sizes[n] for n in takes
         ):
-            maps = [whole_maps(self.clean[n], changed.get(n), len(top)) for n in takes]
+            maps = [whole_maps(self.clean[n], changed.get(n), copies.images) for n in takes]
             return Boxes(top, left, output(layer, maps, self.engine))
         seen = [sights(layer, sizes[number][axis], axis) for axis in (0, 1)]
         first = [seen[axis].first[corner] for axis, corner in enumerate((top, left))]
         last = [seen[a].last[corner + size[a] - 1] for a, corner in enumerate((top, left))]
         high, wide = (int((last[a] - first[a]).max()) + 1 for a in (0, 1))
-        regions = [self._region(n, changed.get(n), first, (high, wide)) for n in takes]
+        regions = [
+            self._region(n, copies.images, changed.get(n), first, (high, wide)) for n in takes
+        ]
         if isinstance(layer, kinds.Pool) and any(layer.pad):
             return Boxes(top, left, self._pooled(layer, regions[0], first, sizes[takes[0]], size))
         values = output(borderless(layer), regions, self.engine)
@@ -143,7 +143,12 @@ class Cone:
         return Boxes(top, left, values)
 
     def _region(
-        self, number: int, boxes: Boxes | None, first: Sequence[Places], size: Pair
+        self,
+        number: int,
+        images: Places,
+        boxes: Boxes | None,
+        first: Sequence[Places],
+        size: Pair,
     ) -> Array:
         """Cut some rows and columns out of a map of every copy, zeros beside the map."""
         top, left = first
@@ -155,7 +160,7 @@ class Cone:
                 for part, room in zip((down, right), held, strict=True)
             ):
                 return moved(boxes.values, down, right, size)
-        region = windows(self.clean[number][0], top, left, size)
+        region = windows(self.clean[number], images, top, left, size)
         if boxes is not None:
             paste(region, boxes.values, boxes.top - top, boxes.left - left)
         return region
@@ -179,11 +184,11 @@ class Cone:
         return values
 
 
-def whole_maps(clean: Array, boxes: Boxes | None, count: int) -> Array:
-    """Return a map (N, C, H, W) of so many copies: the clean one (1, C, H, W), with their boxes."""
+def whole_maps(clean: Array, boxes: Boxes | None, images: Places) -> Array:
+    """Return a map of every copy: its image's clean one, of those given, with the copy's box."""
     if boxes is not None and boxes.size == clean.shape[2:]:
         return boxes.values
-    maps = clean.repeat(count, axis=0)
+    maps = clean[images]
     if boxes is not None:
         paste(maps, boxes.values, boxes.top, boxes.left)
     return maps
@@ -215,16 +220,16 @@ def _origin(layer: Layer, first: Places, axis: int) -> Places:
     return origin
 
 
-def windows(pixels: Array, top: Places, left: Places, size: Pair) -> Array:
-    """Return windows (N, C, h, w) of one map (C, H, W), zeros beside it."""
-    height, width = pixels.shape[1:]
+def windows(maps: Array, images: Places, top: Places, left: Places, size: Pair) -> Array:
+    """Return windows of maps (N, C, H, W), zeros beside these; of which map, and where, by copy."""
+    height, width = maps.shape[2:]
     edges = (
         (max(0, -int(top.min())), max(0, int(top.max()) + size[0] - height)),
         (max(0, -int(left.min())), max(0, int(left.max()) + size[1] - width)),
     )
-    padded = np.pad(pixels, ((0, 0), *edges))
-    every = sliding_window_view(padded, size, axis=(1, 2)).transpose(1, 2, 0, 3, 4)
-    return np.ascontiguousarray(every[top + edges[0][0], left + edges[1][0]])
+    padded = np.pad(maps, ((0, 0), (0, 0), *edges)) if any(map(any, edges)) else maps
+    every = sliding_window_view(padded, size, axis=(2, 3)).transpose(0, 2, 3, 1, 4, 5)
+    return np.ascontiguousarray(every[images, top + edges[0][0], left + edges[1][0]])
 
 
 def moved(values: Array, down: Places, right: Places, size: Pair) -> Array:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -92,6 +92,18 @@ def reached(net: Network, sizes: Mapping[int, Pair], start: Spans, axis: int) ->
     return {n: own for n, own in spans.items() if own.lengths.any()}
 
 
+class Copies(NamedTuple):
+    """Occluded copies of images: the number of each one's image, and of the square's place."""
+
+    images: Places
+    rows: Places
+    columns: Places
+
+    def __getitem__(self, some: slice) -> Copies:  # type: ignore[override]
+        """Return some of them."""
+        return Copies(self.images[some], self.rows[some], self.columns[some])
+
+
 @dataclass(frozen=True, eq=False)
 class Group:
     """Places of the square for which a box of one size on every map is computed.
@@ -111,12 +123,13 @@ class Group:
     def __len__(self) -> int:
         return len(self.rows) * len(self.columns)
 
-    def batches(self, most: int) -> Iterator[tuple[Places, Places]]:
-        """Yield the row and the column of every place, at most so many at a time."""
-        rows = np.repeat(self.rows, len(self.columns))
-        columns = np.tile(self.columns, len(self.rows))
-        for first in range(0, len(self), most):
-            yield rows[first : first + most], columns[first : first + most]
+    def batches(self, images: int, most: int) -> Iterator[Copies]:
+        """Yield copies of so many images, each with the square at every place, some at a time."""
+        shape = images, len(self.rows), len(self.columns)
+        for first in range(0, prod(shape), most):
+            numbers = np.arange(first, min(first + most, prod(shape)))
+            image, row, column = np.unravel_index(numbers, shape)
+            yield Copies(image, self.rows[row], self.columns[column])
 
 
 class Reach:
@@ -132,6 +145,8 @@ class Reach:
     stride : (vertical, horizontal)
     wanted : collection of int
         Maps that are to be known of every occluded copy.
+    images : int
+        How many are occluded together.
     whole : bool
         Compute all maps whole, as for any images.
     """
@@ -143,10 +158,11 @@ class Reach:
         window: Pair,
         stride: Pair,
         wanted: Collection[int],
+        images: int = 1,
         *,
         whole: bool = False,
     ) -> None:
-        self.net, self.window = net, window
+        self.net, self.window, self.images = net, window, images
         needed = set().union(*(ancestors(net, number) for number in wanted))
         self.sizes = {number: size for number, size in sizes.items() if number in needed}
         self.starts = tuple(
@@ -214,17 +230,17 @@ class Reach:
         return _computed(self.net, number, box, seen) + MOVED * moved
 
     def cost(self, group: Group) -> int:
-        """Count the operations for all places of a group."""
+        """Count the operations for all places of a group on all images."""
         own = sum(
             self._operations(number, box, group.boxes)
             for number, box in group.boxes.items()
             if number > 0
         )
-        calls = -(-len(group) // self.at_once(group))
-        return len(group) * own + calls * CALL * len(group.boxes)
+        copies = self.images * len(group)
+        return copies * own + -(-copies // self.at_once(group)) * CALL * len(group.boxes)
 
     def at_once(self, group: Group) -> int:
-        """Return of how many places a group's maps are computed at a time."""
+        """Return of how many copies a group's maps are computed at a time."""
         largest = max(self.net.channels_of(n) * prod(box) for n, box in group.boxes.items())
         return max(1, ROOM // largest)
 
