@@ -145,7 +145,7 @@ def test_alike_are_the_nearest_by_cosine_and_never_itself(lenet):
     third = next(layer for layer in told["layers"] if layer["number"] == 3)
     for k, flat in enumerate(third["alike"]):
         assert flat[::2] == np.argsort(-cosines[k], kind="stable")[: len(flat) // 2].tolist()
-        assert flat[1::2] == pytest.approx(10000 * cosines[k, flat[::2]], abs=0.6)
+        assert flat[1::2] == pytest.approx(1000 * cosines[k, flat[::2]], abs=0.51)
 
 
 def test_steps_are_how_strong_each_stage_is(lenet):
@@ -239,7 +239,8 @@ def test_neurons_without_a_partner_are_told():
     assert layer["matched"]["partners"] == [-1, -1, 0, 1, -1, -1]
     assert layer["matched"]["likeness"] == [None, None, 1, 1, None, None]
     unlike = Network([Conv(np.ones((2, 1, 9, 9)))])
-    assert "matched" not in told_in(fdref.explore(net, against=unlike).html)["layers"][0]
+    with pytest.raises(fdref.ArgumentError, match="against is a network none of whose layers"):
+        fdref.explore(net, against=unlike)
 
 
 def test_large_networks_have_small_pictures_and_compressed_ones(monkeypatch):
@@ -330,9 +331,15 @@ def test_the_command_writes_the_page(tmp_path, capsys, monkeypatch):
     assert len(layer["excited"]["images"][0]) == 5
     fdref.save(small(), tmp_path / "mine.mat")
     assert main(["explore", str(tmp_path / "mine.mat"), "--quiet"]) == 0
-    page = (tmp_path / "explore.html").read_text()
-    assert told_in(page)["model"] == "mine.mat"
-    assert str(tmp_path) not in page
+    told = told_in((tmp_path / "explore.html").read_text())
+    assert told["model"] == "mine.mat"  # the command needs its place, the title does not
+    assert told["command"] == ["fdref", "decode", str(tmp_path / "mine.mat")]
+    command = ["explore", "./mine.mat", "--drop", "2", "--input-size", "20x30"]
+    more = ["--unpool", "nearest", "--engine", "reference"]
+    main([*command, *more, "--channels", "bgr", "--quiet"])
+    told = told_in((tmp_path / "explore.html").read_text())
+    assert told["command"] == ["fdref", "decode", *command[1:], *more, "--channels", "bgr"]
+    assert not told["bgr"]  # it takes grey
 
 
 def test_the_command_says_what_is_wrong(tmp_path, capsys, monkeypatch):
@@ -340,6 +347,8 @@ def test_the_command_says_what_is_wrong(tmp_path, capsys, monkeypatch):
     fdref.save(small(), "net.mat")
     for command, message in (
         (["net.mat", "-o", "net.mat"], "net.mat is what is read; expected another file"),
+        (["net.mat", "-o", "page.pdf"], "page.pdf: expected a name that ends in .html"),
+        (["net.mat", "--against", "lenet"], "against is a network none of whose layers"),
         (["net.mat", "-o", "no/such/place.html"], "cannot be written"),
         (["net.mat", "--images", "none.npz"], "none.npz"),
         (["net.mat", "--layers", "3"], "has no filters"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -22,9 +24,8 @@ EVIL = "</script><img src=x onerror=alert(1)>"
 def lenet(tmp_path_factory):
     path = tmp_path_factory.mktemp("page") / "explore.html"
     images = fdref.mnist().test.images[:50]
-    fdref.explore(LENET, name="lenet", images=images, against=LENET, against_name="again").save(
-        path
-    )
+    made = fdref.explore(LENET, name="lenet", images=images, against=LENET, against_name="again")
+    replace(made, told={**made.told, "command": ["fdref", "decode"]}).save(path)
     return path
 
 
@@ -62,17 +63,17 @@ def test_every_picture_shown_is_the_decoded_filter(opened):
 
 def test_addresses_lead_to_neurons_and_back(opened):
     page = opened.at("#5:384")
-    assert page.inner_text("h2") == "5:384"
+    assert page.inner_text("#neuron") == "5:384"
     page.click(".links a[href^='#3:'] >> nth=0")
-    until(page, "document.querySelector('h2').innerText.startsWith('3:')")
-    assert page.url.endswith("#" + page.inner_text("h2"))
+    until(page, "document.querySelector('#neuron').innerText.startsWith('3:')")
+    assert page.url.endswith("#" + page.inner_text("#neuron"))
     page.go_back()
-    until(page, "document.querySelector('h2').innerText === '5:384'")
+    until(page, "document.querySelector('#neuron').innerText === '5:384'")
     page.go_forward()
-    until(page, "document.querySelector('h2').innerText.startsWith('3:')")
-    for odd in ("#5:500", "#2", "#nonsense", "#5:-1"):
+    until(page, "document.querySelector('#neuron').innerText.startsWith('3:')")
+    for odd in ("#5:500", "#2", "#nonsense", "#5:-1", "#%", "#%E0%A4%A"):
         page.evaluate(f"location.hash = '{odd}'")
-        until(page, "!document.querySelector('h2')")
+        until(page, "!document.querySelector('#neuron')")
         assert page.locator(".grid a").count() > 0
 
 
@@ -120,10 +121,14 @@ def test_sorting_showing_and_the_layers_contrast(opened):
         ratio = float(text.removeprefix("contrast(").removesuffix(")"))
         assert ratio == pytest.approx(largest[k] / largest.max(), rel=1e-4)
     page.evaluate("location.hash = '#3:8'")
-    page.wait_for_selector("h2")
+    page.wait_for_selector("#neuron")
     page.select_option(".tools select >> nth=0", "like")
     unit = bank.reshape(50, -1) / np.linalg.norm(bank.reshape(50, -1), axis=1, keepdims=True)
     until(page, "document.querySelector('.grid a').dataset.k === '8'")
+    page.evaluate("document.activeElement.blur()")
+    page.keyboard.press("j")  # to the most alike: the order stays that of likeness to 8
+    until(page, "location.hash === '#3:35'")
+    assert page.eval_on_selector(".tools option:checked", "one => one.innerText") == "likeness to 8"
     cosines = (unit @ unit[8])[numbers()]
     assert (np.diff(cosines) < 2e-3).all()  # the page knows 8 bits of each number
     assert cosines[0] > cosines[25] > cosines[-1]
@@ -141,21 +146,27 @@ def test_by_keyboard_alone(opened):
     page.keyboard.press("x")
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("Enter")
-    page.wait_for_selector("h2")
-    assert page.inner_text("h2") == "3:1"
+    page.wait_for_selector("#neuron")
+    assert page.inner_text("#neuron") == "3:1"
+    until(page, "document.activeElement.id === 'neuron'")
     page.keyboard.press("j")
-    until(page, "document.querySelector('h2').innerText === '3:2'")
+    until(page, "document.querySelector('#neuron').innerText === '3:2'")
     assert page.is_checked(".mark input")
     page.keyboard.press("k")
-    until(page, "document.querySelector('h2').innerText === '3:1'")
+    until(page, "document.querySelector('#neuron').innerText === '3:1'")
     page.keyboard.press("Escape")
-    until(page, "!document.querySelector('h2')")
+    until(page, "!document.querySelector('#neuron')")
     until(page, "document.activeElement.dataset.k === '1'")
     page.keyboard.press("]")
     until(page, "location.hash === '#5'")
     page.keyboard.press("/")
     page.keyboard.type("7x")  # in a field, letters are letters
     assert page.input_value("#filter") == "7x"
+    assert "0 of 500 neurons: expected such as" in page.inner_text(".tools")
+    page.keyboard.press("Escape")
+    page.keyboard.press("[")
+    until(page, "location.hash === '#3'")
+    assert page.input_value("#filter") == ""
 
 
 def downloaded(page, button):
@@ -185,16 +196,11 @@ def test_a_neuron_is_exported(opened, tmp_path, monkeypatch):
     assert data.startswith(b"<svg xmlns=")
     assert b"data:image/png;base64," in data
     command = page.inner_text("aside code").split()
-    assert command[:2] == ["fdref", "decode"]
+    assert command[:4] == ["fdref", "decode", "--only", "5:384"]
     monkeypatch.chdir(tmp_path)
     assert main(command[1:]) == 0  # as it stands there
     drawn = np.asarray(Image.open(tmp_path / "layer5_384.png").convert("L")).astype(int)
-    pixels = shades(picture[0]).repeat(10, 0).repeat(10, 1)
-    assert any(
-        (drawn[top : top + 280, left : left + 280] == pixels).all()
-        for top in range(drawn.shape[0] - 279)
-        for left in range(drawn.shape[1] - 279)
-    )
+    assert (drawn == image).all()
 
 
 def test_a_selection_is_exported(opened):
@@ -268,7 +274,7 @@ def test_on_a_phone_a_neuron_takes_the_grids_place(browser, lenet):
     page.wait_for_selector('canvas[data-neuron="#3:8"]')
     assert not page.is_visible(".grid")
     page.tap(".close")
-    until(page, "!document.querySelector('h2')")
+    until(page, "!document.querySelector('#neuron')")
     assert page.is_visible(".grid")
     shown.close()
 
@@ -280,7 +286,7 @@ def test_names_from_files_stay_text(browser, tmp_path):
     shown = Opened(browser, path, **wide())
     page = shown.at("#1:0")
     assert page.inner_text("h1") == EVIL
-    assert page.inner_text("h2") == f"1:0 {EVIL}"
+    assert page.inner_text("#neuron") == f"1:0 {EVIL}"
     assert page.locator("img").count() == 0
     shown.close()
 
@@ -320,7 +326,7 @@ def test_a_notebook_shows_it_in_a_frame(browser, tmp_path):
     frame = window.page.frame_locator("iframe")
     frame.locator(".grid a[data-k='8']").click()
     frame.locator('canvas[data-neuron="#3:8"]').wait_for()
-    assert frame.locator("h2").inner_text() == "3:8"
+    assert frame.locator("#neuron").inner_text() == "3:8"
     frame.locator(".links a").first.click()
     frame.locator("canvas[data-neuron^='#1:']").wait_for()
     assert window.page.url == f"file://{outer}"
@@ -344,3 +350,63 @@ def test_a_window_opened_by_whoever_runs_no_scripts_says_so(browser, lenet):
     page.goto(f"file://{lenet}")
     assert "script" in page.inner_text("#page")
     window.close()
+
+
+def test_what_no_browser_draws_is_refused_with_a_reason(opened):
+    page = opened.at("#5")
+    for k in (0, 1, 2, 3, 4):
+        page.click(f".grid a[data-k='{k}']", modifiers=["Shift"])
+    page.fill(".selection input", "4096")
+    page.click(".selection button:has-text('PNG')")
+    until(page, "document.querySelector('.selection .export [role=status]').innerText !== ''")
+    said = page.inner_text(".selection .export [role=status]")
+    assert "are more than a browser draws: choose a smaller size" in said
+    page.fill(".selection input", "2000")
+    with page.expect_download() as started:
+        page.click(".selection button:has-text('PNG')")
+    assert Path(started.value.path()).read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_layers_contrast_is_exported_too(opened):
+    from PIL import Image
+
+    page = opened.at("#3:17")
+    large_canvas(page, "#3:17")
+    page.select_option(".tools select >> nth=1", "layer")
+    bank = fdref.decode(LENET, 3)
+    _, data = downloaded(page, "PNG")
+    image = np.asarray(Image.open(io.BytesIO(data)).convert("L")).astype(int)
+    expected = 128 + 127 * bank[17, 0] / np.abs(bank).max()
+    assert abs(image[10::20, 10::20] - expected).max() <= 2
+    assert "--contrast layer" in page.inner_text("aside code")
+
+
+def test_pages_of_deep_networks_fit_a_phone(browser, tmp_path):
+    random = np.random.default_rng(0)
+    deep = [
+        Conv(random.standard_normal((9, n, 3, 3)), name=f"block{n}/conv") for n in (1, *[9] * 7)
+    ]
+    path = tmp_path / "deep.html"
+    fdref.explore(Network(deep)).save(path)
+    shown = Opened(browser, path, **phone())
+    page = shown.at("#8:3")
+    large_canvas(page, "#8:3")
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    command = page.inner_text("aside code")
+    assert command == "fdref.show(fdref.decode(net, 8, [3]), size=280, bare=True)"
+    shown.close()
+
+
+def test_pictures_that_were_left_behind_are_missed(browser, tmp_path, monkeypatch):
+    monkeypatch.setattr(pages, "LARGEST", 100)
+    net = Network([Conv(np.random.default_rng(0).standard_normal((3, 1, 3, 3)))])
+    for name in ("a%20b#c.html", "alone.html"):
+        fdref.explore(net).save(tmp_path / name)
+    shown = Opened(browser, tmp_path / "a%2520b%23c.html", **wide())
+    assert large_canvas(shown.at("#1:2"), "#1:2").shape == (3, 3, 4)
+    shown.close()
+    shutil.rmtree(tmp_path / "alone_files")
+    shown = Opened(browser, tmp_path / "alone.html", **wide())
+    page = shown.at("#1:2")
+    assert "alone_files/1.js is not there" in page.inner_text("[role=alert]")
+    shown.window.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,7 +29,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     parser = commands.add_parser(
         "explore",
         help="put every neuron on one page, to be looked at in a browser",
-        description="Write one page that needs nothing else: no network, no data, no other file. "
+        description="Write one page that needs nothing else: no network and no data. "
         "Of every neuron it shows the decoded filter, what it is made of and what it is part of, "
         "and which others are like it. Where one file would be larger than 20 MB, the pictures "
         "are written to a folder beside it.",
@@ -72,6 +73,8 @@ def run(options: argparse.Namespace) -> None:
         place.exists() and options.page.exists() and place.samefile(options.page) for place in read
     ):
         raise ArgumentError(f"-o {options.page} is what is read; expected another file")
+    if options.page.suffix.lower() not in (".html", ".htm"):
+        raise ArgumentError(f"-o {options.page}: expected a name that ends in .html")
     check_file(options.page)
     net = load(options)
     against = None if options.against is None else fdref.load(options.against)
@@ -102,12 +105,30 @@ def run(options: argparse.Namespace) -> None:
             channels=options.channels,
             progress=advance,
         )
+    page = replace(page, told={**page.told, "command": command_of(options)})
     page.save(options.page)
+    if (folder := page.folder(options.page)) is not None:
+        note(options, f"the pictures are in {folder}, which must lie beside the page")
     count = sum(net.channels[layer] for layer in layers)
     tell(
         options,
         f"wrote {count:,} neurons of {len(layers)} layers to {printable(str(options.page))}",
     )
+
+
+def command_of(options: argparse.Namespace) -> list[str]:
+    """Return how `fdref decode` is told the same network, as the page offers it."""
+    command = ["fdref", "decode", *([] if options.model is None else [options.model])]
+    for layer in options.drop:
+        command += ["--drop", layer]
+    if options.input_size is not None:
+        command += ["--input-size", "{}x{}".format(*options.input_size)]
+    if options.input_channels is not None:
+        command += ["--input-channels", str(options.input_channels)]
+    for option, usual in (("unpool", "bicubic"), ("engine", "compiled"), ("channels", "rgb")):
+        if (asked := getattr(options, option)) != usual:
+            command += [f"--{option}", asked]
+    return command
 
 
 def name_of(model: str | None) -> str:

@@ -10,6 +10,7 @@ from fdref.arguments import callback, instance, one_of, text
 from fdref.engines import engine_named
 from fdref.engines.resize import METHODS
 from fdref.errors import ArgumentError
+from fdref.measure.matching import counterparts
 from fdref.network.graph import Network
 from fdref.network.units import receptive_field
 from fdref.selection import decodable_numbers
@@ -60,7 +61,7 @@ def explore(
     against : Network, optional
         Another network, whose neurons are matched with these (`fdref.match`).
     name, against_name : str
-        What the networks are called: `fdref` commands on the page name this file.
+        What the networks are called on the page.
     channels : "rgb" or "bgr"
         The order of colours that the networks take.
     progress : callable, optional
@@ -74,7 +75,8 @@ def explore(
     Raises
     ------
     ArgumentError
-        For a layer that has no filters, unknown names, or images that do not fit the network.
+        For a layer that has no filters, unknown names, images that do not fit the network, or
+        another network without a layer that could be matched.
 
     Examples
     --------
@@ -95,6 +97,11 @@ def explore(
     one_of(channels, "channels", ("rgb", "bgr"))
     engine_named(engine)
     callback(progress, "progress")
+    if against is not None and not counterparts(net, against):
+        raise ArgumentError(
+            "against is a network none of whose layers decode to pictures of the size of this "
+            "one's; expected one with layers that see as much of an image of as many channels"
+        )
     numbers = tuple(sorted(decodable_numbers(net, layers)))
     if not numbers:
         raise ArgumentError("there is no layer to look at; expected a network with filters")

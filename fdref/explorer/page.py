@@ -69,20 +69,24 @@ class Page:
         FileError
             If it cannot be written.
         """
-        place = Path(path)
+        place, folder = Path(path), self.folder(path)
         check_file(place)
-        size = sum(len(text) for own in self.pictures.values() for text in own.values())
-        if size <= LARGEST:
+        if folder is None:
             replace_file(place, self.html.encode())
             return
-        folder = beside(place)
         _fill(folder, {f"{layer}.js": _script_of(own) for layer, own in self.pictures.items()})
         replace_file(place, _html({**self.told, "files": folder.name}, {}).encode())
+
+    def folder(self, path: str | PathLike[str]) -> Path | None:
+        """Return the folder of the pictures of a page of this name; None where they are in it."""
+        size = sum(len(text) for own in self.pictures.values() for text in own.values())
+        return beside(Path(path)) if size > LARGEST else None
 
     def _repr_html_(self) -> str:
         """Show the page in a notebook."""
         return (
-            '<iframe title="neurons" sandbox="allow-scripts allow-downloads allow-popups" '
+            '<iframe title="neurons" sandbox="allow-scripts allow-downloads" '
+            'allow="clipboard-write" '
             f'style="width:100%;height:48rem;border:0" srcdoc="{escape(self.html)}"></iframe>'
         )
 
@@ -93,7 +97,8 @@ def beside(path: Path) -> Path:
     >>> beside(Path("explore.html")).name
     'explore_files'
     """
-    return path.with_name(f"{path.stem}_files")
+    stem = path.stem if path.suffix == ".html" else path.name
+    return path.with_name(f"{stem}_files")
 
 
 def _fill(path: Path, files: Mapping[str, bytes]) -> None:

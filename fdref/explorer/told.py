@@ -54,7 +54,7 @@ def told_of(
         "model": model,
         "unpool": asked.unpool,
         "exact": asked.exact,
-        "bgr": asked.bgr,
+        "bgr": asked.bgr and channels == len(COLOURS),
         "inputs": list(names),
         "seam": SEAM,
         "layers": [_layer(asked, layer) for layer in layers],
@@ -96,7 +96,7 @@ def _layer(asked: Asked, layer: Layer) -> dict[str, Any]:
             [
                 number
                 for k, cosine in zip(*both, strict=True)
-                for number in (int(k), _parts_of_10000(cosine))
+                for number in (int(k), round(1000 * float(cosine)))
             ]
             for both in zip(*layer.alike, strict=True)
         ],

@@ -8,13 +8,13 @@ for (const layer of [...told.layers, ...others.values()]) layer.scale = layer.la
 for (const layer of told.layers) {
   layer.made = layer.made.links.map(linked(layer.made.layer));
   layer.used = layer.used.links.map(linked(layer.used.layer));
-  layer.alike = layer.alike.map((flat) => groups(flat, 2).map(([k, part]) => [k, part / 10000]));
+  layer.alike = layer.alike.map((flat) => groups(flat, 2).map(([k, part]) => [k, part / 1000]));
   layer.rest = layer.rest.map(([count, part]) => [count, part / 10000]);
 }
 const READ = { willReadFrequently: true };
 const CELL = 72; // pixels of a picture in the grid, about
 const SEAM = told.seam, MIDDLE = 128; // as fdref draws: between channels, and the shade of zero
-const INPUTS = told.inputs;
+const INPUTS = told.inputs, BGR = told.bgr && INPUTS.length === 3;
 
 function groups(flat, size) {
   const found = [];
@@ -40,15 +40,20 @@ window.fdrefPictures = (found) => {
   for (const [what, text] of Object.entries(found)) texts.set(`${layer}/${what}`, text);
 };
 
+let complain = () => {}; // shows a message at the top of the page, once there is one
+
 function load(layer) {
   if (!told.files) return Promise.resolve();
   if (!waiting.has(layer)) {
     waiting.set(layer, new Promise((resolve, reject) => {
       const script = document.createElement("script");
       script.dataset.layer = layer;
-      script.src = `${told.files}/${layer}.js`;
+      script.src = `${encodeURIComponent(told.files)}/${layer}.js`;
       script.onload = resolve;
-      script.onerror = () => reject(new Error(`${script.src} is not there`));
+      script.onerror = () => {
+        complain(`${told.files}/${layer}.js is not there: pictures of this page stand in the folder ${told.files}, which must lie beside it.`);
+        reject(new Error("no pictures"));
+      };
       document.head.append(script);
     }));
   }
@@ -134,7 +139,7 @@ function numbersOf(layer, k, canvas) {
   const found = new Float32Array(channels * height * width), scale = layer.scale[k] / (MIDDLE - 1);
   const across = layer.across;
   for (let c = 0; c < channels; c++) {
-    const plane = told.bgr && channels === 3 ? channels - 1 - c : c;
+    const plane = BGR ? channels - 1 - c : c;
     const colour = channels === 3 ? c : 0;
     const top = channels === 3 ? 0 : Math.floor(c / across) * (height + SEAM);
     const left = channels === 3 ? 0 : (c % across) * (width + SEAM);
@@ -148,11 +153,14 @@ function numbersOf(layer, k, canvas) {
 
 // ---------------------------------------------------------------- numbers
 
+const minus = (text) => text.replace(/^-(?=[0.]*$)/, "").replace("-", "−");
 const shown = (value, digits = 3) =>
-  value === null || value === undefined ? "–" : Number(value.toPrecision(digits)).toString();
+  value === null || value === undefined ? "–" : minus(Number(value.toPrecision(digits)).toString());
+const cosine = (value) => minus(value.toFixed(2));
 const signed = (share) =>
   `${share < 0 ? "−" : "+"}${(100 * Math.abs(share)).toFixed(Math.abs(share) < 0.0995 ? 1 : 0)} %`;
-const nameOf = (layer, k) => layer.names?.[k] ?? "";
+const nameOf = (layer, k) => layer.names?.[k] === String(k) ? "" : layer.names?.[k] ?? "";
+const neurons = (count) => `${count} ${count === 1 ? "neuron" : "neurons"}`;
 const spoken = (layer, k) => `${layer.label}, neuron ${k}${nameOf(layer, k) && `, ${nameOf(layer, k)}`}`;
 const address = (layer, k) => (k === undefined ? `#${layer}` : `#${layer}:${k}`);
 
@@ -200,17 +208,17 @@ const SORTS = {
   excited: ["largest activation", (layer) => layer.excited, (layer) => layer.excited.values.map((v) => v[0])],
   match: ["likeness to the other network's", (layer) => layer.matched,
     (layer) => layer.matched.likeness.map((cosine) => cosine ?? -2)],
-  like: ["likeness to the chosen", () => true, (layer, found) => found],
+  like: ["likeness to", () => true, (layer, found) => found],
 };
 
 function wantedBy(text, layer) {
   // Numbers and ranges, such as 3-7,12; otherwise part of a name.
   const asked = text.trim().toLowerCase();
   if (!asked) return () => true;
-  if (/^[\d\s,-]+$/.test(asked)) {
+  if (/^\d+(-\d*)?([\s,]+\d+(-\d*)?)*[\s,]*$/.test(asked)) {
     const ranges = asked.split(/[\s,]+/).filter(Boolean).map((part) => {
-      const [first, last] = part.split("-");
-      return [Number(first), last === undefined ? Number(first) : last === "" ? Infinity : Number(last)];
+      const [first, last = first] = part.split("-");
+      return [Number(first), last === "" ? Infinity : Number(last)].sort((a, b) => a - b);
     });
     return (k) => ranges.some(([first, last]) => first <= k && k <= last);
   }
@@ -220,7 +228,7 @@ function wantedBy(text, layer) {
 // ---------------------------------------------------------------- address
 
 function read() {
-  const match = /^#(\d+)(?::(\d+))?$/.exec(decodeURIComponent(location.hash));
+  const match = /^#(\d+)(?::(\d+))?$/.exec(location.hash);
   const layer = match && layers.get(Number(match[1]));
   if (!layer) return { layer: told.layers[Math.min(1, told.layers.length - 1)], neuron: null };
   const neuron = match[2] === undefined ? null : Number(match[2]);
@@ -242,9 +250,11 @@ document.addEventListener("click", (event) => {
 // ---------------------------------------------------------------- pieces
 
 function sprite(layer, atlas, k, side, source) {
-  // A part of an atlas, shown about `side` pixels long, in whole multiples where it is smaller.
-  const [height, width] = atlas.size, longest = Math.max(height, width);
-  const times = longest <= side ? Math.max(1, Math.floor(side / longest)) : side / longest;
+  // A part of an atlas, shown about as large as a square of `side` pixels, in whole multiples where
+  // it is smaller; what is long and thin may be four times as long.
+  const [height, width] = atlas.size;
+  const fit = Math.min(side / Math.sqrt(height * width), 4 * side / Math.max(height, width));
+  const times = fit >= 1 ? Math.floor(fit) : fit;
   const [top, left] = corner(atlas, k), rows = Math.ceil(layer.count(atlas) / atlas.columns);
   return {
     width: `${width * times}px`, height: `${height * times}px`,
@@ -281,13 +291,13 @@ function Connection({ link: [number, k, share], largest }) {
   const body = layer
     ? html`<a href=${address(number, k)} aria-label=${`${spoken(layer, k)}: ${signed(share)}`}>
         <${Picture} layer=${layer} k=${k} side=${48}/><span class="who">${number}:${k}</span></a>`
-    : html`<span class="who wide">${number === 0 ? INPUTS[told.bgr && INPUTS.length === 3 ? 2 - k : k] : `map ${number}:${k}`}</span>`;
+    : html`<span class="who wide">${number === 0 ? INPUTS[BGR ? 2 - k : k] : `${number}:${k}, not on this page`}</span>`;
   return html`<li>${body}<${Share} share=${share} largest=${largest}/>
     <span class=${`amount ${share < 0 ? "minus" : "plus"}`}>${signed(share)}</span></li>`;
 }
 
-function Connections({ title, note, links, rest }) {
-  if (!links.length) return null;
+function Connections({ title, note, links, rest, empty }) {
+  if (!links.length) return empty ? html`<section><h3>${title}</h3><p class="note">${empty}</p></section>` : null;
   const largest = Math.max(...links.map((link) => Math.abs(link[2])), 1e-9);
   return html`<section><h3>${title}</h3><p class="note">${note}</p>
     <ul class="links">${links.map((link) => html`<${Connection} key=${link.slice(0, 2).join(":")} link=${link} largest=${largest}/>`)}
@@ -308,11 +318,11 @@ function Tree({ layer, k, depth = 0 }) {
 
 function Facts({ layer, k }) {
   const [, channels, height, width] = layer.shape;
-  const rows = [["size", `${width} × ${height} pixels${channels === 3 ? ", colour" : channels > 1 ? `, ${channels} channels` : ""}`],
-    ["energy", shown(layer.energy[k])],
+  const rows = [["size", `${width} × ${height} pixels${channels === 3 ? ", colour" : channels > 1 ? `, ${channels} channels side by side` : ""}`],
+    ["strength", `${shown(layer.energy[k])} (L2 norm)`],
     ["largest value", shown(layer.largest[k])],
     ["orientation", layer.orientation[k] === null ? "none"
-      : `${layer.orientation[k].toFixed(0)}°, ${(100 * layer.oriented[k]).toFixed(0)} % oriented`],
+      : `${layer.orientation[k].toFixed(0)}° from horizontal; ${(100 * layer.oriented[k]).toFixed(0)} % of its power in one direction`],
     ["frequency", layer.frequency[k] === null ? "–" : `${shown(layer.frequency[k])} cycles a pixel`]];
   if (layer.colour) {
     const [r, g, b] = layer.colour[k].map((v) => Math.round(MIDDLE + 127 * v));
@@ -346,11 +356,11 @@ function Row({ title, note, children }) {
   return html`<section><h3>${title}</h3>${note && html`<p class="note">${note}</p>`}<div class="row">${children}</div></section>`;
 }
 
-function Alike({ layer, k }) {
-  if (!layer.alike[k].length) return null;
-  return html`<${Row} title="Alike" note="the cosine of their pictures">${layer.alike[k].map(([n, cosine]) =>
-    html`<a class="card" key=${n} href=${address(layer.number, n)} aria-label=${`${spoken(layer, n)}: cosine ${cosine.toFixed(2)}`}>
-      <${Picture} layer=${layer} k=${n} side=${56}/><span>${n}</span><span class="soft">${cosine.toFixed(2)}</span></a>`)}<//>`;
+function Alike({ layer, k, near }) {
+  if (!layer.alike[k].length || !layer.scale[k]) return null;
+  return html`<${Row} title="Alike" note=${html`the cosine of their pictures; <button type="button" class="plain" onClick=${near}>sort the grid by it</button>`}>${layer.alike[k].map(([n, alike]) =>
+    html`<a class="card" key=${n} href=${address(layer.number, n)} aria-label=${`${spoken(layer, n)}: cosine ${cosine(alike)}`}>
+      <${Picture} layer=${layer} k=${n} side=${56}/><span>${n}</span><span class="soft">${cosine(alike)}</span></a>`)}<//>`;
 }
 
 function Steps({ layer, k }) {
@@ -377,7 +387,7 @@ function Matched({ layer, k }) {
   if (partner < 0) return html`<section><h3>In ${told.other.model}</h3><p class="note">no partner is left for it</p></section>`;
   return html`<${Row} title=${`In ${told.other.model}`} note="the neuron that it is matched with, and the cosine of their pictures">
     <figure class="card"><${Picture} layer=${other} from="other" k=${partner} side=${112}/>
-    <figcaption>${other.number}:${partner}<br/><span class="soft">${layer.matched.likeness[k].toFixed(2)}</span></figcaption></figure><//>`;
+    <figcaption>${other.number}:${partner}<br/><span class="soft">${cosine(layer.matched.likeness[k])}</span></figcaption></figure><//>`;
 }
 
 // ---------------------------------------------------------------- export
@@ -392,32 +402,39 @@ function hand(name, type, data) {
   setTimeout(() => URL.revokeObjectURL(place), 60000);
 }
 
-async function sheet(layer, chosen, side) {
+const LONGEST = 16000, MOST = 1e8; // pixels of a side, and of a canvas, that browsers draw
+
+async function sheet(layer, chosen, side, common) {
   // Each picture `side` pixels long, in rows; without smoothing where it is enlarged.
   const canvases = await Promise.all(chosen.map((k) => canvasOf(layer, k)));
   const { width, height } = canvases[0], times = side / Math.max(width, height);
   const [w, h] = [Math.max(1, Math.round(width * times)), Math.max(1, Math.round(height * times))];
   const columns = Math.ceil(Math.sqrt(chosen.length)), gap = chosen.length > 1 ? 8 : 0;
-  const page = made(columns * (w + gap) - gap, Math.ceil(chosen.length / columns) * (h + gap) - gap);
+  const across = columns * (w + gap) - gap, down = Math.ceil(chosen.length / columns) * (h + gap) - gap;
+  if (Math.max(across, down) > LONGEST || across * down > MOST)
+    throw new Error(`${across} × ${down} pixels are more than a browser draws: choose a smaller size, or fewer neurons`);
+  const page = made(across, down);
   const context = page.getContext("2d", READ);
   context.fillStyle = "#fff";
   context.fillRect(0, 0, page.width, page.height);
   context.imageSmoothingEnabled = times < 1;
-  canvases.forEach((canvas, n) =>
-    context.drawImage(canvas, (n % columns) * (w + gap), Math.floor(n / columns) * (h + gap), w, h));
+  canvases.forEach((canvas, n) => {
+    context.filter = contrast(layer, chosen[n], common).filter ?? "none";
+    context.drawImage(canvas, (n % columns) * (w + gap), Math.floor(n / columns) * (h + gap), w, h);
+  });
   return page;
 }
 
 const stem = (layer, chosen) =>
   chosen.length === 1 ? `layer${layer.number}_${chosen[0]}` : `layer${layer.number}_${chosen.length}_neurons`;
 
-async function exportPng(layer, chosen, side) {
-  const page = await sheet(layer, chosen, side);
+async function exportPng(layer, chosen, side, common) {
+  const page = await sheet(layer, chosen, side, common);
   page.toBlob((blob) => hand(`${stem(layer, chosen)}.png`, "image/png", blob), "image/png");
 }
 
-async function exportSvg(layer, chosen, side) {
-  const page = await sheet(layer, chosen, side), { width, height } = page;
+async function exportSvg(layer, chosen, side, common) {
+  const page = await sheet(layer, chosen, side, common), { width, height } = page;
   const title = `layer ${layer.number}, neurons ${chosen.join(", ")}`;
   hand(`${stem(layer, chosen)}.svg`, "image/svg+xml",
     `<svg xmlns="http://www.w3.org/2000/svg" width="${width}" height="${height}" viewBox="0 0 ${width} ${height}"><title>${title}</title><image width="${width}" height="${height}" href="${page.toDataURL("image/png")}"/></svg>\n`);
@@ -438,42 +455,62 @@ async function exportNpy(layer, chosen) {
   hand(`${stem(layer, chosen)}.npy`, "application/octet-stream", new Blob([start, ...all]));
 }
 
-function commandOf(layer, chosen, side) {
+function commandOf(layer, chosen, side, common) {
+  // What makes the same: in a shell where the network's file is known, else in Python.
   const ranges = [];
   for (const k of chosen) {
     const last = ranges.at(-1);
     if (last && last[1] === k - 1) last[1] = k;
     else ranges.push([k, k]);
   }
+  if (!told.command)
+    return `fdref.show(fdref.decode(net, ${layer.number}, [${chosen.join(", ")}]${told.unpool === "bicubic" ? "" : `, unpool="${told.unpool}"`}), size=${side}, bare=True)`;
   const filters = ranges.map(([a, b]) => (a === b ? a : `${a}-${b}`)).join(",");
-  const only = `--only ${layer.number}:${filters} --size ${side} -o ${stem(layer, chosen)}.png`;
-  return `fdref decode ${quoted(told.model)}${told.unpool === "bicubic" ? "" : ` --unpool ${told.unpool}`}${told.bgr ? " --channels bgr" : ""} ${only}`;
+  const columns = chosen.length > 1 ? ` --columns ${Math.ceil(Math.sqrt(chosen.length))}` : "";
+  return `${told.command.map(quoted).join(" ")} --only ${layer.number}:${filters} --size ${side}${columns}${common ? " --contrast layer" : ""} --bare -o ${stem(layer, chosen)}.png`;
 }
 
 const quoted = (text) => /^[\w./+-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;
 
-function Export({ layer, chosen }) {
-  const [side, setSide] = useState(280), [copied, setCopied] = useState(false);
-  const [channels, height, width] = layer.shape.slice(1), command = commandOf(layer, chosen, side);
-  useEffect(() => setCopied(false), [command]);
-  const copy = () => navigator.clipboard?.writeText(command).then(() => setCopied(true), () => {});
+function copied(text) {
+  // Where a page may not use the clipboard, as in a notebook's frame, a field does.
+  const field = document.createElement("textarea");
+  field.value = text;
+  document.body.append(field);
+  field.select();
+  const done = document.execCommand("copy");
+  field.remove();
+  return done;
+}
+
+function Export({ layer, chosen, common }) {
+  const [side, setSide] = useState(280), [said, setSaid] = useState("");
+  const [channels, height, width] = layer.shape.slice(1), command = commandOf(layer, chosen, side, common);
+  useEffect(() => setSaid(""), [command]);
+  const copy = () => (navigator.clipboard?.writeText(command) ?? Promise.reject()).catch(() => {
+    if (!copied(command)) throw new Error("the browser does not let this page copy: select the line");
+  }).then(() => setSaid("copied"), (error) => setSaid(error.message));
+  const write = (how) => how(layer, chosen, side, common).then(() => setSaid(""), (error) => setSaid(error.message));
   return html`<div class="export"><label>size <input type="number" min="1" max="4096" value=${side} aria-label="pixels of the longer side"
       onInput=${(event) => event.target.valueAsNumber >= 1 && setSide(Math.min(4096, Math.floor(event.target.valueAsNumber)))}/> px</label>
-    <button type="button" onClick=${() => exportPng(layer, chosen, side)}>PNG</button>
-    <button type="button" onClick=${() => exportSvg(layer, chosen, side)}>SVG</button>
-    <button type="button" title=${`${chosen.length} × ${channels} × ${height} × ${width} numbers of 8 bits, times a scale`}
-      onClick=${() => exportNpy(layer, chosen)}>NPY</button>
-    <span class="command"><code>${command}</code><button type="button" onClick=${copy}>${copied ? "copied" : "copy"}</button></span></div>`;
+    <button type="button" onClick=${() => write(exportPng)}>PNG</button>
+    <button type="button" onClick=${() => write(exportSvg)}>SVG</button>
+    ${told.exact && html`<button type="button" title=${`${chosen.length} × ${channels} × ${height} × ${width} numbers of 8 bits, times a scale`}
+      onClick=${() => write(exportNpy)}>NPY</button>`}
+    <span class="soft" role="status">${said}</span>
+    <span class="command"><code>${command}</code><button type="button" onClick=${copy}>copy</button></span></div>`;
 }
 
 // ---------------------------------------------------------------- a neuron
 
-function Neuron({ layer, k, order, common, marked, mark }) {
+function Neuron({ layer, k, order, common, marked, mark, near }) {
   const heading = useRef(), at = order.indexOf(k), count = layer.shape[0];
   const before = at > 0 ? order[at - 1] : null, after = at >= 0 && at + 1 < order.length ? order[at + 1] : null;
   useEffect(() => {
     document.title = `${layer.number}:${k} – ${told.title}`;
-    if (document.activeElement === document.body || matchMedia("(max-width: 60rem)").matches) heading.current?.focus();
+    const away = document.activeElement === document.body || byKeyboard;
+    if (away || matchMedia("(max-width: 60rem)").matches) heading.current?.focus();
+    byKeyboard = false;
   }, [layer, k]);
   return html`<article aria-labelledby="neuron">
     <div class="top"><h2 id="neuron" tabindex="-1" ref=${heading}>${layer.number}:${k}${nameOf(layer, k) && html` <span>${nameOf(layer, k)}</span>`}</h2>
@@ -484,15 +521,16 @@ function Neuron({ layer, k, order, common, marked, mark }) {
     <p class="note">neuron ${k}, one of ${count} in ${layer.label}</p>
     <div class="big"><${Large} layer=${layer} k=${k} common=${common}/><${Facts} layer=${layer} k=${k}/></div>
     <label class="mark"><input type="checkbox" checked=${marked.has(k)} onChange=${() => mark(k)}/> in the selection</label>
-    <${Export} layer=${layer} chosen=${[k]}/>
+    <${Export} layer=${layer} chosen=${[k]} common=${common}/>
     <${Matched} layer=${layer} k=${k}/>
     <${Excited} layer=${layer} k=${k}/>
     <${Connections} title="Made of" links=${layer.made[k]} rest=${layer.rest[k]}
-      note="the neurons below, and their signed shares of this picture, which sum to 100 %"/>
-    ${layer.made[k].some(([number]) => (layers.get(number)?.made[0] ?? []).some(([below]) => layers.has(below))) && html`<section><h3>Down to the first layer</h3>
-      <p class="note">the largest parts, and theirs</p><${Tree} layer=${layer} k=${k}/></section>`}
+      empty="of nothing: its decoded filter is 0 everywhere"
+      note="the neurons below, and their signed shares of this picture, which sum to 100 %: those above 100 % are balanced by negative ones"/>
+    ${layer.made[k].some(([number]) => (layers.get(number)?.made[0] ?? []).some(([below]) => layers.has(below))) && html`<section><h3>Parts of its parts</h3>
+      <p class="note">the largest, and theirs, up to four layers down</p><div class="scrolls" tabindex="0" role="region" aria-label="parts of its parts"><${Tree} layer=${layer} k=${k}/></div></section>`}
     <${Connections} title="Used by" links=${layer.used[k]} note="the neurons above in which it has the largest shares"/>
-    <${Alike} layer=${layer} k=${k}/>
+    <${Alike} layer=${layer} k=${k} near=${near}/>
     <${Steps} layer=${layer} k=${k}/>
   </article>`;
 }
@@ -506,12 +544,12 @@ function Cells({ layer, order, common, marked, mark, pairs }) {
   const strength = (energy) => energy <= 0 ? 0 : most === least ? 100
     : 4 + 96 * Math.log(energy / least) / Math.log(most / least);
   return useMemo(() => html`<ul class="grid" role="list">${order.map((k) => html`<li key=${k}><a href=${address(layer.number, k)}
-      data-k=${k} class=${marked.has(k) ? "marked" : ""} aria-label=${`neuron ${k}${nameOf(layer, k) && `, ${nameOf(layer, k)}`}, energy ${shown(layer.energy[k])}${marked.has(k) ? ", selected" : ""}`}
+      data-k=${k} class=${marked.has(k) ? "marked" : ""} aria-label=${`neuron ${k}${nameOf(layer, k) && `, ${nameOf(layer, k)}`}, strength ${shown(layer.energy[k])}${marked.has(k) ? ", selected" : ""}`}
       onClick=${(event) => { if (event.shiftKey || event.ctrlKey || event.metaKey) { event.preventDefault(); mark(k); } }}>
       <span class="picture" style=${{ ...sprite(layer, layer.overview, k, CELL, source), ...contrast(layer, k, common) }}></span>
       ${other && layer.matched.partners[k] >= 0 && html`<span class="picture" style=${sprite(other, other.overview, layer.matched.partners[k], CELL, theirs)}></span>`}
       <span class="strength"><i style=${{ width: `${strength(layer.energy[k])}%` }}></i></span>
-      <span class="who">${k}${other ? ` · ${layer.matched.likeness[k]?.toFixed(2) ?? "–"}` : nameOf(layer, k) && ` ${nameOf(layer, k)}`}</span></a></li>`)}</ul>`,
+      <span class="who">${k}${other ? ` · ${layer.matched.partners[k] < 0 ? "–" : cosine(layer.matched.likeness[k])}` : nameOf(layer, k) && ` ${nameOf(layer, k)}`}</span></a></li>`)}</ul>`,
     [layer, order, common, marked, source, theirs, other]);
 }
 
@@ -534,9 +572,14 @@ function Page() {
   const [{ layer, neuron }, setPlace] = useState(read);
   const [asked, setSort] = useState("number"), [text, setText] = useState(""), [own, setOwn] = useState(true);
   const [marks, setMarks] = useState({ layer: null, all: new Set() }), [pairs, setPairs] = useState(false);
-  const [help, setHelp] = useState(false);
-  const sort = SORTS[asked][1](layer) && !(asked === "like" && neuron === null) ? asked : "number";
-  const order = useOrder(layer, sort, text, neuron), marked = marks.layer === layer.number ? marks.all : NONE;
+  const [help, setHelp] = useState(false), [complaint, setComplaint] = useState("");
+  complain = setComplaint;
+  const [near, setNear] = useState(null); // the neuron that others are sorted by: it stays while one looks at them
+  const nearby = near && near[0] === layer.number ? near[1] : null, chosenOne = nearby ?? neuron;
+  const sort = SORTS[asked][1](layer) && !(asked === "like" && nearby === null) ? asked : "number";
+  const sortBy = (key, k = neuron) => { setSort(key); setNear(key === "like" ? [layer.number, k] : null); };
+  useEffect(() => setText(""), [layer]);
+  const order = useOrder(layer, sort, text, nearby), marked = marks.layer === layer.number ? marks.all : NONE;
   const common = own ? 0 : Math.max(...layer.scale), main = useRef();
   const mark = (k) => setMarks((before) => {
     const all = new Set(before.layer === layer.number ? before.all : []);
@@ -566,37 +609,40 @@ function Page() {
   return html`<div class=${neuron === null ? "page" : "page with-neuron"}>
     <header><h1>${told.title}</h1><p class="note">What its neurons look for, decoded to the image${told.layers.some((one) => one.unpools) ? ` (${told.unpool} unpooling)` : ""}.
       ${" "}${told.exact ? "Every number is kept to 8 bits and a scale." : "Pictures are compressed with loss; those of the grid are made smaller."}
-      ${told.bgr ? " The network takes blue first; pictures are drawn with red first." : ""}${" "}
+      ${BGR ? " The network takes blue first; pictures are drawn with red first." : ""}${" "}
       <button type="button" class="plain" aria-expanded=${help} onClick=${() => setHelp(!help)}>Keys</button></p>
+      ${complaint && html`<p class="complaint" role="alert">${complaint}</p>`}
       ${help && html`<${Help}/>`}
       <nav aria-label="layers" class="layers">${told.layers.map((one) => html`<a key=${one.number} href=${address(one.number)}
-        aria-current=${one === layer ? "page" : null} title=${`${one.label}: ${one.shape[0]} neurons, ${one.shape[3]} × ${one.shape[2]} pixels`}><b>${one.number}</b> ${one.name}<span class="soft"> ${one.shape[0]}</span></a>`)}</nav></header>
+        aria-current=${one === layer ? "page" : null} title=${`${one.label}: ${neurons(one.shape[0])}, ${one.shape[3]} × ${one.shape[2]} pixels`}><b>${one.number}</b> <bdi>${one.name}</bdi> <span class="soft">(${one.shape[0]})</span></a>`)}</nav></header>
     <main ref=${main}>
-      <section class="layer" aria-label=${layer.label}>
+      <section class="layer" aria-labelledby="layer">
+        <h2 id="layer"><bdi>${layer.label}</bdi></h2>
         <div class="tools">
-          <label>sort by <select value=${sort} onChange=${(event) => setSort(event.target.value)}>${Object.entries(SORTS)
-            .filter(([key, [, there]]) => there(layer) && (key !== "like" || neuron !== null))
-            .map(([key, [name]]) => html`<option key=${key} value=${key}>${name}</option>`)}</select></label>
-          <label>show <input id="filter" type="search" placeholder=${layer.names ? "3-7, 12 or a name" : "3-7, 12"} value=${text} onInput=${(event) => setText(event.target.value)}/></label>
+          <label>sort by <select value=${sort} onChange=${(event) => sortBy(event.target.value)}>${Object.entries(SORTS)
+            .filter(([key, [, there]]) => there(layer) && (key !== "like" || chosenOne !== null))
+            .map(([key, [name]]) => html`<option key=${key} value=${key}>${key === "like" ? `${name} ${chosenOne}` : name}</option>`)}</select></label>
+          <label>numbers <input id="filter" type="search" placeholder=${layer.names ? "3-7, 12 or a name" : "3-7, 12"} value=${text} onInput=${(event) => setText(event.target.value)}/></label>
           <label>contrast <select value=${own ? "own" : "layer"} onChange=${(event) => setOwn(event.target.value === "own")}>
             <option value="own">each its own</option><option value="layer">the layer’s</option></select></label>
           ${layer.matched && html`<label><input type="checkbox" checked=${pairs} onChange=${() => setPairs(!pairs)}/> beside ${told.other.model}</label>`}
-          <span class="soft" role="status">${order.length === layer.shape[0] ? `${order.length} neurons` : `${order.length} of ${layer.shape[0]} neurons`}</span>
+          <span class="soft" role="status">${order.length === layer.shape[0] ? neurons(order.length) : `${order.length} of ${neurons(layer.shape[0])}${order.length ? "" : ": expected such as 3-7, 12"}`}</span>
         </div>
         ${chosen.length > 0 && html`<div class="selection" role="region" aria-label="selection"><b>${chosen.length} selected</b>
-          <button type="button" onClick=${() => setMarks({ layer: null, all: new Set() })}>clear</button><${Export} layer=${layer} chosen=${chosen}/></div>`}
+          <button type="button" onClick=${() => setMarks({ layer: null, all: new Set() })}>clear</button><${Export} layer=${layer} chosen=${chosen} common=${common}/></div>`}
         <${Cells} layer=${layer} order=${order} common=${common} marked=${marked} mark=${mark} pairs=${pairs && layer.matched}/>
-        <p class="note">The bar is a neuron’s strength, its decoded filter’s energy, on a logarithmic scale from the layer’s weakest to its strongest.</p>
+        <p class="note">The bar is a neuron’s strength, its decoded filter’s L2 norm, on a logarithmic scale from the layer’s weakest to its strongest.</p>
       </section>
-      ${neuron !== null && html`<aside aria-label="neuron"><${Neuron} layer=${layer} k=${neuron} order=${order} common=${common} marked=${marked} mark=${mark}/></aside>`}
+      ${neuron !== null && html`<aside aria-label="neuron"><${Neuron} layer=${layer} k=${neuron} order=${order} common=${common} marked=${marked} mark=${mark} near=${() => sortBy("like")}/></aside>`}
     </main></div>`;
 }
 
 const NONE = new Set();
+let byKeyboard = false; // whether a neuron is being opened by Enter: then the focus goes to it
 
 function Help() {
   const rows = [["← → ↑ ↓", "from picture to picture"], ["Enter", "open it"], ["j k", "the next neuron, the one before"],
-    ["[ ]", "the layer below, the one above"], ["x", "into the selection, or shift and click"], ["/", "show some"], ["Esc", "close"], ["?", "these keys"]];
+    ["[ ]", "the layer below, the one above"], ["x", "into the selection, or shift and click"], ["/", "show neurons by number or name"], ["Esc", "close"], ["?", "these keys"]];
   return html`<dl class="keys">${rows.map(([key, what]) => html`<div key=${key}><dt><kbd>${key}</kbd></dt><dd>${what}</dd></div>`)}</dl>`;
 }
 
@@ -608,7 +654,9 @@ function pressed(event, { layer, neuron, order, mark, setHelp }) {
     requestAnimationFrame(() => document.querySelector(`.grid [data-k="${neuron}"]`)?.focus());
     return;
   }
+  if (typing && event.key === "Escape") event.target.blur();
   if (typing) return;
+  if (event.key === "Enter" && document.activeElement?.closest?.(".grid a, .links a, .row a, .tree a")) byKeyboard = true;
   const at = order.indexOf(neuron), cell = document.activeElement?.closest?.(".grid a");
   const numbers = [...layers.keys()], here = numbers.indexOf(layer.number);
   const moves = { j: 1, k: -1 };
@@ -618,6 +666,7 @@ function pressed(event, { layer, neuron, order, mark, setHelp }) {
   } else if (event.key === "[" || event.key === "]") {
     const next = numbers[here + (event.key === "]" ? 1 : -1)];
     if (next !== undefined) go(next);
+    requestAnimationFrame(() => document.querySelector(".layers [aria-current]")?.focus());
   } else if (event.key === "/") {
     document.getElementById("filter").focus();
   } else if (event.key === "x") {
@@ -625,6 +674,8 @@ function pressed(event, { layer, neuron, order, mark, setHelp }) {
     if (k !== null) mark(k);
   } else if (event.key === "?") {
     setHelp((before) => !before);
+  } else if (event.key.startsWith("Arrow") && document.activeElement === document.body) {
+    (document.querySelector(".grid [aria-current]") ?? document.querySelector(".grid a"))?.focus();
   } else if (event.key.startsWith("Arrow") && cell) {
     const cells = [...document.querySelectorAll(".grid a")], n = cells.indexOf(cell);
     const across = cells.findIndex((one) => one.offsetTop > cells[0].offsetTop);
