@@ -114,7 +114,8 @@ def test_ranges_of_layers_hold_transposed_convolutions(tmp_path, capsys):
 def test_colours_are_drawn_in_the_order_that_the_network_takes(model, tmp_path):
     for order in ("rgb", "bgr"):
         out = tmp_path / order
-        assert run("decode", model, "--layers", 1, "--channels", order, "-o", out, "--quiet") == 0
+        options = ("--layers", 1, "--channels", order, "--bare", "-o", out, "--quiet")
+        assert run("decode", model, *options) == 0
     pictures = [np.asarray(Image.open(tmp_path / order / "layer1.png")) for order in ("rgb", "bgr")]
     assert (pictures[0] == pictures[1][:, :, ::-1]).all()
     assert (pictures[0] != pictures[1]).any()

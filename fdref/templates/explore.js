@@ -580,7 +580,7 @@ function Page() {
   const sortBy = (key, k = neuron) => { setSort(key); setNear(key === "like" ? [layer.number, k] : null); };
   useEffect(() => setText(""), [layer]);
   const order = useOrder(layer, sort, text, nearby), marked = marks.layer === layer.number ? marks.all : NONE;
-  const common = own ? 0 : Math.max(...layer.scale), main = useRef();
+  const common = own ? 0 : Math.max(...layer.scale), seen = useRef(false);
   const mark = (k) => setMarks((before) => {
     const all = new Set(before.layer === layer.number ? before.all : []);
     if (!all.delete(k)) all.add(k);
@@ -596,7 +596,8 @@ function Page() {
     for (const cell of document.querySelectorAll(".grid [aria-current]")) cell.removeAttribute("aria-current");
     const cell = neuron === null ? null : document.querySelector(`.grid [data-k="${neuron}"]`);
     cell?.setAttribute("aria-current", "true");
-    cell?.scrollIntoView({ block: "nearest" });
+    if (seen.current) cell?.scrollIntoView({ block: "nearest" }); // not before anybody has seen the top
+    seen.current = true;
   }, [layer, neuron, order, marked, common, pairs]);
   const keys = useRef();
   keys.current = (event) => pressed(event, { layer, neuron, order, mark, setHelp });
@@ -615,7 +616,7 @@ function Page() {
       ${help && html`<${Help}/>`}
       <nav aria-label="layers" class="layers">${told.layers.map((one) => html`<a key=${one.number} href=${address(one.number)}
         aria-current=${one === layer ? "page" : null} title=${`${one.label}: ${neurons(one.shape[0])}, ${one.shape[3]} × ${one.shape[2]} pixels`}><b>${one.number}</b> <bdi>${one.name}</bdi> <span class="soft">(${one.shape[0]})</span></a>`)}</nav></header>
-    <main ref=${main}>
+    <main>
       <section class="layer" aria-labelledby="layer">
         <h2 id="layer"><bdi>${layer.label}</bdi></h2>
         <div class="tools">
