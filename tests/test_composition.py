@@ -317,3 +317,15 @@ def test_bad_arguments():
     )
     with pytest.raises(fdref.ArgumentError, match="has no filter"):
         fdref.composition(product, 3)
+
+
+def test_decoded_filters_beyond_the_precision_are_told():
+    bank = np.full((2, 1, 3, 3), 1e30, np.float32)
+    net = fdref.Network([fdref.Conv(bank), fdref.Conv(bank.repeat(2, axis=1))])
+    told = r"layer 2 .* has decoded filters too large for float32"
+    for beyond in (fdref.composition, fdref.match, fdref.explore):
+        arguments = {"layer": 2} if beyond is fdref.composition else {}
+        if beyond is fdref.match:
+            arguments = {"other": net}
+        with pytest.raises(fdref.NetworkError, match=told):
+            beyond(net, **arguments)

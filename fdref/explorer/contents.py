@@ -11,6 +11,8 @@ from fdref.explorer.connections import connections
 from fdref.explorer.excited import excited
 from fdref.explorer.pictures import files, largest, overview
 from fdref.explorer.steps import steps_of
+from fdref.measure.banks import check_finite
+from fdref.measure.finite import QUIET
 from fdref.measure.likeness import likeness, most_alike
 from fdref.measure.matching import Match, assign, counterparts
 from fdref.measure.traits import traits
@@ -109,6 +111,7 @@ def work(net: Network, layers: Sequence[int], *, images: bool) -> int:
     return (STEPS + images) * sum(net.channels[layer] for layer in layers)
 
 
+@QUIET
 def gather(
     asked: Asked, progress: Callable[[int], object] | None = None
 ) -> tuple[list[Layer], list[Others]]:
@@ -167,9 +170,12 @@ def _decoded(
 ) -> dict[int, Array]:
     """Decode layers, all at once where these are all; none at all where there are none."""
     if set(layers) == set(net.decodable):
-        return decode_all(net, asked.unpool, asked.engine, told)
-    one = partial(decode, net, unpool=asked.unpool, engine=asked.engine, progress=told)
-    return {layer: one(layer) for layer in layers}
+        banks = decode_all(net, asked.unpool, asked.engine, told)
+    else:
+        one = partial(decode, net, unpool=asked.unpool, engine=asked.engine, progress=told)
+        banks = {layer: one(layer) for layer in layers}
+    check_finite(net, banks)
+    return banks
 
 
 def _other(number: int, bank: Array, asked: Asked) -> Others:

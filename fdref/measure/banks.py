@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fdref.arrays import common_precision, in_precision, real_array
-from fdref.errors import ArgumentError
+from fdref.errors import ArgumentError, NetworkError
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import ArrayLike, NDArray
 
     from fdref.arrays import Array
+    from fdref.network.graph import Network
 
 
 def read_bank(bank: ArrayLike, what: str = "bank") -> Array:
@@ -48,3 +51,11 @@ def norms(pictures: Array) -> NDArray[np.float64]:
             scaled = picture.ravel().astype(np.float64) / largest  # no square is beyond its range
             found[k] = np.sqrt(np.einsum("n,n->", scaled, scaled)) * largest
     return found
+
+
+def check_finite(net: Network, banks: Mapping[int, Array]) -> None:
+    """Raise NetworkError if decoded filters are beyond their precision."""
+    for layer, bank in banks.items():
+        if not np.isfinite(bank).all():
+            label = net.describe(layer)
+            raise NetworkError(f"{label} has decoded filters too large for {bank.dtype}")

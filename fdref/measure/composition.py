@@ -20,7 +20,8 @@ from fdref.decoding.decode import collect
 from fdref.engines import engine_named, goes_from_above
 from fdref.engines.resize import METHODS
 from fdref.errors import ArgumentError
-from fdref.measure.banks import norms, read_bank
+from fdref.measure.banks import check_finite, norms, read_bank
+from fdref.measure.finite import QUIET
 from fdref.network.graph import Network
 from fdref.network.units import boxes, unit_at
 from fdref.selection import filter_indices
@@ -74,6 +75,7 @@ class Composition(Value):
         )
 
 
+@QUIET
 def composition(
     net: Network,
     layer: int | str,
@@ -125,6 +127,8 @@ def composition(
     ArgumentError
         As `fdref.decode` does; for banks of other shapes than decoded filters have, or that are
         not this network's, so that the shares do not add up to 1.
+    NetworkError
+        If decoded filters are too large for their precision.
 
     Examples
     --------
@@ -201,6 +205,7 @@ def _decoded(
         plan = both if by_atoms else alone
     banks = dict(known) | collect(plan, None)
     decoded = known[number][list(indices)] if number in known else banks.pop(number)
+    check_finite(net, {**banks, number: decoded})
     return decoded, accounts.with_atoms(banks) if by_atoms else None
 
 

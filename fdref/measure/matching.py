@@ -13,6 +13,8 @@ from fdref.decoding.blocks import Plan
 from fdref.decoding.decode import collect
 from fdref.errors import ArgumentError, DependencyError
 from fdref.imports import imported
+from fdref.measure.banks import check_finite
+from fdref.measure.finite import QUIET
 from fdref.measure.likeness import likeness
 from fdref.network.graph import Network
 from fdref.network.units import receptive_field
@@ -67,6 +69,7 @@ class Match(Value):
         )
 
 
+@QUIET
 def match(
     net: Network,
     other: Network,
@@ -117,6 +120,8 @@ def match(
         collect(Plan(own, {n: range(own.channels[n]) for n in numbers}, unpool, engine), progress)
         for own, numbers in ((net, [a for a, _ in pairs]), (other, [b for _, b in pairs]))
     ]
+    for one, found_banks in zip((net, other), banks, strict=True):
+        check_finite(one, found_banks)
     found = []
     for number, other_number in pairs:
         alike = likeness(banks[0].pop(number), banks[1].pop(other_number))

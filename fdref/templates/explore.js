@@ -322,7 +322,7 @@ function Facts({ layer, k }) {
     ["strength", `${shown(layer.energy[k])} (L2 norm)`],
     ["largest value", shown(layer.largest[k])],
     ["orientation", layer.orientation[k] === null ? "none"
-      : `${layer.orientation[k].toFixed(0)}° from horizontal; ${(100 * layer.oriented[k]).toFixed(0)} % of its power in one direction`],
+      : `${layer.orientation[k].toFixed(0)}° from horizontal; oriented ${layer.oriented[k].toFixed(2)} of 1`],
     ["frequency", layer.frequency[k] === null ? "–" : `${shown(layer.frequency[k])} cycles a pixel`]];
   if (layer.colour) {
     const [r, g, b] = layer.colour[k].map((v) => Math.round(MIDDLE + 127 * v));
