@@ -158,6 +158,7 @@ def test_networks(name, window, engine):
     )
 
 
+@pytest.mark.large
 def test_lenet(engine):
     net = fdref.load()
     x = net.prepare(fdref.mnist().test.images[:20])
@@ -165,6 +166,7 @@ def test_lenet(engine):
     assert len(reach.groups) > 1  # several images pay for smaller boxes at the borders
 
 
+@pytest.mark.large
 def test_a_real_network(shared):
     """Seventeen convolutions, on an image larger than what they see, at its corners, too."""
     net = fdref.load(shared / "models" / "dncnn-gray-simplenn-v73.mat")

@@ -77,6 +77,7 @@ def test_sums_that_are_just_not_long(terms, value):
     check(lambda x: fdref.pool(x, (1, terms), 1, method="avg"), full(1, 1, 1, terms + 1))
 
 
+@pytest.mark.large
 def test_long_substitutions_of_few_pixels():
     maps = equal(1, 1, 200, 200)
     maps[:, :, np.random.default_rng(0).random((200, 200)) < 0.8] = 0

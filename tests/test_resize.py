@@ -116,6 +116,7 @@ def test_long_maps_take_no_more_than_a_few_times_themselves(method, engine):
     np.testing.assert_allclose(across.swapaxes(2, 3), found, atol=1e-14)
 
 
+@pytest.mark.large
 def test_of_many_sizes_little_is_kept():
     band(50, 2, 2, "bicubic")
     tracemalloc.start()
