@@ -578,7 +578,7 @@ function Page() {
   const nearby = near && near[0] === layer.number ? near[1] : null, chosenOne = nearby ?? neuron;
   const sort = SORTS[asked][1](layer) && !(asked === "like" && nearby === null) ? asked : "number";
   const sortBy = (key, k = neuron) => { setSort(key); setNear(key === "like" ? [layer.number, k] : null); };
-  useEffect(() => setText(""), [layer]);
+  useLayoutEffect(() => setText(""), [layer]);
   const order = useOrder(layer, sort, text, nearby), marked = marks.layer === layer.number ? marks.all : NONE;
   const common = own ? 0 : Math.max(...layer.scale), seen = useRef(false);
   const mark = (k) => setMarks((before) => {
