@@ -135,8 +135,8 @@ class Ways:
         """Walk down with one of `count` filters, and stop wherever a window has changed it."""
         net, handed = self.net, {layer: Box(*self.unit.at, *self.unit.at)}
         # A convolution's filters are counted below; other units begin as a pixel in each channel.
-        held = 0 if isinstance(net[layer], Conv) else net.channels[layer]
-        stage = Stage(layer, handed, Cost(), held, (0, 0))
+        largest = 0 if isinstance(net[layer], Conv) else net.channels[layer]
+        cost, scratch = Cost(), (0, 0)
         for number in range(layer, 0, -1):
             if number not in handed:
                 continue
@@ -147,16 +147,17 @@ class Ways:
             below = seen(step, box)
             # The filters of the layer itself are there already.
             if isinstance(net[number], COUNTED) and (number != layer or not isinstance(step, Conv)):
-                stage = stage._replace(cost=stage.cost + self._step(number, box, below))
-                stage = stage.with_scratch(*self._scratch(number, count, box, below))
+                cost += self._step(number, box, below)
+                one, most = self._scratch(number, count, box, below)
+                scratch = max(scratch[0], one), max(scratch[1], most)
             for taken in net.takes[number]:
                 united = around([handed[taken], below]) if taken in handed else below
                 handed[taken] = united.within(net.sizes[taken]) if self.unit.clip else united
-            held = sum(net.channels_of(n) * prod(one.size) for n, one in handed.items())
-            stage = stage._replace(largest=max(stage.largest, held))
+            held = sum(net.channels_of(n) * prod(own.size) for n, own in handed.items())
+            largest = max(largest, held)
             if isinstance(step, WINDOWED) and max(handed) > 0:
-                yield stage._replace(boundary=number - 1, cut=dict(handed))
-        yield stage._replace(boundary=0, cut=handed)
+                yield Stage(number - 1, dict(handed), cost, largest, scratch)
+        yield Stage(0, handed, cost, largest, scratch)
 
     def _step(self, number: int, box: Box, below: Box) -> Cost:
         """Count one filter's step down through a layer."""
