@@ -53,3 +53,8 @@ def until(page, expression):
             return
         page.wait_for_timeout(50)
     raise AssertionError(expression)
+
+
+def settled(page):
+    """Wait until all that was done has been drawn."""
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")

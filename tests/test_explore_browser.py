@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from browsing import Opened, phone, until, wide
+from browsing import Opened, phone, settled, until, wide
 
 import fdref
 from fdref import Conv, Network, Pool, ReLU
@@ -95,6 +95,7 @@ def test_sorting_showing_and_the_layers_contrast(opened):
     page = opened.at("#3")
 
     def numbers():
+        settled(page)
         return [
             int(cell)
             for cell in page.eval_on_selector_all(
@@ -109,10 +110,12 @@ def test_sorting_showing_and_the_layers_contrast(opened):
     assert numbers() == np.argsort(-energy, kind="stable").tolist()
     page.fill("#filter", "3-5, 17")
     assert sorted(numbers()) == [3, 4, 5, 17]
+    settled(page)
     assert page.inner_text("[role=status]") == "4 of 50 neurons"
     page.fill("#filter", "")
     page.select_option(".tools select >> nth=1", "layer")
     largest = np.abs(bank).max(axis=(1, 2, 3))
+    settled(page)
     filters = page.eval_on_selector_all(
         ".grid a",
         "cells => cells.map((c) => [+c.dataset.k, c.querySelector('.picture').style.filter])",
@@ -151,6 +154,7 @@ def test_by_keyboard_alone(opened):
     until(page, "document.activeElement.id === 'neuron'")
     page.keyboard.press("j")
     until(page, "document.querySelector('#neuron').innerText === '3:2'")
+    settled(page)
     assert page.is_checked(".mark input")
     page.keyboard.press("k")
     until(page, "document.querySelector('#neuron').innerText === '3:1'")
@@ -158,10 +162,12 @@ def test_by_keyboard_alone(opened):
     until(page, "!document.querySelector('#neuron')")
     until(page, "document.activeElement.dataset.k === '1'")
     page.keyboard.press("]")
-    until(page, "location.hash === '#5'")
+    until(page, "document.getElementById('layer').innerText.startsWith('layer 5')")
+    until(page, "document.activeElement.closest('.layers') !== null")
     page.keyboard.press("/")
     page.keyboard.type("7x")  # in a field, letters are letters
     assert page.input_value("#filter") == "7x"
+    settled(page)
     assert "0 of 500 neurons: expected such as" in page.inner_text(".tools")
     page.keyboard.press("Escape")
     page.keyboard.press("[")
@@ -187,6 +193,7 @@ def test_a_neuron_is_exported(opened, tmp_path, monkeypatch):
     assert values.dtype == np.float32
     assert abs(values[0] - picture).max() <= np.abs(picture).max() / 253
     page.fill("aside .export input", "280")
+    settled(page)
     name, data = downloaded(page, "PNG")
     image = np.asarray(Image.open(io.BytesIO(data)).convert("L")).astype(int)
     assert image.shape == (280, 280)
@@ -206,6 +213,7 @@ def test_a_selection_is_exported(opened):
     page = opened.at("#3")
     for k in (4, 5, 9):
         page.click(f".grid a[data-k='{k}']", modifiers=["Shift"])
+    settled(page)
     assert page.inner_text(".selection b") == "3 selected"
     with page.expect_download() as started:
         page.click(".selection .export button:has-text('NPY')")
@@ -215,6 +223,7 @@ def test_a_selection_is_exported(opened):
     assert abs(values - bank).max() <= np.abs(bank).max() / 253
     assert "--only 3:4-5,9 " in page.inner_text(".selection code")
     page.click(".selection button:has-text('clear')")
+    settled(page)
     assert page.locator(".selection").count() == 0
 
 
@@ -238,9 +247,11 @@ def test_neurons_without_a_partner_say_so(browser, tmp_path):
     page = shown.at("#1:2")
     assert "no partner is left for it" in page.inner_text("aside")
     page.check("label:has-text('beside') input")
+    settled(page)
     assert page.inner_text(".grid a[data-k='2'] .who") == "2 · –"
     assert page.inner_text(".grid a[data-k='0'] .who") == "0 · 1.00"
     page.select_option(".tools select >> nth=0", "match")
+    settled(page)
     assert page.get_attribute(".grid a >> nth=0", "data-k") == "0"
     shown.close()
 
@@ -356,11 +367,13 @@ def test_what_no_browser_draws_is_refused_with_a_reason(opened):
     for k in (0, 1, 2, 3, 4):
         page.click(f".grid a[data-k='{k}']", modifiers=["Shift"])
     page.fill(".selection input", "4096")
+    settled(page)
     page.click(".selection button:has-text('PNG')")
     until(page, "document.querySelector('.selection .export [role=status]').innerText !== ''")
     said = page.inner_text(".selection .export [role=status]")
     assert "are more than a browser draws: choose a smaller size" in said
     page.fill(".selection input", "2000")
+    settled(page)
     with page.expect_download() as started:
         page.click(".selection button:has-text('PNG')")
     assert Path(started.value.path()).read_bytes().startswith(b"\x89PNG")
@@ -372,6 +385,7 @@ def test_the_layers_contrast_is_exported_too(opened):
     page = opened.at("#3:17")
     large_canvas(page, "#3:17")
     page.select_option(".tools select >> nth=1", "layer")
+    settled(page)
     bank = fdref.decode(LENET, 3)
     _, data = downloaded(page, "PNG")
     image = np.asarray(Image.open(io.BytesIO(data)).convert("L")).astype(int)
