@@ -97,6 +97,7 @@ def explore(
     one_of(channels, "channels", ("rgb", "bgr"))
     engine_named(engine)
     callback(progress, "progress")
+    names = text(name, "name"), text(against_name, "against_name")
     if against is not None and not counterparts(net, against):
         raise ArgumentError(
             "against is a network none of whose layers decode to pictures of the size of this "
@@ -119,8 +120,7 @@ def explore(
         channels == "bgr",
         count <= EXACT,
     )
-    gathered = gather(asked, progress)
-    return Page(*told_of(asked, text(name, "name"), text(against_name, "against_name"), *gathered))
+    return Page(*told_of(asked, *names, *gather(asked, progress)))
 
 
 def _images(net: Network, images: ArrayLike | ImageSet) -> ImageSet:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fdref.network.graph import Network
 
 SHOWN = 10
-"""Of a neuron's parts, of what it is part of, and of those like it, so many are told."""
+"""Of a neuron's parts, and of what it is part of, so many are told."""
 
 
 class Link(NamedTuple):
@@ -96,11 +96,11 @@ def _parts(shares: Composition, row: NDArray[np.float64]) -> Parts:
 
 
 def _add_users(found: list[list[Link]], layer: int, shares: Composition, below: int) -> None:
-    """Note, for every neuron of a layer below, the neurons of which it is the largest part."""
+    """Note, for every neuron of a layer below, the neurons in which it has the largest shares."""
     of_layer = np.flatnonzero(shares.layers == below)
     weights = shares.shares[:, of_layer]
     strongest = np.argsort(-np.abs(weights), axis=0, kind="stable")[:SHOWN]
-    for place, column in zip(of_layer, range(len(of_layer)), strict=True):
+    for column, place in enumerate(of_layer):
         own = found[int(shares.channels[place])]
         for k in strongest[:, column]:
             if weights[k, column] != 0:
