@@ -329,6 +329,16 @@ def test_the_command_writes_the_page(tmp_path, capsys, monkeypatch):
     (layer,) = told_in((tmp_path / "two.html").read_text())["layers"]
     assert layer["matched"]["partners"] == list(range(50))
     assert len(layer["excited"]["images"][0]) == 5
+    capsys.readouterr()
+    alone = Network([fdref.load()[1]])
+    fdref.save(alone, "alone.mat")
+    assert main(["explore", "--layers", "1,3", "--against", "alone.mat"]) == 0
+    said = capsys.readouterr().err
+    assert "alone.mat has no layer that decodes to pictures of the size of layer 3 (conv 'conv2')'s" in said
+    assert "layer 1" not in said
+    first, third = told_in((tmp_path / "explore.html").read_text())["layers"]
+    assert first["matched"]["layer"] == 1
+    assert "matched" not in third
     fdref.save(small(), tmp_path / "mine.mat")
     assert main(["explore", str(tmp_path / "mine.mat"), "--quiet"]) == 0
     told = told_in((tmp_path / "explore.html").read_text())

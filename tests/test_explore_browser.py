@@ -146,6 +146,10 @@ def test_by_keyboard_alone(opened):
     assert page.evaluate("document.activeElement.dataset.k") == "0"
     page.keyboard.press("ArrowRight")
     page.keyboard.press("ArrowRight")
+    page.keyboard.press("Shift+Tab")  # the pictures are one stop, and it stays where one was
+    assert page.evaluate("document.activeElement.closest('.grid')") is None
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.dataset.k") == "2"
     page.keyboard.press("x")
     page.keyboard.press("ArrowLeft")
     page.keyboard.press("Enter")

@@ -16,10 +16,12 @@ from fdref.commands.progress import progress_bar
 from fdref.engines.resize import METHODS
 from fdref.errors import ArgumentError
 from fdref.files.whole import check_file
+from fdref.measure.matching import counterparts
 from fdref.weights import network_file
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
 DEFAULT = "lenet"
 
@@ -89,6 +91,9 @@ def run(options: argparse.Namespace) -> None:
     for message in missing:
         note(options, message)
     layers = [job.number for job in jobs]
+    if against is not None and (alone := without_counterpart(net, layers, against)):
+        whose = printable(name_of(options.against))
+        note(options, f"{whose} has no layer that decodes to pictures of the size of {alone}'s")
     from fdref.explorer.contents import work  # noqa: PLC0415 - it imports what draws
 
     total = work(net, layers, images=images is not None)
@@ -114,6 +119,14 @@ def run(options: argparse.Namespace) -> None:
         options,
         f"wrote {count:,} neurons of {len(layers)} layers to {printable(str(options.page))}",
     )
+
+
+def without_counterpart(net: fdref.Network, layers: Sequence[int], other: fdref.Network) -> str:
+    """Name the layers that another network has nothing to be compared with."""
+    paired = dict(counterparts(net, other))
+    if not paired:  # which is refused
+        return ""
+    return ", ".join(net.describe(number) for number in layers if number not in paired)
 
 
 def command_of(options: argparse.Namespace) -> list[str]:

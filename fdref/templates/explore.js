@@ -382,10 +382,12 @@ function Excited({ layer, k }) {
 }
 
 function Matched({ layer, k }) {
-  if (!layer.matched) return null;
+  if (!told.other) return null;
+  const title = `In ${told.other.model}`;
+  if (!layer.matched) return html`<section><h3>${title}</h3><p class="note">none of its layers that is left has pictures of this size</p></section>`;
   const partner = layer.matched.partners[k], other = others.get(layer.matched.layer);
-  if (partner < 0) return html`<section><h3>In ${told.other.model}</h3><p class="note">no partner is left for it</p></section>`;
-  return html`<${Row} title=${`In ${told.other.model}`} note="the neuron that it is matched with, and the cosine of their pictures">
+  if (partner < 0) return html`<section><h3>${title}</h3><p class="note">no partner is left for it</p></section>`;
+  return html`<${Row} title=${title} note="the neuron that it is matched with, and the cosine of their pictures">
     <figure class="card"><${Picture} layer=${other} from="other" k=${partner} side=${112}/>
     <figcaption>${other.number}:${partner}<br/><span class="soft">${cosine(layer.matched.likeness[k])}</span></figcaption></figure><//>`;
 }
@@ -543,7 +545,9 @@ function Cells({ layer, order, common, marked, mark, pairs }) {
   const most = Math.max(...layer.energy, 1e-300), least = Math.min(...layer.energy.filter((e) => e > 0), most);
   const strength = (energy) => energy <= 0 ? 0 : most === least ? 100
     : 4 + 96 * Math.log(energy / least) / Math.log(most / least);
-  return useMemo(() => html`<ul class="grid" role="list">${order.map((k) => html`<li key=${k}><a href=${address(layer.number, k)}
+  const grid = useRef();
+  useLayoutEffect(() => oneStop(grid.current), [layer, order]);
+  return useMemo(() => html`<ul class="grid" role="list" ref=${grid} onFocusCapture=${(event) => oneStop(grid.current, event.target.closest("a"))}>${order.map((k) => html`<li key=${k}><a href=${address(layer.number, k)}
       data-k=${k} class=${marked.has(k) ? "marked" : ""} aria-label=${`neuron ${k}${nameOf(layer, k) && `, ${nameOf(layer, k)}`}, strength ${shown(layer.energy[k])}${marked.has(k) ? ", selected" : ""}`}
       onClick=${(event) => { if (event.shiftKey || event.ctrlKey || event.metaKey) { event.preventDefault(); mark(k); } }}>
       <span class="picture" style=${{ ...sprite(layer, layer.overview, k, CELL, source), ...contrast(layer, k, common) }}></span>
@@ -551,6 +555,13 @@ function Cells({ layer, order, common, marked, mark, pairs }) {
       <span class="strength"><i style=${{ width: `${strength(layer.energy[k])}%` }}></i></span>
       <span class="who">${k}${other ? ` · ${layer.matched.partners[k] < 0 ? "–" : cosine(layer.matched.likeness[k])}` : nameOf(layer, k) && ` ${nameOf(layer, k)}`}</span></a></li>`)}</ul>`,
     [layer, order, common, marked, source, theirs, other]);
+}
+
+// The Tab key stops at one of the pictures, the one that was there last; arrows lead to the others.
+function oneStop(grid, cell) {
+  const cells = [...grid.querySelectorAll("a")];
+  const stop = cell ?? cells.find((one) => one.getAttribute("tabindex") === "0") ?? cells[0];
+  for (const one of cells) one.tabIndex = one === stop ? 0 : -1;
 }
 
 function useOrder(layer, sort, text, chosen) {
