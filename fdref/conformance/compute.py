@@ -15,7 +15,8 @@ from fdref.errors import ArgumentError, NetworkError
 from fdref.layers import Conv, Pool
 from fdref.measure.evaluation import Evaluation, compare
 from fdref.network.graph import Network
-from fdref.network.units import receptive_field
+from fdref.network.units import receptive_field, unit_at
+from fdref.walk.down import Decoding
 from fdref.walk.forward import output
 from fdref.walk.projection import Projection
 
@@ -30,9 +31,8 @@ if TYPE_CHECKING:
     from fdref.conformance.occlusion import BruteForce
     from fdref.engines import Engine
     from fdref.engines.resize import Method
-    from fdref.geometry import ReceptiveField
+    from fdref.geometry import Pair, ReceptiveField
     from fdref.layers import Layer
-    from fdref.walk.down import Decoding
 
     Outputs = dict[str, NDArray[Any]]
     Parameters = Mapping[str, Any]
@@ -201,6 +201,9 @@ class Library:
             raise ArgumentError(
                 f"a bank of shape {bank.filters.shape} does not fit images of {images.shape}"
             )
+        if max(offset) > 0:  # no padding says that windows begin further inside
+            images = images[:, :, max(offset[0], 0) :, max(offset[1], 0) :]
+            offset = [min(first, 0) for first in offset]
         net = _one_window(images, bank, offset, output)
         if self.field is not None:
             net = _one_window(images, bank, self.field(net, 1).offset, output)
@@ -221,16 +224,49 @@ class Library:
             maps = fdref.forward(net, inputs["images"], self.engine, last)[1:]
             return {f"layer{number}": values for number, values in enumerate(maps, 1)}
         if operation == "decode":
-            stages = self._stages(net, known["layer"], known["filters"], known["unpool"])
-            return {f"stage{stage}": pictures for stage, pictures in enumerate(stages, 1)}
+            return self._decoded(net, known)
         return self._evaluate(net, inputs["images"], known["layer"], known["unpool"])
 
+    def _decoded(self, net: Network, known: Parameters) -> Outputs:
+        number, position = known["layer"], known.get("position")
+        question = net, number, known["filters"], known["unpool"], position
+        stages = self._stages(*question)
+        found = {f"stage{stage}": pictures for stage, pictures in enumerate(stages, 1)}
+        if known.get("origin"):
+            found["origin"] = np.array(self._origin(*question))
+        return found
+
     def _stages(
-        self, net: Network, number: int, filters: Sequence[int], unpool: Method
+        self,
+        net: Network,
+        number: int,
+        filters: Sequence[int],
+        unpool: Method,
+        position: Sequence[int] | None = None,
     ) -> list[Array]:
         if self.rules is None:
-            return fdref.stages(net, number, filters, unpool, self.engine)
-        return self.rules(net, number, unpool, engine_named(self.engine)).stages(filters)
+            return fdref.stages(net, number, filters, unpool, self.engine, position=position)
+        return self._ruled(net, number, unpool, position).stages(filters)
+
+    def _origin(
+        self,
+        net: Network,
+        number: int,
+        filters: Sequence[int],
+        unpool: Method,
+        position: Sequence[int] | None,
+    ) -> Pair:
+        if self.rules is None:
+            field = receptive_field(net, number, position=position)
+            return field.offset if self.field is None else self.field(net, number).offset
+        return self._ruled(net, number, unpool, position).decode(filters).origin
+
+    def _ruled(
+        self, net: Network, number: int, unpool: Method, position: Sequence[int] | None
+    ) -> Decoding:
+        unit = unit_at(net, number, None, position)
+        rules = self.rules or Decoding
+        return rules(net, number, unpool, engine_named(self.engine), unit)
 
     def _projected(self, net: Network, images: Array, known: Parameters) -> Array:
         number, rule = known["layer"], known["rule"]
@@ -281,7 +317,7 @@ def kept_alone(acts: Array, units: NDArray[np.intp]) -> Array:
 
 def _one_window(images: Array, bank: Conv, offset: Sequence[int], output: Sequence[int]) -> Network:
     """Return a convolution that has windows of a bank's size and stride at the same places."""
-    pad = []
+    pad: list[int] = []
     for axis, count in enumerate(output):
         before = -offset[axis]
         reach = (count - 1) * bank.stride[axis] + bank.window[axis] - before
@@ -293,7 +329,8 @@ def asked(found: Outputs, known: Parameters) -> Outputs:
     """Return those maps or stages that a case asks for: all, unless it says which."""
     for parameter, name in (("layers", "layer"), ("stages", "stage")):
         if parameter in known:
-            return {f"{name}{number}": found[f"{name}{number}"] for number in known[parameter]}
+            names = [f"{name}{number}" for number in known[parameter]]
+            return {key: found[key] for key in (*names, "origin") if key in names or key in found}
     return found
 
 

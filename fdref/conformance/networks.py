@@ -7,16 +7,39 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import fdref
-from fdref.layers import BatchNorm, Conv, Normalize, Pool, ReLU, Softmax
+from fdref.layers import (
+    BatchNorm,
+    Concat,
+    Conv,
+    ConvTranspose,
+    Dropout,
+    Elementwise,
+    Normalize,
+    Pool,
+    Product,
+    ReLU,
+    Scale,
+    Softmax,
+    Sum,
+)
 from fdref.network.graph import Network
 from fdref.weights import SHIPPED
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from fdref.conformance.case import Arrays
     from fdref.layers import Layer
 
+
+WITHOUT_PARAMETERS: dict[str, Callable[[], Layer]] = {
+    "softmax": Softmax,
+    "sum": Sum,
+    "concat": Concat,
+    "product": Product,
+    "dropout": Dropout,
+}
+"""Types of layers that are nothing but that."""
 
 LENET, MODEL = "lenet.mat", "model.mat"
 """The networks that a kit may have as files: the shipped one, and somebody's own."""
@@ -45,8 +68,16 @@ def network_of(
         return _loaded(path, path.stat().st_mtime_ns if path.exists() else 0)
     return Network(
         [layer_of(entry, inputs) for entry in described],
+        wiring={n: own["inputs"] for n, own in enumerate(described, 1) if "inputs" in own},
         input_channels=_input_channels(described, inputs),
+        input_size=parameters.get("input_size"),
     )
+
+
+def is_graph(parameters: Mapping[str, Any]) -> bool:
+    """Tell whether the parameter `network` lists layers some of which say what they take."""
+    described = parameters.get("network")
+    return isinstance(described, list) and any("inputs" in own for own in described)
 
 
 @lru_cache(maxsize=2)
@@ -54,13 +85,19 @@ def _loaded(path: Path, changed: int) -> Network:  # noqa: ARG001 - another file
     return fdref.load(path)
 
 
-def layer_of(entry: Mapping[str, Any], inputs: Arrays) -> Layer:
+def layer_of(entry: Mapping[str, Any], inputs: Arrays) -> Layer:  # noqa: C901, PLR0911 - a type is a case
     """Put together one layer; its arrays are named."""
+
+    def array(name: str) -> Any:
+        return None if entry[name] is None else inputs[entry[name]]
+
     match entry["type"]:
         case "conv":
-            bias = None if entry["bias"] is None else inputs[entry["bias"]]
-            filters = inputs[entry["filters"]]
-            return Conv(filters, bias, entry["stride"], entry["pad"], entry["dilate"])
+            sizes = entry["stride"], entry["pad"], entry["dilate"]
+            return Conv(array("filters"), array("bias"), *sizes)
+        case "convt":
+            sizes = entry["upsample"], entry["crop"], entry["groups"]
+            return ConvTranspose(array("filters"), array("bias"), *sizes)
         case "pool":
             return Pool(entry["window"], entry["stride"], entry["pad"], entry["method"])
         case "relu":
@@ -68,10 +105,13 @@ def layer_of(entry: Mapping[str, Any], inputs: Arrays) -> Layer:
         case "normalize":
             return Normalize(entry["size"], entry["kappa"], entry["alpha"], entry["beta"])
         case "bnorm":
-            moments = inputs[entry["moments"]]
-            return BatchNorm(inputs[entry["gain"]], inputs[entry["bias"]], *moments.T)
-        case "softmax":
-            return Softmax()
+            return BatchNorm(array("gain"), array("bias"), *array("moments").T)
+        case "scale":
+            return Scale(array("factor"), array("offset"))
+        case "sigmoid":
+            return Elementwise("sigmoid")
+        case kind if kind in WITHOUT_PARAMETERS:
+            return WITHOUT_PARAMETERS[kind]()
         case other:
             raise fdref.NetworkError(f"a layer has the type {other!r}; see SPECIFICATION.md")
 
@@ -81,6 +121,10 @@ def _input_channels(described: list[Mapping[str, Any]], inputs: Arrays) -> int |
     for entry in described:
         if entry["type"] == "conv":
             return int(inputs[entry["filters"]].shape[1]) * int(entry["groups"])
+        if entry["type"] == "convt":
+            return len(inputs[entry["filters"]])
+        if entry["type"] == "scale":
+            return len(inputs[entry["factor"]])
         if entry["type"] == "bnorm":
             return len(inputs[entry["gain"]])
     return None

@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from fdref.engines.resize import Method
     from fdref.geometry import Margins, Pair
 
+    Taps = NDArray[np.int64]
+    Band = tuple[Taps, Array]
+
 __all__ = [
     "correlate",
     "filter_gradient",
@@ -222,12 +225,16 @@ def unpool(maps: Array, stride: Pair, window: Pair, method: Method) -> Array:
     small, large = _maps(maps), _maps(pictures)
     framed = window[0] > stride[0] or window[1] > stride[1]
     large_matrix = size[0] * size[1] * field[0] * field[1] > SMALL
-    if framed or large_matrix or not _all_finite(maps):  # one NaN would spread over a whole product
+    finite = _all_finite(maps)
+    if framed or large_matrix or not finite:  # one NaN would spread over a whole product
         rows, columns = (_band(size[a], stride[a], window[a], method, maps.dtype) for a in (0, 1))
         origin = (max(window[0] - stride[0], 0) // 2, max(window[1] - stride[1], 0) // 2)
 
         def fill(part: slice) -> None:
-            kernels.enlarge(small[part], *rows, *columns, origin, large[part])
+            if finite:
+                kernels.enlarge(small[part], *rows, *columns, origin, large[part])
+            else:
+                _enlarge_by_reach(small[part], rows, columns, origin, large[part])
 
     else:
         both = _both_axes(size, stride, window, method, maps.dtype)
@@ -238,6 +245,27 @@ def unpool(maps: Array, stride: Pair, window: Pair, method: Method) -> Array:
 
     each(fill, in_slices(len(large), field))
     return pictures
+
+
+def _enlarge_by_reach(
+    maps: Array, rows: Band, columns: Band, origin: Pair, pictures: Array
+) -> None:
+    """Enlarge so that what weighs 0 takes no part, as NaN and infinity times 0 are not 0."""
+    for own_rows, row_band in _by_reach(*rows):
+        for own_columns, column_band in _by_reach(*columns):
+            part = np.empty((len(maps), len(own_rows), len(own_columns)), maps.dtype)
+            kernels.enlarge(maps, *row_band, *column_band, (0, 0), part)
+            pictures[:, origin[0] + own_rows[:, None], origin[1] + own_columns] = part
+
+
+def _by_reach(starts: NDArray[np.int64], weights: Array) -> Iterator[tuple[Taps, Band]]:
+    """Part a band into outputs that have as many weights, none of them 0."""
+    used = weights != 0
+    counts, firsts = used.sum(axis=1), used.argmax(axis=1)  # those that are not 0 are neighbours
+    for count in np.unique(counts):
+        own = np.flatnonzero(counts == count)
+        taps = firsts[own, None] + np.arange(count)
+        yield own, (starts[own] + firsts[own], np.take_along_axis(weights[own], taps, axis=1))
 
 
 def pool(images: Array, window: Pair, stride: Pair, pad: Margins, method: str) -> Array:
@@ -388,7 +416,7 @@ def _is_sparse(maps: Array) -> bool:
 
 def _band(
     size: int, factor: int, window: int, method: Method, dtype: np.dtype[Any]
-) -> tuple[NDArray[np.int64], Array]:
+) -> Band:
     starts, weights = band(size, factor, window, method)
     return starts, weights.astype(dtype, copy=False)
 

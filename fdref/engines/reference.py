@@ -185,9 +185,11 @@ def _enlarged(maps: Array, axis: int, stride: int, window: int, method: Method) 
     """Sum the weighted pixels that each pixel of the enlarged maps is made of, along an axis."""
     starts, weights = band(maps.shape[axis], stride, window, method)
     along = [-1 if place == axis else 1 for place in range(maps.ndim)]
-    total = weights[:, 0].reshape(along) * maps.take(starts, axis)
-    for t in range(1, weights.shape[1]):
-        total += weights[:, t].reshape(along) * maps.take(starts + t, axis)
+    total = np.zeros(())
+    for t, weight in enumerate(weights.T):
+        pixels = maps.take(starts + t, axis)
+        # What weighs 0 takes no part, so that NaN and infinity do not spread to where it does.
+        total = total + np.where(weight.reshape(along) == 0, 0, weight.reshape(along) * pixels)
     return total
 
 

@@ -11,7 +11,7 @@ from fdref.conformance.case import EXACT, OPERATIONS, Case, Tolerance
 from fdref.conformance.cases import disturbed
 from fdref.conformance.cases.tolerances import tolerance_of
 from fdref.conformance.compute import Library, call
-from fdref.conformance.networks import network_of
+from fdref.conformance.networks import is_graph, network_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -41,6 +41,9 @@ SECTIONS = {
 }
 """Of SPECIFICATION.md."""
 
+IN_GRAPHS = {"forward": "9.1", "decode": "9.2", "evaluate": "9.2"}
+"""Those of cases whose networks are no chain, or known to be for images of one size."""
+
 DEFAULTS: dict[str, Entry] = {
     "correlate": {"stride": [1, 1], "pad": [0, 0, 0, 0], "dilate": [1, 1], "groups": 1},
     "substitute": {"stride": [1, 1], "dilate": [1, 1], "groups": 1},
@@ -55,7 +58,7 @@ def exact(id: str, about: str, inputs: Named, tolerance: Tolerance = EXACT, **gi
     """Make a case that must match bit for bit."""
     case = refused(id, about, inputs, **given)
     answer = call(case.operation, inputs, case.parameters, "reference")
-    section = SECTIONS[case.operation]
+    section = section_of(case)
     return replace(case, section=section, expected=answer, tolerance=tolerance, refused=False)
 
 
@@ -67,12 +70,20 @@ def rounded(id: str, about: str, inputs: Named, **given: Any) -> Case:  # noqa: 
         name: values if values.dtype.kind == "i" else settled(values).astype(case.dtype)
         for name, values in found.items()
     }
-    section = SECTIONS[case.operation]
+    section = section_of(case)
     case = replace(case, section=section, expected=answer, refused=False)
-    if case.operation in ("project", "occlude"):  # what chooses is no sum, and has no such bound
+    # What chooses is no sum, and has no such bound; nor are ways that join counted.
+    if case.operation in ("project", "occlude") or is_graph(case.parameters):
         net = network_of(case.parameters, inputs, None)
         return replace(case, tolerance=disturbed.tolerance_of(case, net))
     return replace(case, tolerance=tolerance_of(case))
+
+
+def section_of(case: Case) -> str:
+    """Return the section that says what a case computes."""
+    if is_graph(case.parameters) or "input_size" in case.parameters:
+        return IN_GRAPHS[case.operation]
+    return SECTIONS[case.operation]
 
 
 def refused(id: str, about: str, inputs: Named, **given: Any) -> Case:  # noqa: A002
@@ -125,3 +136,14 @@ def normalize(size: int, kappa: float, alpha: float, beta: float) -> Entry:
 def bnorm(gain: str, bias: str, moments: str) -> Entry:
     """Describe a batch normalisation of a network."""
     return {"type": "bnorm", "gain": gain, "bias": bias, "moments": moments}
+
+
+def convt(filters: str, bias: str | None = None, **given: Any) -> Entry:
+    """Describe a transposed convolution of a network."""
+    own = {"upsample": [1, 1], "crop": [0, 0, 0, 0], "groups": 1} | lists(given)
+    return {"type": "convt", "filters": filters, "bias": bias, **own}
+
+
+def taking(layer: Entry | str, *maps: int) -> Entry:
+    """Describe a layer that does not take the map before, or more than one; 0 is the input."""
+    return ({"type": layer} if isinstance(layer, str) else layer) | {"inputs": [*maps]}
