@@ -98,7 +98,8 @@ def call(
     FdrefError
         For an unknown operation, or inputs that it refuses.
     """
-    return rounded(Library(engine, folder).outputs(operation, inputs, parameters), inputs)
+    with np.errstate(all="ignore"):  # some cases are of NaN and infinities
+        return rounded(Library(engine, folder).outputs(operation, inputs, parameters), inputs)
 
 
 def rounded(found: Outputs, inputs: Arrays) -> Outputs:
@@ -139,9 +140,12 @@ class Library:
             case "correlate" | "pool" | "relu" | "normalize" | "bnorm":
                 return {RESULTS[operation]: self._layer_alone(operation, inputs, known)}
             case "substitute":
-                own = self._read(Conv(inputs["filters"], None, known["stride"], 0, known["dilate"]))
-                weights = own.filters, own.stride, own.dilate, known["groups"]
-                return {"pictures": fdref.substitute(inputs["maps"], *weights, self.engine)}
+                weights = inputs["filters"], known["stride"], known["dilate"]
+                if np.isfinite(weights[0]).all():  # else no layer has them
+                    own = self._read(Conv(weights[0], None, weights[1], 0, weights[2]))
+                    weights = own.filters, own.stride, own.dilate
+                groups = known["groups"]
+                return {"pictures": fdref.substitute(inputs["maps"], *weights, groups, self.engine)}
             case "unpool":
                 given: dict[str, Any] = {**inputs, **known}
                 return {"pictures": fdref.unpool(**given, engine=self.engine)}

@@ -41,6 +41,9 @@ WITHOUT_PARAMETERS: dict[str, Callable[[], Layer]] = {
 }
 """Types of layers that are nothing but that."""
 
+BEYOND_CHAINS = ("convt", "sum", "concat", "scale", "product", "sigmoid", "dropout")
+"""Types of layers that only graphs have, as cases go."""
+
 LENET, MODEL = "lenet.mat", "model.mat"
 """The networks that a kit may have as files: the shipped one, and somebody's own."""
 
@@ -75,9 +78,11 @@ def network_of(
 
 
 def is_graph(parameters: Mapping[str, Any]) -> bool:
-    """Tell whether the parameter `network` lists layers some of which say what they take."""
+    """Tell whether the parameter `network` lists layers of which section 9.1 speaks."""
     described = parameters.get("network")
-    return isinstance(described, list) and any("inputs" in own for own in described)
+    return isinstance(described, list) and any(
+        "inputs" in own or own.get("type") in BEYOND_CHAINS for own in described
+    )
 
 
 @lru_cache(maxsize=2)

@@ -414,9 +414,7 @@ def _is_sparse(maps: Array) -> bool:
     return bool(np.count_nonzero(some) < positions * (0.25 + maps.shape[1] / 200))
 
 
-def _band(
-    size: int, factor: int, window: int, method: Method, dtype: np.dtype[Any]
-) -> Band:
+def _band(size: int, factor: int, window: int, method: Method, dtype: np.dtype[Any]) -> Band:
     starts, weights = band(size, factor, window, method)
     return starts, weights.astype(dtype, copy=False)
 

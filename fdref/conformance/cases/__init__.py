@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from fdref.conformance.case import OPERATIONS
 from fdref.conformance.cases import (
     decoding,
+    graphs,
     layers,
     lenet,
     networks,
@@ -31,7 +32,7 @@ def cases() -> list[Case]:
 def _cases() -> tuple[Case, ...]:
     found = [
         case
-        for part in (layers, decoding, networks, projections, occlusions, lenet, refusals)
+        for part in (layers, decoding, networks, graphs, projections, occlusions, lenet, refusals)
         for case in part.cases()
     ]
     for case in found:

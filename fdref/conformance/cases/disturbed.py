@@ -40,6 +40,7 @@ from fdref.layers import (
 from fdref.measure.evaluation import respond
 from fdref.network.fields import ancestors
 from fdref.network.graph import Network
+from fdref.network.units import FIRST, boxes, unit_at
 from fdref.walk.down import Decoding
 from fdref.walk.forward import output
 from fdref.walk.pictures import Picture, unite
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     from fdref.conformance.compute import Outputs
     from fdref.engines.resize import Method
     from fdref.layers import Layer
+    from fdref.network.units import Unit
     from fdref.walk.projection import Rule
 
 REFERENCE = engine_named("reference")
@@ -123,8 +125,13 @@ def outputs_with(noise: Noise, case: Case, net: Network) -> Outputs:
         return {f"layer{number}": maps[number] for number in wanted}
     number, method = known["layer"], known["unpool"]
     if case.operation == "decode":
-        stages = Disturbed(net, number, method, noise).stages(known["filters"])
-        return {f"stage{place}": pictures for place, pictures in enumerate(stages, 1)}
+        unit = unit_at(net, number, None, known.get("position"))
+        way = Disturbed(net, number, method, noise, unit)
+        stages = enumerate(way.stages(known["filters"]), 1)
+        found = {f"stage{place}": pictures for place, pictures in stages}
+        if "origin" in case.expected:
+            found["origin"] = np.array(boxes(net, number, unit)[0].origin)
+        return found
     images = case.inputs["images"]
     response = forward_with(noise, net, images, [number])[number]
     bank = Disturbed(net, number, method, noise).stages(range(net.channels[number]))[-1]
@@ -269,11 +276,13 @@ class Occluded(BruteForce):
 class Disturbed(Decoding):
     """Decodes with errors."""
 
-    def __init__(self, net: Network, number: int, method: Method, noise: Noise) -> None:
-        super().__init__(net, number, method, REFERENCE)
+    def __init__(
+        self, net: Network, number: int, method: Method, noise: Noise, unit: Unit = FIRST
+    ) -> None:
+        super().__init__(net, number, method, REFERENCE, unit)
         self.noise = noise
         same = net.parts() | {"layers": [absolute(layer) for layer in net]}
-        self.sums = Decoding(Network(**same), number, method, REFERENCE)
+        self.sums = Decoding(Network(**same), number, method, REFERENCE, unit)
 
     def united(self, number: int, pictures: Sequence[Picture]) -> Picture:
         """Add what all users of a map handed down."""

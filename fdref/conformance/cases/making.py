@@ -76,7 +76,10 @@ def rounded(id: str, about: str, inputs: Named, **given: Any) -> Case:  # noqa: 
     if case.operation in ("project", "occlude") or is_graph(case.parameters):
         net = network_of(case.parameters, inputs, None)
         return replace(case, tolerance=disturbed.tolerance_of(case, net))
-    return replace(case, tolerance=tolerance_of(case))
+    tolerance = tolerance_of(case)
+    if "origin" in answer:
+        tolerance = replace(tolerance, outputs={**tolerance.outputs, "origin": 0.0})
+    return replace(case, tolerance=tolerance)
 
 
 def section_of(case: Case) -> str:

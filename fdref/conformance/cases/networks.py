@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fdref.conformance.cases.layers import BEYOND
+from fdref.conformance.cases.layers import BEYOND, with_values
 from fdref.conformance.cases.making import (
     SIZES,
     bnorm,
@@ -79,6 +79,13 @@ def responses() -> list[Case]:
             offset=[-2, -1], output=[5, 4]),
         exact("respond-part", "the layer's map ends before the images do", small, stride=[1, 2],
             offset=[-1, 0], output=[2, 3]),
+        exact("respond-beyond", "offsets that are positive: the first rows are not seen", small,
+            stride=[1, 3], offset=[2, 1], output=[4, 3]),
+        exact("respond-outside", "fields that lie wholly outside the images see zeros", small,
+            stride=[4, 3], offset=[-5, -4], output=[4, 6]),
+        exact("respond-large", "a map larger than any tile, 41 x 53 pixels",
+            {"images": integers(205, (1, 1, 42, 54)), "bank": integers(206, (1, 1, 2, 2))},
+            stride=[1, 1], offset=[0, 0], output=[41, 53]),
         rounded("respond-real", "real numbers",
             {"images": reals(203, (1, 3, 10, 8)), "bank": reals(204, (2, 3, 5, 4))}, stride=[2, 2],
             offset=[-3, -2], output=[6, 5]),
@@ -159,7 +166,30 @@ def forwards() -> list[Case]:
     real, layers = normalized_net()
     deep, double = double_net()
     negative, pools = negative_net()
+    eye = np.eye(3, dtype=np.float32)[:, :, None, None]
+    logits = np.array([[100, 88, -200], [89, 300, 0], [-500, -499, 300]], np.float32)
+    pixels = {"images": logits.T[None, :, :, None], "filters1": eye}
     return [
+        rounded("forward-softmax", "logits of up to 300, whose exponentials no float32 holds",
+            pixels, network=[conv("filters1"), {"type": "softmax"}]),
+        exact("forward-softmax-equal", "of channels that are equal, each has its share",
+            {"images": np.full((1, 4, 1, 2), 150, np.float32),
+             "filters1": np.eye(4, dtype=np.float32)[:, :, None, None]},
+            network=[conv("filters1"), {"type": "softmax"}]),
+        exact("forward-infinity",
+            "minus infinity through a ReLU, NaN and infinity through maxima and averages",
+            {"images": with_values(integers(236, (1, 1, 4, 8)) * 4, {(0, 0, 0, 0): -np.inf,
+                (0, 0, 1, 3): np.inf, (0, 0, 3, 6): np.nan}),
+             "filters1": np.ones((1, 1, 1, 1), np.float32)},
+            network=[conv("filters1"), relu(), pool((2, 2), (2, 2)),
+                pool((1, 2), (1, 2), method="avg")]),
+        exact("forward-inception", "pools of 3x3 at stride 1 under padding, as in Inception",
+            {"images": integers(237, (1, 1, 5, 6), -9, -1),
+             "filters1": integers(238, (2, 1, 1, 1), 1, 3)},
+            network=[conv("filters1"), pool((3, 3), (1, 1), (1, 1, 1, 1)),
+                pool((1, 1), (3, 2))]),
+        exact("forward-layers", "two layers alone are asked for", {**images, **arrays},
+            network=network, layers=[2, 4]),
         exact("forward-integers",
             "strides, paddings, groups and dilation, a pool that overlaps, a ReLU",
             {**images, **arrays}, network=network),
@@ -205,6 +235,16 @@ def decodings() -> list[Case]:
             unpool="window"),
         exact("decode-double", "float64: 2^24 + 1 is a number", deep, network=double, layer=2,
             filters=[0, 1], unpool="nearest"),
+        exact("decode-duplicates", "the same filter twice, and in no order", arrays,
+            network=network, layer=3, filters=[5, 0, 5], unpool="nearest"),
+        exact("decode-stages", "two stages alone are asked for", arrays, network=network, layer=5,
+            filters=[2], unpool="nearest", stages=[2, 5]),
+        exact("decode-inception", "pools of 3x3 at stride 1: a zero on each side", gaps,
+            network=[conv("filters1"), pool((3, 3), (1, 1), (1, 1, 1, 1)), conv("filters3")],
+            layer=3, filters=[0, 1], unpool="nearest"),
+        exact("decode-point", "pools of one pixel at strides 3 and 4: cropped on both sides", gaps,
+            network=[conv("filters1", stride=(2, 1)), pool((1, 1), (3, 4)), conv("filters3")],
+            layer=3, filters=[1, 0], unpool="nearest"),
         exact("decode-handmade", "a net drawn by hand, whose 8 top filters are C D H K T X Y Z",
             ink, network=characters, layer=4, filters=[*range(8)], unpool="nearest"),
         rounded("decode-handmade-bicubic", "the X of the hand-made net", ink, network=characters,
@@ -225,6 +265,21 @@ def decodings() -> list[Case]:
     return found
 
 
+def constants() -> NDArray[np.float32]:
+    """Return images of four 2x2 windows: of all, of none, or of one kind all values are equal.
+
+    Their maxima are what a pool gives, their sums are what is predicted of it.
+    """
+    windows = [
+        [[1, 2, 3, 4], [5, 0, 0, 0], [2, 2, 1, 1], [9, 0, 7, 0]],
+        [[0, 4, 0, 0], [1, 1, 1, 1], [2, 2, 0, 0], [3, 1, 0, 0]],
+        [[3, 0, 0, 0], [3, 3, 1, 1], [3, 2, 1, 0], [0, 0, 0, 3]],
+        [[2, 2, 2, 2], [2, 2, 2, 2], [2, 2, 2, 2], [2, 2, 2, 2]],
+    ]
+    pixels = np.array(windows, np.float32).reshape(4, 1, 2, 2, 2, 2)
+    return np.ascontiguousarray(pixels.swapaxes(3, 4).reshape(4, 1, 4, 4))
+
+
 def evaluations() -> list[Case]:
     """Cases of section 6."""
     arrays, network = small_net()
@@ -234,6 +289,7 @@ def evaluations() -> list[Case]:
     correlations = [conv("filters1", stride=(1, 2)), conv("filters2")]
     averages = [*correlations[:1], pool((4, 2), (2, 1), method="avg"), *correlations[1:]]
     images = {"images": integers(253, (3, 2, 9, 12))}
+    ones = {name: np.ones((1, 1, 1, 1), np.float32) for name in ("filters1", "filters3")}
     return [
         rounded("evaluate-linear", "correlations alone: the decoded filters predict the responses",
             {"images": integers(254, (2, 1, 7, 9)), **linear}, network=correlations, layer=2,
@@ -242,6 +298,15 @@ def evaluations() -> list[Case]:
             "correlations and averages that overlap: under `window` these are predicted, too",
             {"images": integers(257, (2, 1, 11, 13)), **linear}, network=averages, layer=3,
             unpool="window"),
+        rounded("evaluate-constant",
+            "of one image the response is the same everywhere, of another the prediction, of a "
+            "third both: there is nothing to compare", {"images": constants(), **ones},
+            network=[conv("filters1"), pool((2, 2), (2, 2)), conv("filters3")], layer=3,
+            unpool="nearest"),
+        rounded("evaluate-nothing", "of no image there is anything to compare",
+            {"images": constants()[2:4], **ones},
+            network=[conv("filters1"), pool((2, 2), (2, 2)), conv("filters3")], layer=3,
+            unpool="nearest"),
         rounded("evaluate-integers", "a layer that a ReLU follows: its response is before",
             {**images, **arrays}, network=network, layer=3, unpool="nearest"),
         rounded("evaluate-top", "a dilated layer above a ReLU, groups and a pool",
