@@ -43,7 +43,10 @@ def pool(x, window, stride, pad, method):
             for column in range(z * stride[1] - left, z * stride[1] - left + window[1])
             if 0 <= row < height and 0 <= column < width
         ]
-        out[b, c, y, z] = max(seen) if method == "max" else sum(seen) / len(seen)
+        if any(np.isnan(seen)):  # which Python's max would lose, or not
+            out[b, c, y, z] = np.nan
+        else:
+            out[b, c, y, z] = max(seen) if method == "max" else sum(seen) / len(seen)
     return out
 
 
@@ -80,8 +83,8 @@ def enlarge_line(line, factor, method):
         u = (o + 0.5) / factor - 0.5
         taps = range(ceil(u) - 3, floor(u) + 4)
         weights = [weight(method, u - i) for i in taps]
-        out.append(sum(w * line[mirrored(i, n)] for w, i in zip(weights, taps, strict=True)))
-        out[-1] /= sum(weights)
+        seen = [(w, i) for w, i in zip(weights, taps, strict=True) if w]  # NaN times 0 is no 0
+        out.append(sum(w * line[mirrored(i, n)] for w, i in seen) / sum(weights))
     return out
 
 

@@ -6,12 +6,14 @@ from itertools import product
 
 import naive
 import numpy as np
+from slow_graph import slow_stages
 
 from fdref.conformance.networks import network_of
 
 
 def slow_relu(images, leak):
-    values = [v if np.isnan(v) or v > 0 else leak * v for v in images.ravel().tolist()]
+    below = (lambda v: leak * v) if leak else (lambda v: 0.0)
+    values = [v if np.isnan(v) or v > 0 else below(v) for v in images.ravel().tolist()]
     return np.array(values).reshape(images.shape)
 
 
@@ -73,32 +75,68 @@ def slow_field(network):
 
 
 def slow_forward(net, x):
-    maps = []
-    for layer in net:
-        match layer.kind:
-            case "conv":
-                x = naive.correlate(
-                    x, layer.filters, layer.bias, layer.stride, layer.pad, layer.dilate
-                )
-            case "pool":
-                x = naive.pool(x, layer.window, layer.stride, layer.pad, layer.method)
-            case "relu":
-                x = slow_relu(x, layer.leak)
-            case "normalize":
-                x = slow_normalize(x, layer.size, layer.kappa, layer.alpha, layer.beta)
-            case "bnorm":
-                moments = np.stack([layer.mean, layer.deviation], axis=1)
-                x = slow_bnorm(x, layer.gain, layer.bias, moments)
-            case "softmax":
-                x = slow_softmax(x)
-        maps.append(x)
-    return maps
+    maps = [x.astype(float)]
+    for number, layer in enumerate(net, 1):
+        taken = [maps[n] for n in net.takes[number]]
+        maps.append(slow_layer(layer, *taken))
+    return maps[1:]
+
+
+def slow_layer(layer, x, *others):  # noqa: C901, PLR0912 - a layer is a branch
+    match layer.kind:
+        case "conv":
+            return naive.correlate(
+                x, layer.filters, layer.bias, layer.stride, layer.pad, layer.dilate
+            )
+        case "pool":
+            return naive.pool(x, layer.window, layer.stride, layer.pad, layer.method)
+        case "relu":
+            return slow_relu(x, layer.leak)
+        case "normalize":
+            return slow_normalize(x, layer.size, layer.kappa, layer.alpha, layer.beta)
+        case "bnorm":
+            moments = np.stack([layer.mean, layer.deviation], axis=1)
+            return slow_bnorm(x, layer.gain, layer.bias, moments)
+        case "softmax":
+            return slow_softmax(x)
+        case "convt":
+            return slow_transposed(layer, x)
+        case "sum":
+            return sum(others, x)
+        case "product":
+            return x * others[0]
+        case "concat":
+            return np.concatenate([x, *others], axis=1)
+        case "scale":
+            offset = np.zeros(len(layer.factor)) if layer.offset is None else layer.offset
+            scaled = [x[:, c] * float(f) + float(offset[c]) for c, f in enumerate(layer.factor)]
+            return np.stack(scaled, axis=1)
+        case "elementwise":  # sigmoid
+            return 1 / (1 + np.exp(-x))
+        case "dropout":
+            return x
+
+
+def slow_transposed(layer, x):
+    """Put filters in, cut off, add biases; with a border of zeros, as crops may be large."""
+    put = naive.substitute(x, layer.filters, layer.upsample, (1, 1), layer.groups)
+    top, bottom, left, right = layer.crop
+    cut = put[:, :, top : put.shape[2] - bottom, left : put.shape[3] - right]
+    return cut if layer.bias is None else cut + layer.bias.astype(float)[:, None, None]
 
 
 def slow_decode(net, known):
-    return np.array(
-        [naive.decode_by_paths(net, known["layer"], k, known["unpool"]) for k in known["filters"]]
-    )
+    """The decoded filters, and where they begin: by paths in a chain, else bags of pixels."""
+    if net.is_chain and "input_size" not in known and not known.get("origin"):
+        number, method = known["layer"], known["unpool"]
+        every = [naive.decode_by_paths(net, number, k, method) for k in known["filters"]]
+        return {"last": np.array(every)}
+    stages = [slow_stages(net, known, k) for k in known["filters"]]
+    pictures = {
+        f"stage{place}": np.array([picture for picture, _ in same])
+        for place, same in enumerate(zip(*stages, strict=True), 1)
+    }
+    return {**pictures, "last": pictures[f"stage{len(pictures)}"], "origin": stages[0][-1][1]}
 
 
 def slow_project(net, images, known):
@@ -218,29 +256,49 @@ def hide(image, top, left, known):
 
 def slow_evaluate(net, images, known):
     response = slow_forward(net, images)[known["layer"] - 1]
-    every = {**known, "filters": range(response.shape[1])}
-    windows = [
-        {"window": layer.window, "stride": layer.stride, "pad": layer.pad}
-        for layer in net.layers[: known["layer"]]
-        if layer.kind in ("conv", "pool")
-    ]
-    field = slow_field(windows)
+    found = slow_decode(net, {**known, "filters": range(response.shape[1])})
+    if net.is_chain:
+        windows = [
+            {"window": layer.window, "stride": layer.stride, "pad": layer.pad}
+            for layer in net.layers[: known["layer"]]
+            if layer.kind in ("conv", "pool")
+        ]
+        field = slow_field(windows)
+    else:
+        field = {"stride": strides_down(net, known["layer"]), "offset": found["origin"]}
     predicted = slow_respond(
-        images, slow_decode(net, every), field["stride"], field["offset"], response.shape[2:]
+        images, found["last"], field["stride"], field["offset"], response.shape[2:]
     )
     errors, correlations = [], []
     for pair in zip(response, predicted, strict=True):
+        if any(values.min() == values.max() for values in pair):
+            errors.append(np.nan)
+            correlations.append(np.nan)
+            continue
         r, q = ((values - values.min()) / (values.max() - values.min()) for values in pair)
         errors.append(((r - q) ** 2).mean())
         correlations.append(np.corrcoef(pair[0].ravel(), pair[1].ravel())[0, 1])
+    compared = [error for error in errors if not np.isnan(error)]
+    mean = sum(compared) / len(compared) if compared else np.nan
+    squares = [(error - mean) ** 2 for error in compared]
     return {
         "response": response,
         "predicted": predicted,
         "errors": np.array(errors),
         "correlations": np.array(correlations),
-        "mean": np.mean(errors),
-        "std": np.sqrt(np.mean((errors - np.mean(errors)) ** 2)),
+        "mean": mean,
+        "std": np.sqrt(sum(squares) / len(squares)) if squares else np.nan,
     }
+
+
+def strides_down(net, number):
+    """The product of the strides along one way to the image."""
+    down, across = 1, 1
+    while number:
+        if net[number].kind in ("conv", "pool"):
+            down, across = down * net[number].stride[0], across * net[number].stride[1]
+        number = net.takes[number][0]
+    return down, across
 
 
 def slow(case):  # noqa: C901, PLR0912 - an operation is a branch
@@ -270,10 +328,14 @@ def slow(case):  # noqa: C901, PLR0912 - an operation is a branch
             return slow_field(known["network"])
         case "forward":
             maps = slow_forward(network_of(known, inputs, None), inputs["images"])
-            return {f"layer{number}": values for number, values in enumerate(maps, 1)}
+            found = {f"layer{number}": values for number, values in enumerate(maps, 1)}
+            return {name: found[name] for name in case.expected}
         case "decode":
-            last = list(case.expected)[-1]
-            return {last: slow_decode(network_of(known, inputs, None), known)}
+            found = slow_decode(network_of(known, inputs, None), known)
+            last = [name for name in case.expected if name != "origin"][-1]
+            return {last: found["last"]} | {
+                name: values for name, values in found.items() if name in case.expected
+            }
         case "project":
             result = slow_project(network_of(known, inputs, None), inputs["images"], known)
         case "occlude":

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from math import prod
 
+import naive
 import numpy as np
 
 
-def slow_stages(net, number, k):
-    """Yield the picture of one filter on each stage; pools are shared over their windows."""
-    handed = defaultdict(list)
+def slow_stages(net, known, k):
+    """The picture of one filter on each stage, and where it begins.
+
+    `known` are the parameters of a case: layer, unpool, perhaps position and input_size.
+    """
+    number, position = known["layer"], tuple(known.get("position", (0, 0)))
+    sizes = net.map_sizes(known["input_size"]) if "position" in known else None
+    single = net.map_sizes(known["input_size"]) if "input_size" in known else None
+    copies = _copies(net, number)
+    shares = known["unpool"] != "window" and len(set(copies.values())) > 1
+    handed, found = defaultdict(list), []
+    start = {(k, *position): 1.0}
     if net[number].kind == "conv":
-        for taken, bag in _down(net, number, {(k, 0, 0): 1.0}):
+        for taken, bag in _down(net, number, start, known["unpool"], single, sizes, shares):
             handed[taken].append(bag)
     else:
-        handed[number].append({(k, 0, 0): 1.0})
+        handed[number].append(start)
     for at in range(number, -1, -1):
         if at not in handed:
             continue
@@ -22,36 +33,65 @@ def slow_stages(net, number, k):
         for own in handed[at]:
             for place, value in own.items():
                 bag[place] += value
-        yield _picture(bag, net.channels[at])
+        if sizes is not None:
+            (rows, columns) = sizes[at]
+            bag = {p: v for p, v in bag.items() if 0 <= p[1] < rows and 0 <= p[2] < columns}
+        picture, origin = _picture(bag, net.channels[at])
+        found.append((picture * (min(copies.values()) if shares and not at else 1), origin))
         if at:
-            for taken, own in _down(net, at, bag):
+            for taken, own in _down(net, at, bag, known["unpool"], single, sizes, shares):
                 handed[taken].append(own)
+    return found
+
+
+def _copies(net, number):
+    """By how many copies each way to the image makes of a pixel: its pools' strides."""
+    ways = {}
+
+    def go(at, way, count):
+        if at == 0:
+            ways[way] = count
+            return
+        own = prod(net[at].stride) if net[at].kind == "pool" else 1
+        for place, taken in enumerate(net.takes[at]):
+            go(taken, (*way, (at, place)), count * own)
+
+    go(number, (), 1)
+    return ways
 
 
 def _picture(bag, channels):
-    """Return the pixels in the smallest box that holds them."""
+    """Return the pixels in the smallest box that holds them, and its first place."""
     (top, left), (bottom, right) = (
         [extreme(place[axis] for place in bag) for axis in (1, 2)] for extreme in (min, max)
     )
     picture = np.zeros((channels, bottom - top + 1, right - left + 1))
     for (c, y, x), value in bag.items():
         picture[c, y - top, x - left] += value
-    return picture
+    return picture, (top, left)
 
 
-def _down(net, number, bag):  # noqa: C901, PLR0912 - a layer is a branch
+def _down(  # noqa: C901, PLR0912 - a layer is a branch
+    net, number, bag, method, single, sizes, shares
+):
     """Yield what each map that a layer takes is handed: every pixel by itself."""
     layer, takes = net[number], net.takes[number]
     below = [defaultdict(float) for _ in takes]
+    if layer.kind == "pool" and method != "window":
+        yield takes[0], _enlarged(net, number, bag, method, single, shares)
+        return
     for (c, y, x), value in bag.items():
         match layer.kind:
             case "conv":
                 count, own = layer.filters.shape[:2]
                 first = c // (count // net.groups(number)) * own
+                groups = net.channels[takes[0]] // own
                 for j, u, v in np.ndindex(layer.filters.shape[1:]):
                     row = y * layer.stride[0] - layer.pad[0] + u * layer.dilate[0]
                     column = x * layer.stride[1] - layer.pad[2] + v * layer.dilate[1]
                     below[0][first + j, row, column] += value * float(layer.filters[c, j, u, v])
+                    for group in range(groups):  # the whole box, as all channels have one
+                        below[0][group * own + j, row, column] += 0.0
             case "convt":
                 count, own = len(layer.filters) // layer.groups, layer.filters.shape[1]
                 for j, u, v in np.ndindex(count, *layer.filters.shape[2:]):
@@ -61,10 +101,15 @@ def _down(net, number, bag):  # noqa: C901, PLR0912 - a layer is a branch
                         place = source, row // layer.upsample[0], column // layer.upsample[1]
                         below[0][place] += value * float(layer.filters[source, c % own, u, v])
             case "pool":
-                for u, v in np.ndindex(layer.window):
+                window = _window(net, number, single)[0]
+                seen = []
+                for u, v in np.ndindex(window):
                     row = y * layer.stride[0] - layer.pad[0] + u
                     column = x * layer.stride[1] - layer.pad[2] + v
-                    below[0][c, row, column] += value / np.prod(layer.window)
+                    on = sizes is None or _within(row, column, sizes[takes[0]])
+                    seen += [(c, row, column)] * on
+                for place in seen:
+                    below[0][place] += value / len(seen)
             case "sum":
                 for own in below:
                     own[c, y, x] += value
@@ -84,3 +129,30 @@ def _down(net, number, bag):  # noqa: C901, PLR0912 - a layer is a branch
             for _, y, x in bag:
                 own[0, y, x] += 0.0
         yield taken, own
+
+
+def _within(row, column, size):
+    return 0 <= row < size[0] and 0 <= column < size[1]
+
+
+def _window(net, number, single):
+    """A pool's window and stride; where its map is known to have one row, the window is both."""
+    layer = net[number]
+    alone = [single is not None and single[number][axis] == 1 for axis in (0, 1)]
+    stride = [layer.window[a] if alone[a] else layer.stride[a] for a in (0, 1)]
+    return layer.window, stride
+
+
+def _enlarged(net, number, bag, method, single, shares):
+    """Unpool a picture as a whole."""
+    layer = net[number]
+    window, stride = _window(net, number, single)
+    picture, (top, left) = _picture(bag, net.channels[number])
+    if shares:
+        picture = picture / prod(layer.stride)
+    large = naive.unpool(picture[None], stride, window, method)[0]
+    first = top * stride[0] - layer.pad[0], left * stride[1] - layer.pad[2]
+    return {
+        (c, first[0] + y, first[1] + x): float(large[c, y, x])
+        for c, y, x in np.ndindex(large.shape)
+    }

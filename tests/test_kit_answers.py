@@ -22,15 +22,22 @@ from fdref.conformance.cases.tolerances import in_line, tolerance_of, upwards
 from fdref.conformance.compute import Library, call, compute, kept_alone, rounded
 from fdref.conformance.expectations import excuses
 from fdref.conformance.mistakes.projections import Whole
-from fdref.conformance.networks import network_of
+from fdref.conformance.networks import is_graph, network_of
 from fdref.conformance.occlusion import BruteForce
 from fdref.engines import patched
 from fdref.measure.evaluation import compare
 from fdref.walk.down import Decoding
 
+EVALUATED = [
+    case
+    for case in ANSWERED
+    if case.operation == "evaluate" and not np.isnan(case.expected["errors"]).any()
+]
 
-@named([case for case in SMALL if case.id != "pool-max-nan"])
+
+@named(SMALL)
 @pytest.mark.large
+@np.errstate(all="ignore")  # some cases are of NaN and infinities
 def test_what_is_expected_is_what_slow_loops_give(case):
     """In float64, rounded once; integers bit for bit."""
     for name, wanted in slow(case).items():
@@ -39,7 +46,7 @@ def test_what_is_expected_is_what_slow_loops_give(case):
         if case.tolerance is EXACT:
             np.testing.assert_array_equal(expected, rounded)
         else:
-            largest = np.abs(expected).max()
+            largest = np.nan_to_num(np.abs(expected)).max()
             np.testing.assert_allclose(expected, rounded, 2e-7, 1e-7 * largest)
 
 
@@ -88,7 +95,8 @@ def test_the_library_that_mistakes_are_made_of_passes(case):
         field=fdref.receptive_field,
         change=lambda found, *question: found,
     )
-    found = right.outputs(case.operation, case.inputs, case.parameters)
+    with np.errstate(all="ignore"):  # some cases are of NaN and infinities
+        found = right.outputs(case.operation, case.inputs, case.parameters)
     assert beyond(case, rounded(found, case.inputs)) == []
 
 
@@ -124,7 +132,7 @@ def test_integers_are_small_enough_for_every_order_of_adding():
         ):
             for values in case.expected.values():
                 limit = 2**24 if values.dtype == np.float32 else 2**53
-                assert np.nan_to_num(np.abs(values)).max() < limit
+                assert np.abs(values[np.isfinite(values)]).max() < limit
 
 
 @named([case for case in ANSWERED if "unpool-window" in case.id and case.tolerance is EXACT])
@@ -142,16 +150,17 @@ def test_the_specification_lists_the_cases_of_the_method_that_is_not_the_papers(
     patterns = re.findall(r"`([a-z*-]*window[a-z*-]*)`", line)
     ids = [case.id for case in CASES]
     own = [c.id for c in CASES if "window" in (c.parameters.get(k) for k in ("method", "unpool"))]
-    assert len(own) == 10
+    assert len(own) == 18
     assert sorted(excuses(patterns, ids)) == sorted(own)
 
 
 def test_no_case_asks_for_a_layer_without_filters():
-    """For units of others an implementation may decode or refuse."""
+    """For units of others an implementation may decode or refuse, but where 9.2 says how."""
     for case in CASES:
         if case.operation in ("decode", "evaluate"):
             net, number = network_of(case.parameters, case.inputs, None), case.parameters["layer"]
-            assert number in net.decodable or number > len(net)
+            in_graphs = is_graph(case.parameters) if number in net else case.refused
+            assert number in net.decodable or in_graphs
 
 
 @pytest.mark.parametrize(
@@ -165,6 +174,8 @@ def test_float32_needs_a_fair_part_of_a_tolerance(operation, method, least):
     random, used = np.random.default_rng(0), []
     for case in ANSWERED:
         if (case.operation, case.dtype, case.tolerance is EXACT) != (operation, np.float32, False):
+            continue
+        if "nan" in case.id:
             continue
         if method in (None, case.parameters.get("method")):
             maps = "maps" if "maps" in case.inputs else "images"
@@ -194,7 +205,7 @@ def test_float32_needs_a_part_of_the_tolerance_of_a_network(operation):
         if case.operation == operation and case.tolerance.atol and case.dtype == np.float32:
             for name, found in compute(case).items():
                 bound = case.tolerance.of(name).atol
-                off = abs(found.astype(np.float64) - case.expected[name])
+                off = np.nan_to_num(abs(found.astype(np.float64) - case.expected[name]))
                 used.append(off.max() / bound if bound else 0.0)
     assert 0.01 < max(used) <= 1
 
@@ -270,7 +281,7 @@ def test_many_roundings_go_both_ways():
     assert off.max() <= in_line(10_000) <= 20 * off.max()
 
 
-@named([case for case in ANSWERED if case.operation == "evaluate"])
+@named(EVALUATED)
 def test_the_tolerance_of_eq_3_holds_what_roundings_do_and_not_much_more(case):
     """The responses are moved as far as they may be, each to where it makes most of the error."""
     own = case.tolerance
@@ -290,7 +301,7 @@ def test_the_tolerance_of_eq_3_holds_what_roundings_do_and_not_much_more(case):
         assert own.of("errors").atol <= 400 * abs(moved).max()
 
 
-@named([case for case in ANSWERED if case.operation == "evaluate"])
+@named(EVALUATED)
 def test_the_tolerance_of_correlations_holds_what_roundings_do_and_not_much_more(case):
     """Likewise, each response to where it makes most of the correlation, or least."""
     own = case.tolerance

@@ -34,12 +34,9 @@ class TestAnswers:
         above = {c.parameters["layer"] for c in cases if c.parameters["unpool"] == "window"}
         assert above == {8, 11}  # a pool lies below, which copies under the other methods
         for case in cases:
-            number, method = case.parameters["layer"], case.parameters["unpool"]
-            if number in above and method != "window":
-                continue
             for place, k in enumerate(case.parameters["filters"]):
-                stages = slow_stages(GRAPH, number, k)
-                for wanted, found in zip(stages, case.expected.values(), strict=True):
+                stages = slow_stages(GRAPH, case.parameters, k)
+                for (wanted, _), found in zip(stages, case.expected.values(), strict=True):
                     assert wanted.shape == found[place].shape
                     largest = np.abs(wanted).max()
                     np.testing.assert_allclose(found[place], wanted, 0, 1e-6 * largest)

@@ -86,7 +86,8 @@ def test_shapes_and_nan_are_compared():
 
 def test_the_resizing_that_mistakes_are_made_of_is_right():
     right = Mistake("none", "nothing is wrong", UNPOOL, by(resized))
-    assert not [case.id for case in CASES if right.compute(case) is not None]
+    finite = [case for case in CASES if "nan" not in case.id]  # matrices spread NaN
+    assert not [case.id for case in finite if right.compute(case) is not None]
     zero = Mistake("none", "it is another method", UNPOOL, by(partial(resized, a=0)))
     shown = {
         case.parameters["method"] for case in CASES if zero.compute(case) and case.id[:3] == "unp"
@@ -101,11 +102,13 @@ def test_what_goes_wrong_with_window_and_what_does_not(wrong):
         return {case for mistake, case in wrong if mistake == name}
 
     own = {c.id for c in CASES if "window" in (c.parameters.get(k) for k in ("method", "unpool"))}
-    assert len(own) == 10
-    alike = {"unpool-window-even", "decode-lenet5-window"}  # windows as large as strides
-    assert shown("window-not-divided") == own
+    assert len(own) == 18
+    # Windows as large as strides.
+    alike = {"unpool-window-even", "decode-lenet5-window", "decode-graph-copies-window"}
+    assert shown("window-not-divided") == own - {"unpool-window-point"}
     assert shown("window-divided-by-stride") == own - alike
-    assert shown("window-overlaps-overwritten") == own - alike - {"unpool-window-narrow"}
+    apart = {"unpool-window-narrow", "unpool-window-point"}
+    assert shown("window-overlaps-overwritten") == own - alike - apart
     assert shown("window-ignored") & own == own - alike - {"evaluate-window"}
     assert shown("unpooled-with-zeros") > own
     for mistake in MISTAKES:

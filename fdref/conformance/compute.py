@@ -140,12 +140,7 @@ class Library:
             case "correlate" | "pool" | "relu" | "normalize" | "bnorm":
                 return {RESULTS[operation]: self._layer_alone(operation, inputs, known)}
             case "substitute":
-                weights = inputs["filters"], known["stride"], known["dilate"]
-                if np.isfinite(weights[0]).all():  # else no layer has them
-                    own = self._read(Conv(weights[0], None, weights[1], 0, weights[2]))
-                    weights = own.filters, own.stride, own.dilate
-                groups = known["groups"]
-                return {"pictures": fdref.substitute(inputs["maps"], *weights, groups, self.engine)}
+                return {"pictures": self._substituted(inputs["maps"], inputs["filters"], known)}
             case "unpool":
                 given: dict[str, Any] = {**inputs, **known}
                 return {"pictures": fdref.unpool(**given, engine=self.engine)}
@@ -188,6 +183,13 @@ class Library:
                 engine = engine_named(self.engine)
                 dtype = engine.precision(images.dtype)
                 return output(layer, [np.ascontiguousarray(images, dtype)], engine)
+
+    def _substituted(self, maps: Array, filters: Array, known: Parameters) -> Array:
+        stride, dilate, groups = (known[name] for name in ("stride", "dilate", "groups"))
+        if np.isfinite(filters).all():  # else no layer has them
+            own = self._read(Conv(filters, None, stride, 0, dilate))
+            filters, stride, dilate = own.filters, own.stride, own.dilate
+        return fdref.substitute(maps, filters, stride, dilate, groups, self.engine)
 
     def _receptive_field(self, known: Parameters) -> Outputs:
         layers = [

@@ -90,7 +90,7 @@ def _loaded(path: Path, changed: int) -> Network:  # noqa: ARG001 - another file
     return fdref.load(path)
 
 
-def layer_of(entry: Mapping[str, Any], inputs: Arrays) -> Layer:  # noqa: C901, PLR0911 - a type is a case
+def layer_of(entry: Mapping[str, Any], inputs: Arrays) -> Layer:  # noqa: C901 - a type is a case
     """Put together one layer; its arrays are named."""
 
     def array(name: str) -> Any:

@@ -23,8 +23,8 @@ SIZES = (
     ("point", "windows of 1 at strides 3 and 5: 1 and 2 pixels are cropped on each side", (3, 5),
         (1, 1)),
     ("border", "windows of 4x7 at strides 2 and 3: 1 and 2 zeros on each side", (2, 3), (4, 7)),
-    ("mixed", "windows of 2x5 at strides 4 and 2: one pixel is cropped on each side, and one zero "
-        "before, two after", (4, 2), (2, 5)),
+    ("mixed", "windows of 2x5 at strides 4 and 2: cropped vertically, zeros around horizontally",
+        (4, 2), (2, 5)),
 )  # fmt: skip
 
 SHARES = (

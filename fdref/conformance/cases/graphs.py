@@ -246,7 +246,8 @@ def pooled() -> list[Case]:
             origin=True),
         exact("decode-graph-single",
             "a pool whose map has a single row is spread over its window, vertically", single,
-            network=last, layer=3, filters=[1, 0], unpool="nearest", input_size=[6, 9], origin=True),
+            network=last, layer=3, filters=[1, 0], unpool="nearest", input_size=[6, 9],
+            origin=True),
     ]  # fmt: skip
 
 

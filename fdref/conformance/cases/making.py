@@ -9,7 +9,7 @@ import numpy as np
 
 from fdref.conformance.case import EXACT, OPERATIONS, Case, Tolerance
 from fdref.conformance.cases import disturbed
-from fdref.conformance.cases.tolerances import tolerance_of
+from fdref.conformance.cases.tolerances import of_errors, tolerance_of
 from fdref.conformance.compute import Library, call
 from fdref.conformance.networks import is_graph, network_of
 
@@ -75,7 +75,12 @@ def rounded(id: str, about: str, inputs: Named, **given: Any) -> Case:  # noqa: 
     # What chooses is no sum, and has no such bound; nor are ways that join counted.
     if case.operation in ("project", "occlude") or is_graph(case.parameters):
         net = network_of(case.parameters, inputs, None)
-        return replace(case, tolerance=disturbed.tolerance_of(case, net))
+        tolerance = disturbed.tolerance_of(case, net)
+        if case.operation == "evaluate":
+            bounds = dict(tolerance.outputs)
+            bounds |= of_errors(case, bounds, float(np.finfo(case.dtype).eps))
+            tolerance = replace(tolerance, outputs=bounds)
+        return replace(case, tolerance=tolerance)
     tolerance = tolerance_of(case)
     if "origin" in answer:
         tolerance = replace(tolerance, outputs={**tolerance.outputs, "origin": 0.0})
