@@ -10,7 +10,7 @@ import numpy as np
 
 import fdref
 from fdref.arguments import one_of, path_of, shown
-from fdref.conformance.case import OPERATIONS
+from fdref.conformance.case import OPERATIONS, SPECIFICATION_VERSION
 from fdref.conformance.comparison import Problem
 from fdref.errors import ArgumentError
 
@@ -21,30 +21,39 @@ if TYPE_CHECKING:
 
     from fdref.conformance.case import Case
     from fdref.conformance.comparison import Answer
+    from fdref.conformance.examination import Circumstances
 
 SEVERAL = ("forward", "decode", "evaluate", "receptive_field", "occlude")
 """Operations with several outputs, which a function may return as a list."""
 
 
 def assert_conforms(
-    function: Callable[..., Any],
-    operation: str,
+    function: Callable[..., Any] | Mapping[str, Callable[..., Any]],
+    operation: str | None = None,
     *,
+    only: Iterable[str] = (),
+    profile: str | None = None,
     kit: str | PathLike[str] | None = None,
     xfail: Iterable[str] = (),
 ) -> None:
-    """Run a function through the conformance kit's cases of one operation.
+    """Run a function through the conformance kit's cases of one operation, or several functions.
 
     Parameters
     ----------
-    function : callable
+    function : callable or dict
         Called as ``function(**inputs, **parameters)``, with the names of SPECIFICATION.md: inputs
         are NumPy arrays of its own to keep, parameters what JSON holds. It returns an array, or
         where the operation has several outputs a dict of arrays by name or a list of arrays in the
         specification's order. Anything that `numpy.asarray` takes counts as an array. Cases that
-        must be refused expect an exception. A network's ``{"file": ...}`` is an absolute path.
+        must be refused expect an exception. A network's ``{"file": ...}`` is an absolute path. Or
+        several functions by their operations.
     operation : str
-        Such as "unpool": a heading of SPECIFICATION.md.
+        Such as "unpool": a heading of SPECIFICATION.md. None for several functions.
+    only : iterable of str
+        Cases to be tried alone: IDs, operations, sections, or patterns of these with ``*``.
+    profile : str
+        Of several functions, what they should make together: "forward", "decode" or "full". What
+        there is no function for is not attempted then, and the whole does not conform.
     kit : path, optional
         A folder that ``fdref kit`` wrote; by default the cases of this version of fdref.
     xfail : iterable of str
@@ -53,9 +62,11 @@ def assert_conforms(
     Raises
     ------
     AssertionError
-        If a case fails, or one of `xfail` passes. The message is the report of ``fdref check``.
+        If a case fails, or one of `xfail` passes, or no case passes. The message is the report of
+        ``fdref check``.
     ArgumentError
-        If there is no such operation, or an entry of `xfail` matches none of its cases.
+        If there is no such operation or profile, or an entry of `xfail` or `only` matches none of
+        the cases.
     FileError
         If the kit cannot be read.
     MemoryError, RecursionError, ImportError
@@ -67,6 +78,7 @@ def assert_conforms(
     >>> def rectify(images, leak):
     ...     return images * np.where(images < 0, images.dtype.type(leak), 1)
     >>> assert_conforms(rectify, "relu")
+    >>> assert_conforms({"relu": rectify}, only=["relu-leak*"])
     >>> assert_conforms(lambda images, leak: np.abs(images), "relu")  # doctest: +ELLIPSIS
     Traceback (most recent call last):
         ...
@@ -75,38 +87,68 @@ def assert_conforms(
     __tracebackhide__ = True  # pytest shows the caller's line
     from fdref.conformance.examination import examine  # noqa: PLC0415 - a light import
     from fdref.conformance.expectations import excuses  # noqa: PLC0415
+    from fdref.conformance.part import part_of  # noqa: PLC0415
     from fdref.conformance.report import text  # noqa: PLC0415
 
-    one_of(operation, "operation", OPERATIONS)
-    if not callable(function):
-        raise ArgumentError(f"function is {shown(function)}; expected a function")
-    if isinstance(xfail, str):
-        raise ArgumentError(f"xfail is {shown(xfail)}; expected a sequence of str")
+    functions = _functions(function, operation, profile)
+    for what, names in (("xfail", xfail), ("only", only)):
+        if isinstance(names, str):
+            raise ArgumentError(f"{what} is {shown(names)}; expected a sequence of str")
     folder = None if kit is None else path_of(kit, "kit")
-    version, everything = _cases(folder)
-    cases = [case for case in everything if case.operation == operation]
-    known = excuses(xfail, [case.id for case in cases])
+    version, everything, about = _cases(folder)
+    whole = [case for case in everything if profile is not None or case.operation in functions]
+    part, cases = part_of(whole, only, profile)
+    known = excuses(xfail, [case.id for case in whole])
     errors: list[Exception] = []
 
     def answer(case: Case) -> Answer:
-        return _answer(function, case, folder, errors)
+        own = functions.get(case.operation)
+        return None if own is None else _answer(own, case, folder, errors)
 
-    name = getattr(function, "__name__", repr(function))
-    report = examine(name, version, cases, answer, folder, known)
+    name = ", ".join(getattr(one, "__name__", repr(one)) for one in functions.values())
+    about = about._replace(part=part)
+    report = examine(name, version, cases, answer, folder, known, circumstances=about)
     if not report.conforms:
         raise AssertionError(text(report)) from (errors[0] if errors else None)
 
 
-def _cases(folder: Path | None) -> tuple[str, Sequence[Case]]:
-    """Return the cases of a kit, and the version of fdref that they are from."""
+def _functions(
+    function: object, operation: str | None, profile: str | None
+) -> dict[str, Callable[..., Any]]:
+    """Return functions by their operations."""
+    several = isinstance(function, Mapping)
+    if several == (operation is not None):
+        what = "a dict" if several else "a function"
+        raise ArgumentError(
+            f"operation is {shown(operation)} for {what}; expected a function and its operation, "
+            "or a dict of functions by operation"
+        )
+    if profile is not None and not several:
+        raise ArgumentError(f"profile is {shown(profile)} for one function; expected a dict")
+    given = dict(function) if isinstance(function, Mapping) else {operation: function}
+    found: dict[str, Callable[..., Any]] = {}
+    for name, own in given.items():
+        if not callable(own):
+            raise ArgumentError(f"function is {shown(own)}; expected a function")
+        found[one_of(str(name), "operation", OPERATIONS)] = own
+    if not found:
+        raise ArgumentError("function is {}; expected a function, or some by operation")
+    return found
+
+
+def _cases(folder: Path | None) -> tuple[str, Sequence[Case], Circumstances]:
+    """Return the version of fdref that cases are from, the cases, and what else there is to say."""
+    from fdref.conformance.examination import Circumstances  # noqa: PLC0415 - a light import
+
     if folder is None:
         from fdref.conformance.cases import cases  # noqa: PLC0415 - a light import
 
-        return fdref.__version__, cases()
+        return fdref.__version__, cases(), Circumstances(specification=SPECIFICATION_VERSION)
     from fdref.conformance.kit import read_kit  # noqa: PLC0415 - a light import
 
     found = read_kit(folder)
-    return found.version, found.cases
+    about = Circumstances("", found.specification, found.manifest, warnings=found.warnings)
+    return found.version, found.cases, about
 
 
 def _answer(

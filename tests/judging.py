@@ -43,5 +43,6 @@ def run(*arguments: object) -> int:
 
 def report_on(kit: Path, engine: Any) -> Report:
     """Judge an engine as `fdref check` does, by a kit's files."""
-    options = Namespace(engine=engine, kit=kit, results=None, xfail=None, quiet=True)
+    unused = dict.fromkeys(("results", "xfail", "profile", "subject"))
+    options = Namespace(engine=engine, kit=kit, only=[], quiet=True, **unused)
     return examination(read_kit(kit), options)

@@ -63,7 +63,7 @@ class TestCommand:
         told = capsys.readouterr().out
         assert f"fail: {case.id} (unpool, section {case.section}): {case.about}" in told
         assert "pictures[0, 0, 0, 1] is" in told
-        assert f"1 of {wrong.size} values off, at most by 7 absolute" in told
+        assert f"1 of {wrong.size} values off, at most by 7, " in told
         assert f"first to differ: {last}, of" in told
         assert f"pool: {some('pool').id}" in told
         assert "poool.npz belongs to no case" in told

@@ -145,7 +145,37 @@ class TestComparison:
         assert judge(case, Problem("is broken")).problem == "is broken"
         assert judge(case, {}).differences[0].problem == "is missing"
         assert "complex" in judge(case, {"a": np.array([1j])}).differences[0].problem
-        assert "`b`" in judge(case, {"a": np.array([1.0]), "b": np.array(1)}).problem
+
+    def test_outputs_that_nobody_asked_for_are_told_and_not_judged(self):
+        case = question(a=[1.0])
+        verdict = judge(case, {"a": np.array([1.0]), "b\x1b": np.array(1)})
+        assert verdict.outcome is Outcome.PASS
+        assert verdict.warnings == ("has `b?`; expected no more than `a`",)
+        verdict = judge(case, {"A": np.array([1.0])})
+        assert verdict.outcome is Outcome.FAIL
+        assert verdict.warnings == ("has `A`; expected no more than `a`",)
+
+    def test_of_stages_the_last_alone_will_do(self):
+        case = replace(question(stage1=[1.0], stage2=[2.0], stage3=[3.0]), operation="decode")
+        last = {"stage3": np.array([3.0])}
+        verdict = judge(case, last)
+        assert verdict.outcome is Outcome.PASS
+        assert verdict.warnings == ("gives the last stage alone, of which the others are steps",)
+        wrong = judge(case, {"stage3": np.array([4.0])})
+        assert [one.output for one in wrong.differences] == ["stage3"]
+        for stages in ({"stage1": np.array([1.0])}, {**last, "stage1": np.array([1.0])}, {}):
+            assert judge(case, stages).outcome is Outcome.FAIL
+            assert not judge(case, stages).warnings
+        others = replace(case, operation="evaluate")
+        assert [one.output for one in judge(others, last).differences] == ["stage1", "stage2"]
+
+    def test_a_mistake_is_known_by_what_was_given(self):
+        case = question(a=[1.0], b=[2.0])
+        wrong = {"a": np.array([3.0]), "b": np.array([4.0])}
+        assert equal(case, wrong, {"b": np.array([4.0]), "c": np.array([0.0])})
+        assert not equal(case, wrong, {"a": np.array([3.0]), "b": np.array([2.0])})
+        assert not equal(case, wrong, {"c": np.array([4.0])})
+        assert not equal(case, wrong, {})
 
     def test_what_must_be_refused(self):
         case = question(refused=True, refused_=0)

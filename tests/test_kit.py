@@ -10,6 +10,7 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import ClassVar
 
 import numpy as np
 import pymatreader
@@ -21,7 +22,10 @@ import fdref
 import fdref.conformance
 from fdref.commands import main
 from fdref.conformance.compute import compute
-from fdref.conformance.kit import contents, read_kit, write_kit
+from fdref.conformance.kit import contents, read_kit, sha256, write_kit
+from fdref.conformance.record import digest, recorded, verified
+from fdref.conformance.recorded import DIGESTS
+from fdref.conformance.recording import PLACE
 from fdref.errors import ArgumentError, FdrefError, FileError
 
 
@@ -94,6 +98,7 @@ def test_another_machines_bytes_are_the_same():
 def damaged(kit, tmp_path):
     """A copy of the kit, to be spoilt."""
     shutil.copytree(kit, tmp_path / "KIT")
+    shutil.copy(kit / "manifest.json", tmp_path)
     return tmp_path / "KIT"
 
 
@@ -169,6 +174,142 @@ def test_a_manifest_that_makes_no_sense_is_refused(field, value, damaged):
         read_kit(damaged)
 
 
+def rewritten(damaged, change):
+    """Change a kit's manifest so that its digests are right again; return what reading it says."""
+    path = damaged / "manifest.json"
+    manifest = json.loads(path.read_text())
+    change(manifest)
+    path.write_text(json.dumps(manifest))
+    try:
+        return read_kit(damaged).warnings
+    except FileError as error:
+        return str(error)
+
+
+class TestWhatWouldLetAnythingPass:
+    def test_a_wider_tolerance(self, damaged):
+        def widen(manifest):
+            manifest["cases"][-40]["tolerance"]["atol"] = 1e9
+
+        said = rewritten(damaged, widen)
+        assert "manifest.json cannot be trusted: 1 case of specification 2.0 is not as" in said
+
+    @pytest.mark.parametrize(("left", "said"), [(0, "are"), (1, "are"), (-1, "is")])
+    def test_fewer_cases(self, left, said, damaged):
+        def shorten(manifest):
+            del manifest["cases"][left:]
+
+        assert f"of specification 2.0 {said} missing: " in rewritten(damaged, shorten)
+
+    def test_another_expectation_with_its_digest(self, damaged):
+        path = damaged / "expected" / "relu.npz"
+        np.savez(path, rectified=np.zeros_like(np.load(path)["rectified"]))
+
+        def sign(manifest):
+            (entry,) = (one for one in manifest["cases"] if one["id"] == "relu")
+            entry["sha256"]["expected/relu.npz"] = sha256(path.read_bytes())
+
+        assert "is not as fdref writes them: relu;" in rewritten(damaged, sign)
+
+    def test_words_may_be_others(self, damaged):
+        def reword(manifest):
+            manifest["cases"][3]["about"] = "said in other words"
+            manifest["cases"][3]["tolerance"]["reason"] = "so"
+
+        assert rewritten(damaged, reword) == ()
+
+    @pytest.mark.parametrize(
+        ("version", "said"),
+        [
+            ("2.99", "newer, of specification 2.99; this fdref knows 2.0, and cannot verify 0 of"),
+            ("1.0", "the kit is of specification 1.0; this fdref knows 2.0, and cannot tell"),
+            ("3.0", "the kit is of specification 3.0; this fdref knows 2.0, and cannot tell"),
+            ("", "the kit is of an unknown specification"),
+            ("two", "the kit is of an unknown specification"),
+            ([2], "manifest.json is damaged"),
+        ],
+    )
+    def test_other_versions(self, version, said, damaged, tmp_path, capsys):
+        told = rewritten(damaged, lambda manifest: manifest.update(specification=version))
+        assert said in str(told)
+        if "unknown" in said:
+            assert main(["check", str(damaged), str(damaged / "expected")]) == 0
+            assert f"warnings:\n  {told[0]}\n" in capsys.readouterr().out
+
+    def test_texts_that_command_a_terminal(self, damaged):
+        for key in ("about", "section", "operation", "id"):
+
+            def escape(manifest, key=key):
+                manifest["cases"][5][key] += "\x1b[31m"
+
+            said = rewritten(damaged, escape)
+            assert "is damaged, write the kit again" in said
+            assert said.isprintable()
+            shutil.copy(damaged.parent / "manifest.json", damaged / "manifest.json")
+
+
+class TestRecord:
+    """Within a major version, kits agree about the cases that they share."""
+
+    small = (CASES[0], CASES[1])
+    digests: ClassVar = {case.id: digest(case) for case in small}
+
+    def verified(self, cases, version, ours="2.3", **more):
+        return verified(cases, version, digests=self.digests, ours=ours, **more)
+
+    def test_what_is_remembered_is_what_is_written(self):
+        assert PLACE.read_text() == recorded(CASES), "python -m fdref.conformance.recording"
+        assert {case.id: digest(case) for case in CASES} == DIGESTS
+
+    def test_what_decides_is_in_the_digest(self):
+        case = next(case for case in CASES if case.id == "unpool-bicubic-imresize")
+        name, array = next(iter(case.expected.items()))
+        wide = replace(case.tolerance, atol=case.tolerance.atol * 2)
+        changed = [
+            replace(case, id="other"),
+            replace(case, operation="pool"),
+            replace(case, refused=True),
+            replace(case, tolerance=wide),
+            replace(case, tolerance=replace(case.tolerance, outputs={name: 1.0})),
+            replace(case, parameters={**case.parameters, "more": 1}),
+            replace(case, expected={name: np.nextafter(array, np.inf, dtype=array.dtype)}),
+            replace(case, expected={name: array.astype(np.float64)}),
+            replace(case, expected={name: array.reshape(-1)}),
+            replace(case, expected={"other": array}),
+            replace(case, inputs={}),
+        ]
+        assert len({digest(case), *map(digest, changed)}) == len(changed) + 1
+        same = replace(case, about="", section="", expected={name: np.asfortranarray(array)})
+        assert digest(same) == digest(case)
+
+    def test_the_same_version(self):
+        assert self.verified(self.small, "2.3") == ()
+        with pytest.raises(FileError, match=f"3 is missing: {CASES[1].id}"):
+            self.verified(self.small[:1], "2.3")
+
+    def test_an_older_kit_may_have_fewer(self):
+        (said,) = self.verified(self.small[:1], "2.2")
+        assert said.endswith("that of this fdref, 2.3, has 1 more cases: write it again")
+        changed = replace(self.small[0], refused=True)
+        with pytest.raises(FileError, match="is not as fdref writes them"):
+            self.verified([changed], "2.2")
+
+    def test_a_newer_kit_may_have_more(self):
+        (said,) = self.verified(CASES[:3], "2.4")
+        assert "newer, of specification 2.4; this fdref knows 2.3, and cannot verify 1 of" in said
+        (said,) = self.verified(CASES[:3], "2.3")
+        assert (
+            "1 of the kit's cases cannot be verified: specification 2.3 has none such as " in said
+        )
+        with pytest.raises(FileError, match="is missing"):
+            self.verified(CASES[1:3], "2.4")
+
+    def test_ones_own_network_is_ones_own(self):
+        own = replace(CASES[3], id="forward-model", parameters={"network": {"file": "model.mat"}})
+        assert self.verified([*self.small, own], "2.3", own=True) == ()
+        assert len(self.verified([*self.small, own], "2.3")) == 1
+
+
 def test_another_schema_is_refused(damaged):
     path = damaged / "manifest.json"
     path.write_text(path.read_text().replace('"schema": 1', '"schema": 2'))
@@ -187,6 +328,7 @@ def test_the_command_writes_a_kit_or_nothing(tmp_path, capsys):
         "expected",
         "lenet.mat",
         "manifest.json",
+        "workflow.yml",
     ]
     assert main(["kit", str(folder)]) == 0  # the same is there
     assert main(["kit", "--format", "h5", str(folder)]) == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from fdref.conformance.case import OPERATIONS
 from fdref.conformance.cases import cases
 from fdref.conformance.compute import call
 from fdref.conformance.kit import write_kit
+from fdref.conformance.part import PROFILES
 from fdref.errors import ArgumentError, FileError
 from fdref.testing import assert_conforms
 
@@ -113,7 +115,7 @@ def test_what_must_be_refused_and_is_not():
         (None, "returned None; expected a list or dict of layer1"),
         ([np.zeros(1)] * 99, "returned 99 outputs; expected a list or dict of layer1"),
         ({"layer1": "text"}, "has dtype <U4; expected real numbers"),
-        ({"layer0": 1.0}, "has `layer0`; expected no more than `layer1`"),
+        ({"layer0": 1.0}, "layer1 is missing"),
     ],
 )
 def test_results_that_are_none(result, said):
@@ -132,19 +134,47 @@ def test_inputs_are_theirs_to_change():
 
 
 def test_known_failures():
-    def mirror(images, leak):
-        return np.abs(images)
+    def zero_is_one(images, leak):
+        return np.where(images == 0, 1, rectify(images, leak))
 
-    differing = [case.id for case in cases() if case.operation == "relu" and _differs(case)]
-    assert_conforms(mirror, "relu", xfail=differing)
+    differing = [
+        case.id
+        for case in cases()
+        if case.operation == "relu" and (case.inputs["images"] == 0).any()
+    ]
+    assert 0 < len(differing) < sum(case.operation == "relu" for case in cases())
+    assert_conforms(zero_is_one, "relu", xfail=differing)
     with pytest.raises(AssertionError, match="unexpectedly passed"):
         assert_conforms(rectify, "relu", xfail=differing)
+    with pytest.raises(AssertionError, match="expected failure, and nothing passes"):
+        assert_conforms(lambda images, leak: images + 1, "relu", xfail=["*"])
 
 
-def _differs(case) -> bool:
-    return not np.array_equal(
-        np.abs(case.inputs["images"]), case.expected["rectified"], equal_nan=True
-    )
+def test_some_cases_alone():
+    def leaks_only(images, leak):
+        if not leak:
+            raise NotImplementedError
+        return rectify(images, leak)
+
+    assert_conforms(leaks_only, "relu", only=["relu-leak*"])
+    with pytest.raises(AssertionError, match=r"does not conform for 2\.3: of "):
+        assert_conforms(leaks_only, "relu", only=["2.3"])
+
+
+def test_several_functions_and_what_they_make_together():
+    forward = {name: ours(name) for name in PROFILES["forward"]}
+    assert_conforms(forward, profile="forward")
+    assert_conforms({name: forward[name] for name in ("relu", "pool")})
+    del forward["bnorm"]
+    with pytest.raises(AssertionError) as caught:
+        assert_conforms(forward, profile="forward")
+    said = str(caught.value)
+    asked = [case.operation for case in cases() if case.operation in PROFILES["forward"]]
+    left_out = asked.count("bnorm")
+    assert f"not attempted:\n  bnorm: all {left_out}" in said
+    counts = f"{len(asked) - left_out} pass, {left_out} not attempted"
+    assert f"does not conform for forward: of {len(asked)} cases, {counts}" in said
+    assert "unpool" not in said
 
 
 def test_bad_arguments(tmp_path):
@@ -152,6 +182,20 @@ def test_bad_arguments(tmp_path):
         assert_conforms(rectify, "convolve")
     with pytest.raises(ArgumentError, match="'unpool-\\*', matches no case"):
         assert_conforms(rectify, "relu", xfail=["unpool-*"])
+    for given, said in (
+        ({"function": 3, "operation": "relu"}, "function is 3; expected a function"),
+        ({"function": {"relu": 3}}, "function is 3; expected a function"),
+        ({"function": {}}, "expected a function, or some by operation"),
+        ({"function": {"Relu": rectify}}, "operation is 'Relu'"),
+        ({"function": rectify}, "operation is None for a function"),
+        ({"function": {"relu": rectify}, "operation": "relu"}, "is 'relu' for a dict"),
+        ({"function": rectify, "operation": "relu", "profile": "full"}, "expected a dict"),
+        ({"function": {"relu": rectify}, "profile": "half"}, "expected one of forward, decode"),
+        ({"function": rectify, "operation": "relu", "only": "relu"}, "expected a sequence"),
+        ({"function": rectify, "operation": "relu", "only": ["pool"]}, "'pool' matches no case"),
+    ):
+        with pytest.raises(ArgumentError, match=re.escape(said)):
+            assert_conforms(**given)
     with pytest.raises(FileError):
         assert_conforms(rectify, "relu", kit=tmp_path / "none")
 

@@ -34,7 +34,7 @@ def add_quiet(parser: argparse.ArgumentParser) -> None:
 
 def tell(options: argparse.Namespace, text: str) -> None:
     """Print for people, unless they want to hear nothing or programs read standard output."""
-    results = (getattr(options, name, None) for name in ("json", "html"))
+    results = (getattr(options, name, None) for name in ("json", "html", "junit", "badge"))
     if not options.quiet and not any(place and is_standard_output(place) for place in results):
         print(text, flush=True)
 

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     Arrays = Mapping[str, NDArray[Any]]
     """Arrays by name."""
 
+SPECIFICATION_VERSION = "2.0"
+"""Of SPECIFICATION.md and the cases: the minor number grows with new cases, the major one where an
+expectation changes."""
+
 OPERATIONS = (
     "correlate",
     "pool",

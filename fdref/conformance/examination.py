@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from fdref.conformance.case import OPERATIONS
-from fdref.conformance.comparison import Outcome, excused, judge
+from fdref.conformance.comparison import Outcome, excused, judge, readable
 from fdref.conformance.diagnosis import diagnose, summary
 from fdref.conformance.mistakes import MISTAKES
 
@@ -36,6 +36,26 @@ class Coverage(NamedTuple):
         return sum(verdict.outcome is outcome for verdict in self.verdicts)
 
 
+class Circumstances(NamedTuple):
+    """What was judged, by what, and when; empty where that is not known."""
+
+    part: str = ""
+    """The profile and the patterns that chose the cases; empty where these are all of a kit."""
+    specification: str = ""
+    """The version of the kit's SPECIFICATION.md."""
+    manifest: str = ""
+    """The SHA-256 of the kit's manifest.json."""
+    judged: str = ""
+    """The day, in UTC, as ISO 8601 has it."""
+    answered: tuple[str, ...] = ()
+    """The days of the oldest and the newest file of the results, or the only one."""
+    warnings: tuple[str, ...] = ()
+    """What is odd about the kit: a sentence each."""
+
+
+UNKNOWN = Circumstances()
+
+
 @dataclass(frozen=True)
 class Report:
     """What there is to say about an implementation.
@@ -54,6 +74,7 @@ class Report:
         The mistakes found; first the one that explains most.
     strays : tuple of str
         Sentences about files that belong to no case.
+    circumstances : Circumstances
     """
 
     subject: str
@@ -62,11 +83,12 @@ class Report:
     mistakes: Mapping[str, tuple[Mistake, ...]]
     explanations: tuple[Explanation, ...]
     strays: tuple[str, ...] = ()
+    circumstances: Circumstances = UNKNOWN
 
     @property
     def conforms(self) -> bool:
-        """Whether nothing failed, nothing passed unexpectedly, and nothing required is missing."""
-        return all(verdict.good for verdict in self.verdicts)
+        """Whether something passed, and nothing failed, passed unexpectedly or is missing."""
+        return self.count(Outcome.PASS) > 0 and all(verdict.good for verdict in self.verdicts)
 
     def count(self, outcome: Outcome) -> int:
         """Return how many cases had an outcome."""
@@ -122,6 +144,7 @@ def examine(
     excuses: Mapping[str, str] | None = None,
     strays: Iterable[str] = (),
     bar: Bar = no_bar,
+    circumstances: Circumstances = UNKNOWN,
 ) -> Report:
     """Judge the answer to every case, and look for the mistakes behind the wrong ones.
 
@@ -143,13 +166,15 @@ def examine(
     bar : callable, optional
         Takes what is to be done and how much of it there is; gives a context, in which it is told
         how much more has been done.
+    circumstances : Circumstances, optional
+        What else the report says of itself.
     """
     verdicts = []
     with bar("judging", len(cases)) as advance:
         for case in cases:
             verdict = judge(case, answer(case))
             if excuses is not None and case.id in excuses:
-                verdict = excused(verdict, excuses[case.id])
+                verdict = excused(verdict, readable(excuses[case.id]))
             verdicts.append(verdict)
             advance(1)
     wrong = [verdict for verdict in verdicts if verdict.diagnosable]
@@ -159,4 +184,12 @@ def examine(
             mistakes = diagnose(verdict.case, verdict.got, folder, advance)
             found[verdict.case.id] = tuple(mistakes)
     failed = [(one.case, found.get(one.case.id, ())) for one in verdicts if one.failed]
-    return Report(subject, kit, tuple(verdicts), found, tuple(summary(failed)), tuple(strays))
+    return Report(
+        readable(subject),
+        readable(kit),
+        tuple(verdicts),
+        found,
+        tuple(summary(failed)),
+        tuple(map(readable, strays)),
+        circumstances,
+    )

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import fdref
 from fdref.conformance.comparison import Outcome
-from fdref.conformance.report import describe, verdict_on
+from fdref.conformance.failures import describe, groups, parameters
+from fdref.conformance.report import verdict_on
 from fdref.conformance.slices import pictures
 from fdref.drawing.web_page import data_uri, render
 
@@ -53,11 +54,10 @@ def page(report: Report) -> str:
     return render(
         "check.html",
         title=f"Conformance of {report.subject}",
-        facts={
-            "Kit": f"written by fdref {report.kit}, {len(report.verdicts)} cases",
-            "Judged by": f"fdref {fdref.__version__}",
-        },
+        facts=dict(_facts(report)),
         report=report,
+        groups=groups(report, [one for one in report.verdicts if one.failed]),
+        parameters=parameters,
         verdict=verdict_on(report),
         Outcome=Outcome,
         marks=MARKS,
@@ -65,6 +65,21 @@ def page(report: Report) -> str:
         allowed=_allowed,
         figures=_figures,
     )
+
+
+def _facts(report: Report) -> Iterator[tuple[str, str]]:
+    """Say by what a report can be told again."""
+    about = report.circumstances
+    if about.part:
+        yield "Part", about.part
+    yield "Kit", f"written by fdref {report.kit}, {len(report.verdicts)} cases"
+    if about.specification:
+        yield "Specification", about.specification
+    if about.manifest:
+        yield "Manifest", f"SHA-256 {about.manifest}"
+    if about.answered:
+        yield "Results of", " to ".join(about.answered)
+    yield "Judged", f"{about.judged} by fdref {fdref.__version__}".strip()
 
 
 def _allowed(tolerance: Tolerance) -> str:

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import fdref
 from fdref.conformance.archives import FORMATS, Format, packed, unpacked
-from fdref.conformance.case import OPERATIONS, Case, Tolerance
+from fdref.conformance.case import OPERATIONS, SPECIFICATION_VERSION, Case, Tolerance
 from fdref.conformance.cases import cases, in_order
 from fdref.conformance.networks import LENET, MODEL
-from fdref.errors import ArgumentError
+from fdref.conformance.record import verified
+from fdref.errors import ArgumentError, FileError
 from fdref.files.whole import check_folder, holds, write_folder
 from fdref.weights import SHIPPED
 from fdref.weights.bounded import LARGEST as LARGEST_NETWORK
@@ -33,7 +34,7 @@ SCHEMA = 1
 
 LARGEST = 2**28
 """Bytes of a kit's file, networks aside; the largest that fdref writes has a few million."""
-PAGES = ("README.md", "SPECIFICATION.md")
+PAGES = ("README.md", "SPECIFICATION.md", "workflow.yml")
 IDENTIFIER = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -47,6 +48,12 @@ class Kit:
     """Of the fdref that wrote it."""
     schema: int
     cases: list[Case]
+    specification: str
+    """Of SPECIFICATION.md and the cases; empty where a kit does not say."""
+    manifest: str
+    """The SHA-256 of manifest.json."""
+    warnings: tuple[str, ...]
+    """Why it cannot be known whether these are fdref's cases: a sentence each."""
 
 
 def write_kit(folder: Path, form: Format = "npz", model: Model | None = None) -> int:
@@ -114,6 +121,7 @@ def contents(form: Format, model: Model | None = None) -> dict[str, bytes]:
     manifest = {
         "schema": SCHEMA,
         "fdref": fdref.__version__,
+        "specification": SPECIFICATION_VERSION,
         "format": form,
         "files": {name: sha256(data) for name, data in networks.items()},
         "cases": entries,
@@ -152,17 +160,19 @@ def sha256(data: bytes) -> str:
 
 
 def read_kit(folder: Path) -> Kit:
-    """Read a kit and check that it is whole.
+    """Read a kit and check that it is whole, and that its cases are those of its specification.
 
     Raises
     ------
     FileError
-        If it is none, is of another schema, or a file is not the one that was written.
+        If it is none, is of another schema, a file is not the one that was written, or a case is
+        not as this fdref knows it.
     """
     folder = Path(folder)
     manifest_path = folder / "manifest.json"
     try:
-        manifest = json.loads(contents_of(manifest_path, "a file of a kit", LARGEST))
+        data = contents_of(manifest_path, "a file of a kit", LARGEST)
+        manifest = json.loads(data)
     except (ValueError, RecursionError) as error:  # the latter: brackets within brackets
         raise refusal(str(manifest_path), f"is no JSON: {error}") from None
     if not isinstance(manifest, dict) or "schema" not in manifest:
@@ -178,11 +188,27 @@ def read_kit(folder: Path) -> Kit:
             _check(folder / name, digest, LARGEST_NETWORK)
         budget = Budget()
         found = [_case(folder, entry, form, budget) for entry in manifest["cases"]]
-        version = str(manifest["fdref"])
+        version, specification = manifest["fdref"], manifest.get("specification", "")
+        _check_text(manifest)
+        warnings = verified(found, specification, own=MODEL in manifest["files"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         problem = f"is damaged, write the kit again: {type(error).__name__} {error}"
         raise refusal(str(manifest_path), problem) from None
-    return Kit(folder, version, SCHEMA, found)
+    except FileError as error:
+        raise refusal(str(manifest_path), f"cannot be trusted: {error}") from None
+    return Kit(folder, version, SCHEMA, found, specification, sha256(data), warnings)
+
+
+def _check_text(value: Any) -> None:
+    """Raise ValueError if any text would command a terminal, or a version is none."""
+    if isinstance(value, str):
+        if not value.isprintable():
+            raise ValueError(f"in the text {value!r}")
+    elif isinstance(value, dict):
+        _check_text([*value, *value.values()])
+    elif isinstance(value, list):
+        for one in value:
+            _check_text(one)
 
 
 def _networks(files: Mapping[str, str]) -> Mapping[str, str]:

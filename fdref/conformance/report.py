@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING, Any
 
 import fdref
 from fdref.conformance.comparison import Outcome
+from fdref.conformance.failures import failure, groups, shortened
 from fdref.drawing.text_table import table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
-    from fdref.conformance.comparison import Difference, Numbers, Verdict
+    from fdref.conformance.comparison import Numbers, Verdict
     from fdref.conformance.diagnosis import Explanation
     from fdref.conformance.examination import Report
 
-SCHEMA = 1
+SCHEMA = 2
+"""Of what `as_json` returns and report.schema.json describes; one more whenever a reader of the old
+would go wrong."""
 ALWAYS = (Outcome.PASS, Outcome.FAIL, Outcome.NOT_ATTEMPTED)
 
 
@@ -28,15 +31,14 @@ def text(report: Report) -> str:
 
 def _lines(report: Report) -> Iterator[str]:
     yield f"{report.subject}, against the conformance kit of fdref {report.kit}"
+    yield from facts(report)
     yield ""
     yield _coverage(report)
-    for verdict in report.verdicts:
-        if verdict.outcome is Outcome.FAIL:
-            yield ""
-            yield from failure(verdict)
+    yield from _failures(report)
     yield from _listed("expected failures", report, Outcome.EXPECTED_FAILURE)
     yield from _listed("unexpectedly passed", report, Outcome.UNEXPECTEDLY_PASSED)
     yield from _missing(report)
+    yield from _warnings(report)
     if report.strays:
         yield "\nfiles that were not judged:"
         yield from (f"  {stray}" for stray in report.strays)
@@ -52,9 +54,50 @@ def verdict_on(report: Report) -> str:
     if report.conforms:
         allowed = len(report.verdicts) - report.count(Outcome.PASS)
         rest = f", {allowed} excused" if allowed else ""
-        return f"conforms: {report.count(Outcome.PASS)} of {len(report.verdicts)} cases pass{rest}"
+        passed = f"{report.count(Outcome.PASS)} of {len(report.verdicts)} cases pass{rest}"
+        return f"conforms{_for(report)}: {passed}"
     counts = ", ".join(f"{report.count(one)} {one}" for one in Outcome if report.count(one))
-    return f"does not conform: of {len(report.verdicts)} cases, {counts}"
+    nothing = "" if report.count(Outcome.PASS) else ", and nothing passes"
+    return f"does not conform{_for(report)}: of {len(report.verdicts)} cases, {counts}{nothing}"
+
+
+def _for(report: Report) -> str:
+    return report.circumstances.part and f" for {report.circumstances.part}"
+
+
+def facts(report: Report) -> Iterator[str]:
+    """Say what was judged, and when, by what it can be told again."""
+    about = report.circumstances
+    if about.specification:
+        digest = about.manifest and f", manifest sha256 {about.manifest}"
+        yield f"specification {about.specification}{digest}"
+    if about.judged:
+        by = f"judged {about.judged} by fdref {fdref.__version__}"
+        yield f"{by}, results of {' to '.join(about.answered)}" if about.answered else by
+
+
+def _failures(report: Report) -> Iterator[str]:
+    """Tell what failed: of failures with one reason the first, of the others the names."""
+    failed = [one for one in report.verdicts if one.outcome is Outcome.FAIL]
+    for reason, (first, *others) in groups(report, failed):
+        yield ""
+        yield from failure(first)
+        if others:
+            alike = shortened([one.case.id for one in others])
+            yield f"  {len(others)} more, {reason}: {alike}"
+
+
+def _warnings(report: Report) -> Iterator[str]:
+    """Tell what is odd, and no failure; that of failed cases has been told with them."""
+    by_warning: dict[str, list[str]] = {}
+    for verdict in report.verdicts:
+        for warning in () if verdict.outcome is Outcome.FAIL else verdict.warnings:
+            by_warning.setdefault(warning, []).append(verdict.case.id)
+    if by_warning or report.circumstances.warnings:
+        yield "\nwarnings:"
+    yield from (f"  {warning}" for warning in report.circumstances.warnings)
+    for warning, names in by_warning.items():
+        yield f"  {warning}: {shortened(names)}"
 
 
 def _coverage(report: Report) -> str:
@@ -67,53 +110,6 @@ def _coverage(report: Report) -> str:
     rows.append(("all", "", len(report.verdicts), *map(report.count, shown)))
     header = ("operation", "section", "cases", *shown)
     return table(header, [tuple(map(str, row)) for row in rows], texts=2)
-
-
-def failure(verdict: Verdict) -> Iterator[str]:
-    """Say in a few lines how a case failed."""
-    case = verdict.case
-    yield f"{verdict.outcome}: {case.id} ({case.operation}, section {case.section}): {case.about}"
-    if verdict.problem:
-        yield f"  {verdict.problem}"
-    if len(case.expected) > 1 and verdict.differences:
-        yield f"  first to differ: {verdict.differences[0].output}, of {', '.join(case.expected)}"
-    if verdict.differences:
-        yield from (f"  {line}" for line in describe(verdict.differences[0]))
-    others = [one.output for one in verdict.differences[1:]]
-    if others:
-        yield f"  as well: {', '.join(others)}"
-
-
-def describe(difference: Difference) -> Iterator[str]:
-    """Say what is wrong with one output."""
-    numbers = difference.numbers
-    if numbers is None:
-        yield f"{difference.output} {difference.problem}"
-        return
-    place = f"[{', '.join(map(str, numbers.index))}]" if numbers.index else ""
-    got, expected = pair_of_numbers(numbers)
-    yield f"{difference.output}{place} is {got}; expected {expected}"
-    yield f"{numbers.off} of {numbers.count} values off, {errors(numbers)}"
-    if difference.note:
-        yield difference.note
-
-
-def pair_of_numbers(numbers: Numbers) -> tuple[str, str]:
-    """Write what was got and what was expected, with as many digits as it takes to differ."""
-    got, expected = f"{numbers.got:.7g}", f"{numbers.expected:.7g}"
-    return (got, expected) if got != expected else (repr(numbers.got), repr(numbers.expected))
-
-
-def errors(numbers: Numbers) -> str:
-    """Write the largest errors."""
-    if not math.isfinite(numbers.absolute):
-        return "NaN or infinite where the other is not"
-    parts = [f"{numbers.absolute:.3g} absolute"]
-    if numbers.relative is not None:
-        parts.append(f"{numbers.relative:.3g} relative")
-    if numbers.ulp is not None:
-        parts.append(f"{numbers.ulp:.3g} ulp" if numbers.ulp >= 10**6 else f"{numbers.ulp} ulp")
-    return f"at most by {', '.join(parts)}"
 
 
 def diagnosis(report: Report) -> Iterator[str]:
@@ -135,12 +131,6 @@ def reach(found: Explanation) -> str:
         f"gives the result of {len(found.explains)} of {count}: "
         f"{shortened(found.explains)}; not of {shortened(found.leaves)}"
     )
-
-
-def shortened(names: Sequence[str], most: int = 8) -> str:
-    """Join names, of many only the first."""
-    rest = [f"{len(names) - most} more"] if len(names) > most else []
-    return ", ".join([*names[:most], *rest])
 
 
 def _listed(title: str, report: Report, outcome: Outcome) -> Iterator[str]:
@@ -168,35 +158,22 @@ def _missing(report: Report) -> Iterator[str]:
 
 
 def as_json(report: Report) -> dict[str, Any]:
-    """Set a report as what JSON can hold.
+    """Set a report as what JSON can hold, as report.schema.json beside this file describes it.
 
-    ========================  ====================================================================
-    ``schema``                1
-    ``fdref``                 the version that judged
-    ``kit``                   the version of fdref that wrote the kit
-    ``subject``               what was examined
-    ``conforms``              whether it does: true exactly where the exit status is 0
-    ``counts``                {outcome: number of cases}, of all outcomes
-    ``coverage``              a list with ``operation``, ``sections``, ``cases``, and ``counts``
-    ``cases``                 a list, see below
-    ``diagnosis``             a list with ``mistake``, ``sentence``, ``explains``, ``leaves``: the
-                              IDs of failed cases
-    ``strays``                sentences about files that belong to no case
-    ========================  ====================================================================
-
-    A case has ``id``, ``operation``, ``section``, ``about``, ``tolerance`` (as in manifest.json),
-    ``outcome``, ``excuse`` (text, or null where it may not fail), ``problem`` (text, empty where
-    the outputs could be compared), ``first_difference`` (the output, or null), ``differences`` and
-    ``mistakes`` (names of those that give its result). A difference has ``output``, ``problem``,
-    ``note`` and ``numbers``: null, or ``index``, ``expected``, ``got``, ``off``, ``count``,
-    ``absolute``, ``relative``, ``ulp``. Numbers that JSON does not have are the texts "nan", "inf"
-    and "-inf".
+    Numbers that JSON does not have are the texts "nan", "inf" and "-inf". What may be added without
+    another number of the schema are keys: readers must expect some that they do not know.
     """
+    about = report.circumstances
     return {
         "schema": SCHEMA,
         "fdref": fdref.__version__,
         "kit": report.kit,
+        "specification": about.specification or None,
+        "manifest_sha256": about.manifest or None,
         "subject": report.subject,
+        "judged": about.judged or None,
+        "answered": list(about.answered),
+        "part": about.part,
         "conforms": report.conforms,
         "counts": {one.value: report.count(one) for one in Outcome},
         "coverage": [
@@ -219,6 +196,7 @@ def as_json(report: Report) -> dict[str, Any]:
             for found in report.explanations
         ],
         "strays": list(report.strays),
+        "warnings": list(about.warnings),
     }
 
 
@@ -229,10 +207,12 @@ def _case(report: Report, verdict: Verdict) -> dict[str, Any]:
         "operation": case.operation,
         "section": case.section,
         "about": case.about,
+        "parameters": dict(case.parameters),
         "tolerance": asdict(case.tolerance),
         "outcome": verdict.outcome.value,
         "excuse": verdict.excuse,
         "problem": verdict.problem,
+        "warnings": list(verdict.warnings),
         "first_difference": differences[0].output if differences else None,
         "differences": [
             {

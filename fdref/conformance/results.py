@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +17,7 @@ from fdref.weights.bounded import Budget, contents
 from fdref.weights.npz import arrays_of
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -35,12 +37,21 @@ class Results:
 
     answers: Mapping[str, Answer]
     strays: tuple[str, ...] = ()
+    days: tuple[str, ...] = ()
+    """When the oldest and the newest were written, or the one day of both, as ISO 8601 has it."""
 
 
-def read_results(folder: Path, kit: Kit) -> Results:
+def read_results(folder: Path, kit: Kit, wanted: Iterable[Case] | None = None) -> Results:
     """Read what an implementation wrote: ``ID.npz``, ``ID.h5`` or ``ID.mat``, outputs by name.
 
     A file that cannot be read fails its case; one that is absent is no answer.
+
+    Parameters
+    ----------
+    folder : path
+    kit : Kit
+    wanted : iterable of Case, optional
+        Those whose answers are read; by default all of the kit.
 
     Raises
     ------
@@ -58,8 +69,25 @@ def read_results(folder: Path, kit: Kit) -> Results:
             files.setdefault(name, []).append(path)
         elif ending in ENDINGS or name in cases:
             strays.append(_stray(path.name, name, ending, list(cases)))
-    answers = {name: _answer(paths, cases[name]) for name, paths in files.items()}
-    return Results(answers, tuple(strays))
+    ids = cases.keys() if wanted is None else {case.id for case in wanted}
+    read = {name: paths for name, paths in files.items() if name in ids}
+    answers = {name: _answer(paths, cases[name]) for name, paths in read.items()}
+    return Results(answers, tuple(strays), _days(path for paths in read.values() for path in paths))
+
+
+def today() -> str:
+    """Return the day, in UTC."""
+    return datetime.now(UTC).date().isoformat()
+
+
+def _days(paths: Iterable[Path]) -> tuple[str, ...]:
+    """Return the days on which the oldest and the newest of some files were written."""
+    times = []
+    for path in paths:
+        with suppress(OSError, OverflowError, ValueError):  # not there any more, or of no year
+            written = datetime.fromtimestamp(path.stat().st_mtime, UTC)
+            times.append(written.date().isoformat())
+    return tuple(dict.fromkeys((min(times), max(times)))) if times else ()
 
 
 def _listed(folder: Path) -> list[Path]:
