@@ -177,7 +177,8 @@ def _parameters(case: Case, folder: Path | None) -> dict[str, Any]:
     parameters = deepcopy(dict(case.parameters))
     network = parameters.get("network")
     if isinstance(network, dict):
-        path = SHIPPED if folder is None else folder / network["file"]
+        known = folder is not None and (folder / network["file"]).is_file()
+        path = folder / network["file"] if folder is not None and known else SHIPPED
         parameters["network"] = {"file": str(path.absolute())}
     return parameters
 

@@ -23,6 +23,7 @@ import fdref.conformance
 from fdref.commands import main
 from fdref.conformance.compute import compute
 from fdref.conformance.kit import contents, read_kit, sha256, write_kit
+from fdref.conformance.networks import LENET_FILES, network_of
 from fdref.conformance.record import digest, recorded, verified
 from fdref.conformance.recorded import DIGESTS
 from fdref.conformance.recording import PLACE
@@ -52,9 +53,14 @@ class TestFiles:
             bare = {"inputs": {}, "expected": {}}
             assert replace(read, **bare) == replace(case, **bare)
         lenet = next(case for case in kit.cases if case.id == "decode-lenet3-bicubic")
-        (tmp_path / "kit" / "lenet.mat").unlink()
-        with pytest.raises(FdrefError, match=r"lenet\.mat"):
+        (tmp_path / "kit" / LENET_FILES[form]).unlink()
+        with pytest.raises(FdrefError, match=r"lenet cannot be read"):
             compute(lenet, folder=tmp_path / "kit")
+
+    def test_lenet_is_the_shipped_one(self, form, tmp_path):
+        write_kit(tmp_path / "kit", form)
+        found = network_of({"network": {"file": "lenet"}}, {}, tmp_path / "kit")
+        assert [replace_name(layer) for layer in found] == [*map(replace_name, fdref.load())]
 
     def test_parameters_lie_beside_the_inputs(self, form, tmp_path):
         write_kit(tmp_path, form)
@@ -70,6 +76,15 @@ class TestFiles:
                 with h5py.File(path) as file:
                     text = file.attrs["parameters"]
             assert json.loads(text) == entry["parameters"]
+
+
+def replace_name(layer):
+    """Describe a layer but for its name, which a list of layers does not have."""
+    return type(layer), {
+        name: value.tolist() if isinstance(value, np.ndarray) else value
+        for name, value in vars(layer).items()
+        if name != "name"
+    }
 
 
 @pytest.mark.slow
@@ -326,7 +341,7 @@ def test_the_command_writes_a_kit_or_nothing(tmp_path, capsys):
         "SPECIFICATION.md",
         "cases",
         "expected",
-        "lenet.mat",
+        "lenet.npz",
         "manifest.json",
         "workflow.yml",
     ]

@@ -100,9 +100,9 @@ def test_the_library_that_mistakes_are_made_of_passes(case):
     assert beyond(case, rounded(found, case.inputs)) == []
 
 
-def test_lenets_digits_are_recognised():
+def test_lenets_digit_is_recognised():
     case = next(case for case in CASES if case.id == "forward-lenet")
-    labels = fdref.mnist().test.labels[:2]
+    labels = fdref.mnist().test.labels[:1]
     assert case.expected["layer8"].argmax(axis=1).ravel().tolist() == labels.tolist()
 
 

@@ -13,11 +13,10 @@ import fdref
 from fdref.conformance.archives import FORMATS, Format, packed, unpacked
 from fdref.conformance.case import OPERATIONS, SPECIFICATION_VERSION, Case, Tolerance
 from fdref.conformance.cases import cases, in_order
-from fdref.conformance.networks import LENET, MODEL
+from fdref.conformance.networks import LENET_FILES, MODEL, lenet_bytes
 from fdref.conformance.record import verified
 from fdref.errors import ArgumentError, FileError
 from fdref.files.whole import check_folder, holds, write_folder
-from fdref.weights import SHIPPED
 from fdref.weights.bounded import LARGEST as LARGEST_NETWORK
 from fdref.weights.bounded import Budget
 from fdref.weights.bounded import contents as contents_of
@@ -108,7 +107,9 @@ def _cases(model: Model | None) -> list[Case]:
 def contents(form: Format, model: Model | None = None) -> dict[str, bytes]:
     """Return the files of a kit by their paths, manifest.json last."""
     files = {page: Path(__file__).with_name(page).read_bytes() for page in PAGES}
-    networks = {LENET: SHIPPED.read_bytes()} | ({} if model is None else {MODEL: model.data})
+    networks = {LENET_FILES[form]: lenet_bytes(form)} | (
+        {} if model is None else {MODEL: model.data}
+    )
     files |= networks
     entries = []
     for case in _cases(model):
@@ -126,8 +127,20 @@ def contents(form: Format, model: Model | None = None) -> dict[str, bytes]:
         "files": {name: sha256(data) for name, data in networks.items()},
         "cases": entries,
     }
-    files["manifest.json"] = (json.dumps(manifest, indent=1, allow_nan=False) + "\n").encode()
+    files["manifest.json"] = _lines(manifest).encode()
     return files
+
+
+def _lines(manifest: Mapping[str, Any]) -> str:
+    """Write a manifest as JSON, each case on a line of its own."""
+    written = {
+        name: json.dumps(value, allow_nan=False)
+        for name, value in manifest.items()
+        if name != "cases"
+    }
+    cases = ",\n".join(json.dumps(entry, allow_nan=False) for entry in manifest["cases"])
+    head = "".join(f"{json.dumps(name)}: {value},\n" for name, value in written.items())
+    return f'{{\n{head}"cases": [\n{cases}\n]\n}}\n'
 
 
 def entry_of(case: Case, hashes: Mapping[str, str]) -> dict[str, Any]:
@@ -184,7 +197,7 @@ def read_kit(folder: Path) -> Kit:
         form = manifest["format"]
         if form not in FORMATS:
             raise refusal(str(manifest_path), f"names the format {form!r}, expected npz or h5")
-        for name, digest in _networks(manifest["files"]).items():
+        for name, digest in _networks(manifest["files"], form).items():
             _check(folder / name, digest, LARGEST_NETWORK)
         budget = Budget()
         found = [_case(folder, entry, form, budget) for entry in manifest["cases"]]
@@ -211,8 +224,9 @@ def _check_text(value: Any) -> None:
             _check_text(one)
 
 
-def _networks(files: Mapping[str, str]) -> Mapping[str, str]:
-    if not {LENET} <= files.keys() <= {LENET, MODEL}:
+def _networks(files: Mapping[str, str], form: Format) -> Mapping[str, str]:
+    lenet = LENET_FILES[form]
+    if not {lenet} <= files.keys() <= {lenet, MODEL}:
         raise ValueError(f"in {sorted(files)}")
     return files
 
