@@ -76,7 +76,7 @@ def assert_conforms(
     --------
     >>> from fdref.testing import assert_conforms
     >>> def rectify(images, leak):
-    ...     return images * np.where(images < 0, images.dtype.type(leak), 1)
+    ...     return np.where(images < 0, leak and leak * images, images)
     >>> assert_conforms(rectify, "relu")
     >>> assert_conforms({"relu": rectify}, only=["relu-leak*"])
     >>> assert_conforms(lambda images, leak: np.abs(images), "relu")  # doctest: +ELLIPSIS
