@@ -115,8 +115,8 @@ def _loaded(path: Path, changed: int) -> Network:  # noqa: ARG001 - another file
 def lenet_bytes(form: Format) -> bytes:
     """Return the file of the shipped network, as MatConvNet has it or as a case's list of layers.
 
-    >>> len(lenet_bytes("npz")) // 1000
-    1727
+    >>> lenet_bytes("npz")[:2]
+    b'PK'
     """
     if form == "h5":
         return SHIPPED.read_bytes()

@@ -1,7 +1,7 @@
 """Answer a conformance kit through its files: all that the Python examples here share.
 
 Copy this file and one of the examples beside it as a start for checking an implementation of your
-own; it needs NumPy, and h5py for LeNet's weights. An example gives `answer` a function for each
+own; it needs NumPy. An example gives `answer` a function for each
 operation that it knows; it is called with the case's inputs and parameters by name.
 """
 
@@ -12,7 +12,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import h5py
 import numpy as np
 
 if TYPE_CHECKING:
@@ -68,10 +67,12 @@ def arguments(kit: Path, name: str, parameters: dict[str, Any]) -> dict[str, Any
     with np.load(kit / "cases" / f"{name}.npz") as file:
         inputs = {key: file[key] for key in file.files if key != "parameters"}
     network = parameters.get("network")
-    if isinstance(network, dict):
-        return inputs | parameters | {"network": matconvnet_layers(kit / network["file"])}
     if network is None:
         return inputs | parameters
+    if isinstance(network, dict):  # LeNet, which lies there as a case does
+        with np.load(kit / f"{network['file']}.npz") as file:
+            inputs |= {key: file[key] for key in file.files if key != "parameters"}
+            network = json.loads(str(file["parameters"]))["network"]
     layers = [
         {key: inputs.get(v, v) if isinstance(v, str) else v for key, v in layer.items()}
         for layer in network
@@ -79,36 +80,3 @@ def arguments(kit: Path, name: str, parameters: dict[str, Any]) -> dict[str, Any
     used = {v for layer in network for v in layer.values() if isinstance(v, str)}
     inputs = {key: array for key, array in inputs.items() if key not in used}
     return inputs | parameters | {"network": layers}
-
-
-def matconvnet_layers(path: Path) -> list[Layer]:
-    """Return the layers of LeNet's file: those that it has, conv, pool, relu and softmax."""
-    with h5py.File(path) as file:
-
-        def text(codes: h5py.Dataset) -> str:
-            return "".join(map(chr, np.ravel(codes)))
-
-        def numbers(values: h5py.Dataset) -> list[int]:
-            return [int(value) for value in np.ravel(values)]
-
-        def layer(group: h5py.Group) -> Layer:
-            kind = text(group["type"])
-            if kind == "conv":
-                # HDF5 shows MATLAB's axes reversed, K x C x width x height.
-                filters, bias = (np.array(file[at]) for at in np.ravel(group["weights"]))
-                return {
-                    "type": "conv",
-                    "filters": filters.swapaxes(2, 3),
-                    "bias": bias.ravel(),
-                    **{key: numbers(group[key]) for key in ("stride", "pad", "dilate")},
-                    "groups": 1,
-                }
-            if kind == "pool":
-                size = {key: numbers(group[key]) for key in ("stride", "pad")}
-                size["window"] = numbers(group["pool"])
-                return {"type": "pool", "method": text(group["method"]), **size}
-            if kind == "relu":
-                return {"type": "relu", "leak": float(np.ravel(group["leak"])[0])}
-            return {"type": "softmax"}  # softmaxloss too
-
-        return [layer(file[at]) for at in np.ravel(file["net/layers"])]

@@ -289,7 +289,7 @@ end
 function layers = network(inputs, described, kit)
 % Return the layers as a cell array, with the arrays in place of their names.
 if isfield(described, 'file')
-  layers = matconvnet_layers(fullfile(kit, described.file));
+  layers = matconvnet_layers(fullfile(kit, [described.file '.mat']));
   return
 end
 layers = cell(1, numel(described));
