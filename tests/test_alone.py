@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from judging import run
 
-from fdref.conformance.alone import modules, script
+from fdref.conformance.alone import files, script
 from fdref.conformance.cases import cases
 from fdref.conformance.mistakes import MISTAKES
 
@@ -73,13 +73,20 @@ def test_all_that_passes_passes(kit):
     assert "conforms" in done.stdout
 
 
+def test_with_jinja_it_writes_the_page(kit, results, tmp_path):
+    page = tmp_path / "page.html"
+    done = alone(kit, results, "--html", page, "--badge", tmp_path / "badge.svg", absent={"numba"})
+    assert (done.returncode, done.stderr) == (0, "")
+    assert f"{len(cases())} of {len(cases())}" in page.read_text()
+
+
 def test_its_modules_are_those_of_the_package(kit, tmp_path):
     done = alone(kit, "--unpack", tmp_path / "modules")
     assert (done.returncode, done.stderr) == (0, "")
-    for name, path in modules().items():
+    for name, path in files().items():
         assert (tmp_path / "modules" / name).read_bytes() == path.read_bytes()
-    assert "fdref/weights/__init__.py" in modules()
-    assert "fdref/kernels/__init__.py" in modules()
+    assert "fdref/weights/__init__.py" in files()
+    assert "fdref/kernels/__init__.py" in files()
 
 
 @pytest.mark.parametrize(
@@ -88,6 +95,7 @@ def test_its_modules_are_those_of_the_package(kit, tmp_path):
         (["nowhere"], 2, "nowhere cannot be read"),
         (["--unheard-of"], 2, "unrecognized arguments"),
         ([], 2, "expected either RESULTS or --engine"),
+        (["expected", "--html", "page.html"], 2, "pages take Pillow and Jinja2, which cannot"),
         (["--help"], 0, "usage: check.py"),
     ],
 )

@@ -24,6 +24,9 @@ SCRIPT = Path(__file__).with_name("check.py.txt")
 BESIDE = ("kernels", "weights")
 """Packages that lie beside `fdref` in a checkout, and in it where it is installed."""
 
+PATTERNS = "*.py", "templates/check.*", "templates/page.*", "templates/badge.*"
+"""Modules, and what the pages of a report are set from."""
+
 
 @cache
 def script() -> bytes:
@@ -39,10 +42,10 @@ def script() -> bytes:
 
 
 def archive() -> bytes:
-    """Pack the modules as they lie in an installation, without times and owners."""
+    """Pack the files as they lie in an installation, without times and owners."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for name, path in sorted(modules().items()):
+        for name, path in sorted(files().items()):
             data = path.read_bytes()
             entry = tarfile.TarInfo(name)
             entry.size = len(data)
@@ -50,8 +53,8 @@ def archive() -> bytes:
     return buffer.getvalue()
 
 
-def modules() -> dict[str, Path]:
-    """Return the files of all modules by the names that they have in an installation."""
+def files() -> dict[str, Path]:
+    """Return what is packed by the names that it has in an installation."""
     package = Path(fdref.__file__).parent
     folders = {"fdref": package}
     for name in BESIDE:
@@ -60,5 +63,6 @@ def modules() -> dict[str, Path]:
     return {
         f"{name}/{path.relative_to(folder).as_posix()}": path
         for name, folder in folders.items()
-        for path in folder.rglob("*.py")
+        for pattern in PATTERNS
+        for path in folder.rglob(pattern)
     }
