@@ -334,7 +334,8 @@ def test_the_command_writes_the_page(tmp_path, capsys, monkeypatch):
     fdref.save(alone, "alone.mat")
     assert main(["explore", "--layers", "1,3", "--against", "alone.mat"]) == 0
     said = capsys.readouterr().err
-    assert "alone.mat has no layer that decodes to pictures of the size of layer 3 (conv 'conv2')'s" in said
+    size = "pictures of the size of layer 3 (conv 'conv2')'s"
+    assert f"alone.mat has no layer that decodes to {size}" in said
     assert "layer 1" not in said
     first, third = told_in((tmp_path / "explore.html").read_text())["layers"]
     assert first["matched"]["layer"] == 1

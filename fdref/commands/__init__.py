@@ -6,6 +6,7 @@ import argparse
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from fdref import __version__
@@ -29,7 +30,7 @@ from fdref.errors import FdrefError
 from fdref.startup import INTERRUPTED
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 COMMANDS = (
     info,
@@ -83,9 +84,25 @@ def program() -> NoReturn:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return 0 when done, 2 for bad usage or bad input, 130 when interrupted."""
+    return _status(_parser, arguments)
+
+
+def judge(kit: str, arguments: Sequence[str]) -> int:
+    """Run `fdref check` for the script that lies in a kit; return what `main` returns."""
+
+    def parser() -> argparse.ArgumentParser:
+        alone = _Parser(prog="check.py", description=check.DESCRIPTION)
+        check.add_options(alone)
+        alone.set_defaults(kit=Path(kit))
+        return alone
+
+    return _status(parser, arguments)
+
+
+def _status(parser: Callable[[], argparse.ArgumentParser], arguments: Sequence[str] | None) -> int:
     with streams_to_write_to(), signals_raised():
         try:
-            status = _run(arguments)
+            status = _run(parser, arguments)
             sys.stdout.flush()
         except BrokenPipeError:  # `fdref info | head` has seen enough
             status = 0
@@ -102,10 +119,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-def _run(arguments: Sequence[str] | None) -> int:
+def _run(parser: Callable[[], argparse.ArgumentParser], arguments: Sequence[str] | None) -> int:
     options = argparse.Namespace()
     try:
-        options = _parser().parse_args(arguments)
+        options = parser().parse_args(arguments)
         with compiling_told(quiet=options.quiet):
             options.run(options)
     except SystemExit as stop:  # argparse's, or a signal's

@@ -19,6 +19,7 @@ from fdref.commands.progress import progress_bar
 from fdref.conformance.part import PROFILES, part_of
 from fdref.engines import name_of
 from fdref.errors import ArgumentError
+from fdref.imports import imported
 
 if TYPE_CHECKING:
     import argparse
@@ -196,14 +197,12 @@ def write(report: Report, options: argparse.Namespace) -> None:
 
         write_json(options.json, as_json(report))
     if options.html is not None:
-        from fdref.conformance.html import page  # noqa: PLC0415
-
-        write_to(options.html, page(report).encode())
+        html = imported("fdref.conformance.html", "pages take Pillow and Jinja2")
+        write_to(options.html, html.page(report).encode())
     if options.junit is not None:
         from fdref.conformance.junit import junit  # noqa: PLC0415
 
         write_to(options.junit, junit(report))
     if options.badge is not None:
-        from fdref.conformance.badge import badge  # noqa: PLC0415
-
-        write_to(options.badge, badge(report).encode())
+        badge = imported("fdref.conformance.badge", "badges take Jinja2")
+        write_to(options.badge, badge.badge(report).encode())

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import fdref
+from fdref.conformance.alone import script
 from fdref.conformance.archives import FORMATS, Format, packed, unpacked
 from fdref.conformance.case import OPERATIONS, SPECIFICATION_VERSION, Case, Tolerance
 from fdref.conformance.cases import cases, in_order
@@ -34,6 +35,7 @@ SCHEMA = 1
 LARGEST = 2**28
 """Bytes of a kit's file, networks aside; the largest that fdref writes has a few million."""
 PAGES = ("README.md", "SPECIFICATION.md", "workflow.yml")
+JUDGE = "check.py"
 IDENTIFIER = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
@@ -107,9 +109,9 @@ def _cases(model: Model | None) -> list[Case]:
 def contents(form: Format, model: Model | None = None) -> dict[str, bytes]:
     """Return the files of a kit by their paths, manifest.json last."""
     files = {page: Path(__file__).with_name(page).read_bytes() for page in PAGES}
-    networks = {LENET_FILES[form]: lenet_bytes(form)} | (
-        {} if model is None else {MODEL: model.data}
-    )
+    files[JUDGE] = script()
+    own = {} if model is None else {MODEL: model.data}
+    networks = {LENET_FILES[form]: lenet_bytes(form)} | own
     files |= networks
     entries = []
     for case in _cases(model):
