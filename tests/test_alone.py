@@ -33,7 +33,7 @@ runpy.run_path(sys.argv[0], run_name="__main__")
 def alone(kit, *arguments, absent=None):
     """Run the script where of all packages NumPy alone can be imported."""
     if absent is None:
-        absent = {*packages_distributions()} - {"numpy"}
+        absent = {*packages_distributions()} - {"numpy", "fdref"}
     words = [str(kit / "check.py"), *map(str, arguments)]
     return subprocess.run(
         [sys.executable, "-c", WITHOUT.format(absent=absent, arguments=words)],

@@ -340,6 +340,7 @@ def test_the_command_writes_a_kit_or_nothing(tmp_path, capsys):
         "README.md",
         "SPECIFICATION.md",
         "cases",
+        "check.py",
         "expected",
         "lenet.npz",
         "manifest.json",
