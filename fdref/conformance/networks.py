@@ -132,7 +132,8 @@ def listed(net: Network) -> tuple[list[dict[str, Any]], dict[str, Any]]:
     NetworkError
         If it has groups, other layers than LeNet's, or joins maps.
     """
-    entries, arrays = [], {}
+    entries: list[dict[str, Any]] = []
+    arrays: dict[str, Any] = {}
     for number, layer in enumerate(net, 1):
         plain = net.is_chain and net.groups(number) == 1
         entry, own = _entry_of(layer) if plain else (None, {})
