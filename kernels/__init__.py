@@ -4,6 +4,7 @@ Every loop runs in one thread, without the GIL, and adds in the arrays' own prec
 the order written: the same input gives the same bits, always.
 """
 
+from fdref.kernels.comparison import compare
 from fdref.kernels.patches import gather_patches, scatter_patches
 from fdref.kernels.pooling import (
     average_pool,
@@ -18,6 +19,7 @@ __all__ = [
     "add_stamps",
     "average_pool",
     "average_pool_gradient",
+    "compare",
     "enlarge",
     "gather_patches",
     "max_pool",

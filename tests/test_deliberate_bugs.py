@@ -21,6 +21,15 @@ def without_last_column(pictures: np.ndarray) -> np.ndarray:
     return pictures
 
 
+def not_mapped(real, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    return np.stack([((one - other) ** 2).mean(axis=1), real(one, other)[1]])
+
+
+def not_centred(real, one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    norms = np.sqrt((one**2).sum(axis=1) * (other**2).sum(axis=1))
+    return np.stack([real(one, other)[0], (one * other).sum(axis=1) / norms])
+
+
 BUGS = {
     ("precision", "too short"): lambda real, weights: np.dtype(np.float32),
     ("correlate", "flipped"): lambda real, x, w, *more: real(x, flip(w), *more),
@@ -41,10 +50,17 @@ BUGS = {
     ("unpool", "always nearest"): lambda real, *all_: real(*all_[:-1], "nearest"),
     ("pool_gradient", "shifted by one"): lambda real, *all_: np.roll(real(*all_), 1, axis=3),
     ("pool_gradient", "always shares"): lambda real, *all_: real(*all_[:-1], "avg"),
+    ("compare", "as they are"): not_mapped,
+    ("compare", "with their means"): not_centred,
 }
 """Wrong operations of an engine, made from the right ones."""
 
-SHOWN_BY = {"softmax": "forward", "scale": "bnorm", "pool_gradient": "project"}
+SHOWN_BY = {
+    "softmax": "forward",
+    "scale": "bnorm",
+    "pool_gradient": "project",
+    "compare": "evaluate",
+}
 """The kit's operation that shows an engine's, where it has another name."""
 
 NOT_ASKED = {"filter_gradient"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import fsum, sqrt
+
 import naive
 import numpy as np
 import pytest
@@ -98,6 +100,7 @@ def test_neither_chunks_nor_company_change_an_image_s_error(monkeypatch):
         assert f"{parts[number].mean:.4f}" == f"{whole[number].mean:.4f}"
 
 
+@pytest.mark.large
 def test_table_1_on_the_shipped_digits():
     """The paper's means; the sample's own scatter is well inside the bands."""
     net = fdref.load()
@@ -154,18 +157,51 @@ def test_one_number_cannot_be_compared():
     assert fdref.evaluate(net, random.standard_normal((4, 1, 3, 3)))[1].compared == 0
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("count", [2, 63, 64, 65, 500])
+def test_rows_are_compared_as_number_by_number(count, dtype, engine):
+    """Whatever their length, to float64's rounding; and where all but two are in the middle."""
+    random = np.random.default_rng(count)
+    response, predicted = random.standard_normal((2, 4, count)).astype(dtype)
+    response[1], response[1, :2] = 0.5, (0, 1)
+    predicted[2] = response[2]
+    predicted[3] = -2 * response[3]
+    errors, correlations = compare(response, predicted, engine=engine)
+    for one, other, error, correlation in zip(
+        response.astype(float), predicted.astype(float), errors, correlations, strict=True
+    ):
+        assert error == pytest.approx(slow_error(one, other), rel=1e-13, abs=1e-30)
+        ones, others = one - fsum(one) / count, other - fsum(other) / count
+        norm = sqrt(fsum(ones**2) * fsum(others**2))
+        assert correlation == pytest.approx(fsum(ones * others) / norm, abs=1e-14)
+    assert errors[2] == 0
+    assert correlations[2:] == pytest.approx([1, -1], abs=1e-15)
+
+
+def test_a_row_in_the_company_of_others_is_compared_alike(engine):
+    """On as many threads as there are; of maps as of their rows."""
+    sides = np.random.default_rng(0).standard_normal((2, 40, 5, 41, 20)).astype(np.float32)
+    whole = compare(*sides, engine=engine)
+    for n in range(0, 40, 13):
+        np.testing.assert_array_equal(
+            compare(*sides[:, n : n + 1], engine=engine)[:, 0], whole[:, n]
+        )
+
+
 @pytest.mark.parametrize("size", [1e-320, 1e-310, 1e-200, 1e-160, 1e160, 1e300, 3e307])
-def test_neither_size_nor_place_of_a_response_changes_what_it_is_like(size):
+def test_neither_size_nor_place_of_a_response_changes_what_it_is_like(size, engine):
     """Squares and spans of such numbers overflow or vanish in float64."""
     random = np.random.default_rng(0)
     response, predicted = np.clip(random.standard_normal((2, 3, 50)), -2.9, 2.9)
-    wanted = compare(response, predicted)
+    wanted = compare(response, predicted, engine=engine)
     digits = 2 if size < 1e-318 else 9  # of so small numbers themselves there are few
-    for scaled in (compare(response * size, predicted), compare(response, predicted * size)):
+    for sides in ((response * size, predicted), (response, predicted * size)):
+        scaled = compare(*sides, engine=engine)
         np.testing.assert_allclose(scaled, wanted, rtol=0, atol=10.0**-digits)
     both = [np.array([[-1.7e308, 0, 1.7e308]]), np.array([[-1.0, 0, 1]])]  # the span is infinite
-    np.testing.assert_array_equal(compare(*both), [[0], [1]])
-    np.testing.assert_array_equal(compare(both[0], -both[1]), [[2 / 3], [-1]])
+    np.testing.assert_array_equal(compare(*both, engine=engine), [[0], [1]])
+    turned = compare(both[0], -both[1], engine=engine)
+    np.testing.assert_array_equal(turned, [[2 / 3], [-1]])
 
 
 def test_weights_of_any_size_that_does_not_overflow_are_judged_alike():
@@ -205,10 +241,10 @@ NUMBERS = [0.0, 1.0, 2.0]
     ],
 )
 @pytest.mark.filterwarnings("default")
-def test_what_cannot_be_compared_has_no_score(response, predicted):
+def test_what_cannot_be_compared_has_no_score(response, predicted, engine):
     """Nor does it touch the image beside it."""
     rows = [np.array([side, NUMBERS]) for side in (response, predicted)]
-    found = compare(*rows)
+    found = compare(*rows, engine=engine)
     assert np.isnan(found[:, 0]).all()
     np.testing.assert_array_equal(found[:, 1], [0, 1])
 

@@ -56,6 +56,23 @@ def test_two_threads_share_the_parts_and_blas_keeps_to_one(two_threads):
     assert blas.threads() == 2
 
 
+def test_parts_within_parts_are_done_by_who_computes_these(two_threads):
+    """Also by a helper, who would wait forever for the lock of whoever waits for it."""
+    meeting, seen = threading.Barrier(2, timeout=20), []
+
+    def work(part):
+        meeting.wait()
+        own = threading.get_ident()
+        parallel.each(lambda inner: seen.append((part, inner, own, threading.get_ident())), "ab")
+        assert blas.threads() == 1
+
+    parallel.each(work, range(2))
+    assert sorted(row[:2] for row in seen) == [(0, "a"), (0, "b"), (1, "a"), (1, "b")]
+    assert all(outer == inner for *_, outer, inner in seen)
+    parallel.each(seen.append, [None])  # whoever has computed parts shares the next ones again
+    assert blas.threads() == 2
+
+
 def test_no_more_threads_help_than_blas_would_take(two_threads):
     seen = set()
 

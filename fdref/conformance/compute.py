@@ -343,7 +343,7 @@ def asked(found: Outputs, known: Parameters) -> Outputs:
 def judged(response: Array, predicted: Array, found: Evaluation | None = None) -> Outputs:
     """Return what `evaluate` gives, by eq. 3 unless it was evaluated otherwise."""
     if found is None:
-        found = Evaluation(*compare(response, predicted))
+        found = Evaluation(*compare(response, predicted, engine="reference"))
     return {
         "response": response,
         "predicted": predicted,

@@ -17,6 +17,8 @@ from fdref.imports import imported
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from numpy.typing import NDArray
+
     from fdref.arrays import Array
     from fdref.engines.resize import Method
     from fdref.geometry import Margins, Pair
@@ -115,6 +117,14 @@ class Engine(Protocol):
         """Return the gradient of sum(gradient * pool(images)) in the images.
 
         Of equal maxima the first one, by rows, takes it all.
+        """
+
+    def compare(self, responses: Array, predictions: Array) -> NDArray[np.float64]:
+        """Return eq. 3's error and the correlation coefficient of each pair of rows: (2, N).
+
+        Of rows (N, n) that are mapped to [0, 1] by their own extremes, in float64, whatever the
+        precision: the mean squared difference, and correlation. NaN where a row of either side
+        cannot be mapped: it holds NaN or an infinity, or is the same everywhere.
         """
 
 

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     Band = tuple[Taps, Array]
 
 __all__ = [
+    "compare",
     "correlate",
     "filter_gradient",
     "normalize",
@@ -363,6 +364,17 @@ def pool_gradient(
 
     each(fill, in_slices(len(maps), images.shape[2:]))
     return result.astype(images.dtype, copy=False)
+
+
+def compare(responses: Array, predictions: Array) -> NDArray[np.float64]:
+    """Compare every pair of rows by itself."""
+    compared = np.empty((2, len(responses)))
+
+    def fill(part: slice) -> None:
+        kernels.compare(responses[part], predictions[part], compared[0, part], compared[1, part])
+
+    each(fill, in_slices(len(responses), responses.shape[1:]))
+    return compared
 
 
 def im2col(

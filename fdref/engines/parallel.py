@@ -34,8 +34,14 @@ PATIENCE = 1.0
 
 
 def each(work: Callable[[Part], None], parts: Iterable[Part]) -> None:
-    """Do the work on every part; after an error those that nobody has begun are left out."""
+    """Do the work on every part; after an error those that nobody has begun are left out.
+
+    Work that is itself in parts does them on the thread that computes it.
+    """
     waiting = _tasks(work, parts)
+    if getattr(_own, "computing", False):  # whoever waits for this part holds the lock
+        _take_turns(waiting)
+        return
     with _one_at_a_time:
         before = blas.counts()
         try:
@@ -44,9 +50,18 @@ def each(work: Callable[[Part], None], parts: Iterable[Part]) -> None:
             if helpers > 0:
                 _share(waiting, helpers)
             else:
-                _take_turns(waiting)
+                _compute(waiting)
         finally:
             blas.free(before)
+
+
+def _compute(waiting: Tasks) -> None:
+    """Take turns as one who is computing parts."""
+    _own.computing = True
+    try:
+        _take_turns(waiting)
+    finally:
+        _own.computing = False
 
 
 Tasks = deque["Callable[[], None]"]
@@ -64,11 +79,11 @@ def _tasks(work: Callable[[Part], None], parts: Iterable[Part]) -> Tasks:
 def _share(waiting: Tasks, helpers: int) -> None:
     def help_out() -> None:
         blas.limit_this_thread()
-        _take_turns(waiting)
+        _compute(waiting)
 
     helping = team.send(help_out, helpers)
     try:
-        _take_turns(waiting)
+        _compute(waiting)
     except Exception:
         _finish(waiting, helping)  # else helpers would go on, with BLAS freed
         raise
@@ -174,6 +189,9 @@ def scratch(purpose: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array
 
 
 _scratch = local()
+
+_own = local()
+"""Whether this thread is computing a part."""
 
 _one_at_a_time = RLock()
 """Whoever else computed meanwhile would find BLAS limited, and might free it too early."""

@@ -14,11 +14,14 @@ from fdref.geometry import extent, output_size, substituted_size
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from numpy.typing import NDArray
+
     from fdref.arrays import Array
     from fdref.engines.resize import Method
     from fdref.geometry import Margins, Pair
 
 __all__ = [
+    "compare",
     "correlate",
     "filter_gradient",
     "normalize",
@@ -150,6 +153,29 @@ def pool_gradient(
             result[:, :, y, x] += share
     height, width = images.shape[2:]
     return result[:, :, pad[0] : pad[0] + height, pad[2] : pad[2] + width]
+
+
+def compare(responses: Array, predictions: Array) -> NDArray[np.float64]:
+    """Map both sides to [0, 1]; return the mean squared difference, and the correlation."""
+    one, other = _unit_range(responses), _unit_range(predictions)
+    errors = ((one - other) ** 2).mean(axis=1)
+    # Correlation does not depend on scale, and from 0 to 1 no square overflows or vanishes.
+    one, other = (side - side.mean(axis=1, keepdims=True) for side in (one, other))
+    norms = np.sqrt((one**2).sum(axis=1) * (other**2).sum(axis=1))
+    return np.stack([errors, (one * other).sum(axis=1) / norms])
+
+
+def _unit_range(rows: Array) -> NDArray[np.float64]:
+    """Map each row to [0, 1] by its own minimum and maximum, or to NaN if that cannot be."""
+    values = rows.astype(np.float64)
+    low, high = values.min(axis=1, keepdims=True), values.max(axis=1, keepdims=True)
+    possible = np.isfinite(low) & np.isfinite(high) & (low < high)
+    low, high = (np.where(possible, edge, np.nan) for edge in (low, high))
+    # By a power of two, which rounds nothing, so that no span overflows or is subnormal.
+    exponent = np.frexp(np.maximum(np.abs(low), np.abs(high)))[1]
+    scale = np.ldexp(1.0, np.clip(-exponent, -1022, 1022))
+    mapped: NDArray[np.float64] = (values * scale - low * scale) / (high * scale - low * scale)
+    return mapped
 
 
 def _taps(

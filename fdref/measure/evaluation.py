@@ -179,7 +179,7 @@ class Judge:
         for number, bank in self.banks.items():
             predicted = respond(self.net, number, bank, chunk.images, self.engine)
             check_response(self.net, number, predicted, chunk.first)
-            rows[number] = compare(acts[number], predicted)
+            rows[number] = compare(acts[number], predicted, engine=self.engine)
         return rows
 
 
@@ -192,29 +192,19 @@ def gathered(chunks: Iterable[Mapping[Key, NDArray[np.float64]]]) -> dict[Key, E
     return {key: Evaluation(*np.concatenate(own, axis=1)) for key, own in rows.items()}
 
 
-def compare(response: Array, predicted: Array) -> NDArray[np.float64]:
+def compare(
+    response: Array, predicted: Array, *, engine: Engine | str = "compiled"
+) -> NDArray[np.float64]:
     """Return eq. 3's error (row 0) and the correlation coefficient (row 1) of each image: (2, N).
 
     Both are NaN for an image of which a side holds a NaN or infinity, or is the same everywhere.
     """
-    sides = [unit_range(a.reshape(len(a), -1).astype(np.float64)) for a in (response, predicted)]
-    errors = ((sides[0] - sides[1]) ** 2).mean(axis=1)
-    # Correlation does not depend on scale, and from 0 to 1 no square overflows or vanishes.
-    one, other = (side - side.mean(axis=1, keepdims=True) for side in sides)
-    norms = np.sqrt((one**2).sum(axis=1) * (other**2).sum(axis=1))
-    return np.stack([errors, (one * other).sum(axis=1) / norms])
-
-
-def unit_range(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Map each row (N, n) to [0, 1] by its own minimum and maximum, or to NaN if that cannot be."""
-    low, high = values.min(axis=1, keepdims=True), values.max(axis=1, keepdims=True)
-    possible = np.isfinite(low) & np.isfinite(high) & (low < high)
-    low, high = (np.where(possible, edge, np.nan) for edge in (low, high))
-    # By a power of two, which rounds nothing, so that no span overflows or is subnormal.
-    exponent = np.frexp(np.maximum(np.abs(low), np.abs(high)))[1]
-    scale = np.ldexp(1.0, np.clip(-exponent, -1022, 1022))
-    mapped: NDArray[np.float64] = (values * scale - low * scale) / (high * scale - low * scale)
-    return mapped
+    operations = engine_named(engine)
+    dtype = operations.precision(common_precision(response.dtype, predicted.dtype))
+    sides = (
+        np.ascontiguousarray(side, dtype).reshape(len(side), -1) for side in (response, predicted)
+    )
+    return operations.compare(*sides)
 
 
 def numbers(values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -50,7 +50,7 @@ class Predicting:
             for name, (bank, offset) in filters.items():
                 predicted = respond(net, n, bank, x, self.engine) + offset[:, None, None]
                 check_response(net, n, predicted, chunk.first)
-                rows[n, name] = compare(acts[n], predicted)
+                rows[n, name] = compare(acts[n], predicted, engine=self.engine)
                 decoded.setdefault(n, predicted)
         for replaced in dict.fromkeys(r for several in self.variants.values() for r in several):
             asked = [n for n, several in self.variants.items() if replaced in several]
@@ -60,7 +60,7 @@ class Predicting:
                 else acts
             )
             for n in asked:
-                rows[n, replaced] = compare(maps[n], decoded[n])
+                rows[n, replaced] = compare(maps[n], decoded[n], engine=self.engine)
                 # A map that overflowed may look like numbers again further up.
                 rows[n, replaced][:, ~_finite(maps[: n + 1])] = np.nan
         return rows

@@ -68,7 +68,8 @@ def compared(errors_of: Callable[[Array, Array], Array]) -> Callable[..., Output
 def per_filter(response: Array, predicted: Array) -> Array:
     """Map each filter's responses to [0, 1] by themselves."""
     rows = response.shape[0] * response.shape[1]
-    each = compare(response.reshape(rows, -1), predicted.reshape(rows, -1))[0]
+    sides = (side.reshape(rows, -1) for side in (response, predicted))
+    each = compare(*sides, engine="reference")[0]
     return np.asarray(each.reshape(response.shape[:2]).mean(axis=1))
 
 
