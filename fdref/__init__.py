@@ -53,6 +53,7 @@ from fdref.layers import (
     Unknown,
     Upsample,
 )
+from fdref.measure.cluster import Cluster
 from fdref.measure.composition import Composition, composition
 from fdref.measure.correspondence import Correspondence, correspondence
 from fdref.measure.evaluation import Evaluation, evaluate, respond
@@ -62,6 +63,7 @@ from fdref.measure.matching import Match, match
 from fdref.measure.noise import best_for_noise
 from fdref.measure.nonlinearities import Nonlinearities, nonlinearities
 from fdref.measure.occlusion import Occlusion, occlude
+from fdref.measure.processes import Processes
 from fdref.measure.reallocation import energies, reallocate
 from fdref.measure.restyling import Restyled, restyle
 from fdref.measure.specificity import Specificity, specificity
@@ -83,6 +85,7 @@ __all__ = [
     "BatchNorm",
     "Channels",
     "Cifar",
+    "Cluster",
     "Composition",
     "Concat",
     "Conv",
@@ -110,6 +113,7 @@ __all__ = [
     "Pad",
     "Photos",
     "Pool",
+    "Processes",
     "Product",
     "ReLU",
     "ReceptiveField",

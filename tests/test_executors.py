@@ -128,11 +128,13 @@ def test_what_is_iterated_over_may_be_overwritten_by_the_next():
     np.testing.assert_array_equal(np.concatenate(found), IMAGES[:210])
 
 
+@pytest.mark.parametrize("together", [1, 5])
 @pytest.mark.parametrize("kind", [OnlyMap, Elsewhere, None])
-def test_no_more_than_some_chunks_are_in_memory(kind, monkeypatch):
-    """Two windows of a chunk for each CPU, and what the next is made of."""
+def test_no_more_than_some_chunks_are_in_memory(kind, together, monkeypatch):
+    """Two windows of a task for each CPU, and what the next is made of."""
     monkeypatch.setattr("os.cpu_count", lambda: 3)
     monkeypatch.setattr("fdref.measure.chunks.SIZE", 10)
+    monkeypatch.setattr("fdref.measure.chunks.TOGETHER", together)
     taken, done, most = [], [], []
 
     def arriving():
@@ -147,7 +149,7 @@ def test_no_more_than_some_chunks_are_in_memory(kind, monkeypatch):
             assert executor.windows == [3, 3]  # the second is under way before the first is read
         done.append(first)
     assert done == list(range(0, 2000, 10))
-    assert max(most) <= (10 if kind is None else 70)
+    assert max(most) <= (10 if kind is None else 70 * together)
     if kind is OnlyMap:
         assert max(executor.windows) == 3
 
@@ -198,6 +200,7 @@ def test_a_function_crosses_once_to_each_worker(count, monkeypatch):
     """Once more where a window of chunks, or one again, happens to meet who knows it already."""
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     monkeypatch.setattr("fdref.measure.chunks.SIZE", 5)
+    monkeypatch.setattr("fdref.measure.chunks.TOGETHER", 1)
     large, workers = Total(bytes(100_000)), Elsewhere(count)
     wanted = list(over_chunks(large, IMAGES))
     for most in (2 * count, 2):
@@ -231,6 +234,7 @@ class Future:
 def test_a_map_that_returns_something_else_is_refused(spoil, told, monkeypatch):
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     monkeypatch.setattr("fdref.measure.chunks.SIZE", 40)
+    monkeypatch.setattr("fdref.measure.chunks.TOGETHER", 1)
 
     class Spoilt(OnlyMap):
         def map(self, function, chunks):

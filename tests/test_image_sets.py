@@ -12,8 +12,9 @@ from PIL import Image
 import fdref
 from fdref.errors import FdrefError
 from fdref.weights import image_sets, pictures
-from fdref.weights.image_sets import ImageSet, images_in
+from fdref.weights.image_sets import images_in
 from fdref.weights.pictures import picture
+from fdref.weights.pixels import ImageSet
 
 RANDOM = np.random.default_rng(0)
 GREY = RANDOM.integers(0, 256, (3, 6, 5), np.uint8)
@@ -92,7 +93,7 @@ class TestPictures:
         kept = images_in(folder, 1)
         monkeypatch.setattr(image_sets, "HELD", 89)
         again = images_in(folder, 1)
-        monkeypatch.setattr(image_sets, "CHUNK", 2)
+        monkeypatch.setattr("fdref.weights.pixels.CHUNK", 2)
         assert again.digest() == kept.digest()
         assert np.array_equal(again.take([2, 0]), kept.take([2, 0]))
         assert again.take([]).shape == (0, 1, 6, 5)

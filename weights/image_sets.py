@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -13,9 +12,11 @@ from fdref.weights.bounded import Budget, contents
 from fdref.weights.files import refusal
 from fdref.weights.mnist import mnist
 from fdref.weights.npz import array_of, arrays_of
+from fdref.weights.pixels import ImageSet, check_pixels, chosen
+from fdref.weights.streams import read_once
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -30,71 +31,6 @@ ARRAYS = (".npz", ".npy")
 MNIST = ("train-images-idx3-ubyte", "train-images-idx3-ubyte.gz")
 HELD = 2**28
 """Bytes of pixels up to which pictures are kept; those of more are read again when needed."""
-CHUNK = 100
-"""Images that are read at a time."""
-
-
-class ImageSet:
-    """Images in memory.
-
-    Parameters
-    ----------
-    pixels : (N, C, H, W) array
-        From 0 to 255.
-    names : sequence of N str, optional
-        Numbers from 0 by default.
-    labels : (N,) array of int, optional
-        Their classes.
-    numbers : sequence of N int, optional
-        Which they are of a larger set; counted from 0 by default.
-    """
-
-    notes: tuple[str, ...] = ()
-    """what there is to be said about them"""
-
-    def __init__(
-        self,
-        pixels: NDArray[Any],
-        names: Sequence[str] | None = None,
-        labels: NDArray[np.int64] | None = None,
-        numbers: Sequence[int] | None = None,
-    ) -> None:
-        self._pixels = pixels
-        self.shape: tuple[int, ...] = pixels.shape
-        self.dtype = pixels.dtype
-        self.numbers: Sequence[int] = range(len(pixels)) if numbers is None else tuple(numbers)
-        self.names = tuple(map(str, range(len(pixels)))) if names is None else tuple(names)
-        self.labels = labels
-
-    def __len__(self) -> int:
-        """Return how many."""
-        return self.shape[0]
-
-    def take(self, numbers: Sequence[int] | NDArray[np.intp]) -> NDArray[Any]:
-        """Return the pixels (n, C, H, W) of some."""
-        return self._pixels[np.asarray(numbers, np.intp)]
-
-    def chunks(self) -> Iterator[NDArray[Any]]:
-        """Yield the pixels of all, some at a time."""
-        for first in range(0, len(self), CHUNK):
-            yield self.take(range(first, min(first + CHUNK, len(self))))
-
-    def digest(self) -> str:
-        """Return the SHA-256 of pixels, names and numbers."""
-        told = f"{self.shape} {self.dtype.str} {self.names} {[*self.numbers]}"
-        hashed = hashlib.sha256(told.encode())
-        for chunk in self.chunks():
-            hashed.update(np.ascontiguousarray(chunk).data)
-        return hashed.hexdigest()
-
-    def only(self, numbers: Sequence[int]) -> ImageSet:
-        """Return a set of some of the images, which is held in memory."""
-        names = [self.names[n] for n in numbers]
-        labels = None if self.labels is None else self.labels[list(numbers)]
-        own = [self.numbers[n] for n in numbers]
-        chosen = ImageSet(self.take(numbers), names, labels, own)
-        chosen.notes = self.notes
-        return chosen
 
 
 class Pictures(ImageSet):
@@ -108,6 +44,8 @@ class Pictures(ImageSet):
     colours : "rgb" or "bgr"
     progress : callable, optional
         Called after each picture with 1.
+    once : bool
+        They will be gone through once: none but the first is read before, nor is any kept.
 
     Raises
     ------
@@ -121,6 +59,8 @@ class Pictures(ImageSet):
         channels: int,
         colours: Colours = "rgb",
         progress: Callable[[int], object] | None = None,
+        *,
+        once: bool = False,
     ) -> None:
         self.files, self.channels, self.colours = files, channels, colours
         first = self._read(0).pixels
@@ -128,7 +68,7 @@ class Pictures(ImageSet):
         self.names, self.labels = tuple(file.name for file in files), None
         self.numbers = range(len(files))
         kept, clear = [], []
-        for number, file in enumerate(files):
+        for number, file in enumerate(() if once else files):
             pixels, transparent = self._read(number)
             if transparent:
                 clear.append(file.name)
@@ -166,6 +106,8 @@ def images_in(
     channels: int,
     colours: Colours = "rgb",
     progress: Callable[[int, int], object] | None = None,
+    *,
+    once: bool = False,
 ) -> ImageSet:
     """Read the images that a file or a folder holds.
 
@@ -182,6 +124,9 @@ def images_in(
         The order that the network takes; arrays have it already.
     progress : callable, optional
         Called after each picture with 1 and how many there are.
+    once : bool
+        They will be gone through once: however many there are, a few are in memory at a time, but
+        for MNIST's, and arrays whose first axis changes fastest. Names and labels are not read.
 
     Raises
     ------
@@ -191,13 +136,17 @@ def images_in(
         If arrays are no images.
     """
     if path.is_dir():
-        return _in_folder(path, channels, colours, progress)
+        return _in_folder(path, channels, colours, progress, once=once)
     kind = path.suffix.lower()
     if kind in pictures.SUFFIXES:
         _check_channels(path, channels)
         return Pictures([path], channels, colours)
     if kind not in ARRAYS and path.exists():
         raise FileError(f"{path} ends in {kind or 'nothing'}; expected {EXPECTED}")
+    if once:
+        found = read_once(path)
+        if found is not None:
+            return found
     data = contents(path, EXPECTED)
     if kind == ".npy":
         pixels = array_of(data, f"{path}", Budget())
@@ -206,7 +155,12 @@ def images_in(
 
 
 def _in_folder(
-    folder: Path, channels: int, colours: Colours, progress: Callable[[int, int], object] | None
+    folder: Path,
+    channels: int,
+    colours: Colours,
+    progress: Callable[[int, int], object] | None,
+    *,
+    once: bool,
 ) -> ImageSet:
     """Read all pictures in a folder, or MNIST."""
     try:
@@ -228,7 +182,7 @@ def _in_folder(
         raise refusal(f"{folder}", f"has no pictures{others}; expected files *.png or *.jpg")
     _check_channels(folder, channels)
     told = None if progress is None else lambda done: progress(done, len(wanted))
-    return Pictures(wanted, channels, colours, told)
+    return Pictures(wanted, channels, colours, told, once=once)
 
 
 def _check_channels(path: Path, channels: int) -> None:
@@ -240,31 +194,11 @@ def _check_channels(path: Path, channels: int) -> None:
         )
 
 
-class Chosen(NamedTuple):
-    """Which array of an archive is meant."""
-
-    name: str
-    pixels: NDArray[Any]
-
-
 def _in_archive(path: Path, data: bytes) -> ImageSet:
     """Choose the array that holds images, and those that tell about them."""
     arrays = arrays_of(data, f"{path}", Budget())
-    name, pixels = _chosen(path, arrays)
-    return _of_arrays(f"{path}", f"{path}: `{name}`", pixels, arrays)
-
-
-def _chosen(path: Path, arrays: dict[str, NDArray[Any]]) -> Chosen:
-    if "images" in arrays:
-        return Chosen("images", arrays["images"])
-    several = [name for name, array in arrays.items() if array.ndim in (3, 4)]
-    if len(several) == 1:
-        return Chosen(several[0], arrays[several[0]])
-    listed = ", ".join(f"`{name}` {array.shape}" for name, array in arrays.items()) or "none"
-    raise FileError(
-        f"{path} has no array `images`, and {len(several)} with three or four axes; expected one "
-        f"of them: call it `images`; its arrays are {listed}"
-    )
+    name = chosen(path, {name: array.shape for name, array in arrays.items()})
+    return _of_arrays(f"{path}", f"{path}: `{name}`", arrays[name], arrays)
 
 
 def _of_arrays(
@@ -289,32 +223,3 @@ def _of_arrays(
         None if names is None else names.tolist(),
         None if labels is None else labels.astype(np.int64),
     )
-
-
-def check_pixels(what: str, images: NDArray[Any], least: int) -> None:
-    """Refuse what is no set of at least so many pictures.
-
-    Raises
-    ------
-    ArgumentError
-        For another dtype or shape, and for values that are no pixels from 0 to 255.
-    """
-    if images.dtype.kind not in "fiu":
-        raise ArgumentError(f"{what} have dtype {images.dtype}; expected numbers")
-    if images.ndim not in (3, 4):
-        raise ArgumentError(f"{what} have shape {images.shape}; expected (N, H, W) or (N, C, H, W)")
-    if len(images) < least or not images.size:
-        wanted = "one image" if least == 1 else "two images"
-        raise ArgumentError(f"{what} have shape {images.shape}; expected at least {wanted}")
-    low, high = images.min(), images.max()
-    if not (low >= 0 and high <= 255):  # NaN is neither
-        bad = ~((images >= 0) & (images <= 255)).reshape(len(images), -1).all(axis=1)
-        raise ArgumentError(
-            f"{what} have values from {low} to {high}, first in image {bad.argmax()}; "
-            "expected pixels from 0 to 255"
-        )
-    if high <= 1 and images.dtype.kind == "f":
-        raise ArgumentError(
-            f"{what} have values from {low} to {high}; expected pixels from 0 to 255, "
-            "not from 0 to 1: multiply them by 255"
-        )

@@ -85,11 +85,7 @@ def _array(
     archive: zipfile.ZipFile, member: zipfile.ZipInfo, place: str, budget: Budget
 ) -> NDArray[Any]:
     """Read one array into memory that is granted before."""
-    if member.flag_bits & 1 or member.compress_type not in (
-        zipfile.ZIP_STORED,
-        zipfile.ZIP_DEFLATED,
-    ):
-        raise refusal(place, "is encrypted or packed in an unusual way; write it with numpy.savez")
+    check_member(member, place)
     budget.take((place,), member.file_size, values=1)
     try:
         with archive.open(member) as file:
@@ -98,6 +94,13 @@ def _array(
         raise
     except FAULTS as error:
         raise refusal(place, f"is damaged: {error}") from error
+
+
+def check_member(member: zipfile.ZipInfo, place: str) -> None:
+    """Refuse what NumPy does not write."""
+    usual = member.compress_type in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+    if member.flag_bits & 1 or not usual:
+        raise refusal(place, "is encrypted or packed in an unusual way; write it with numpy.savez")
 
 
 def array_of(data: bytes, name: str, budget: Budget) -> NDArray[Any]:
@@ -119,10 +122,10 @@ def array_of(data: bytes, name: str, budget: Budget) -> NDArray[Any]:
 
 def _read(file: IO[bytes], length: int, place: str) -> NDArray[Any]:
     """Read an array of a file of so many bytes."""
-    shape, column_major, dtype = _header(file, place)
+    shape, column_major, dtype = header(file, place)
     size = math.prod(shape) * dtype.itemsize
     left = bytearray(min(size, length) + 1)  # one more: is this all?
-    count = _fill(file, left)
+    count = fill(file, left)
     if count != size:
         raise refusal(place, f"claims {size} bytes, and does not have as many: damaged")
     try:
@@ -132,8 +135,14 @@ def _read(file: IO[bytes], length: int, place: str) -> NDArray[Any]:
         raise refusal(place, f"is damaged: {error}") from error
 
 
-def _header(file: IO[bytes], place: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Read the shape, the order and the type of an array."""
+def header(file: IO[bytes], place: str) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Read the shape of an array, whether the first axis changes fastest, and the type.
+
+    Raises
+    ------
+    FileError
+        If there is no such header, or it is of something else than numbers or text.
+    """
     try:
         version = np.lib.format.read_magic(file)
         if version not in HEADERS:
@@ -151,7 +160,7 @@ def _header(file: IO[bytes], place: str) -> tuple[tuple[int, ...], bool, np.dtyp
     return shape, column_major, dtype
 
 
-def _fill(file: IO[bytes], buffer: bytearray) -> int:
+def fill(file: IO[bytes], buffer: bytearray) -> int:
     """Read until the buffer is full or the file ends; return how many bytes there were."""
     view, count = memoryview(buffer), 0
     while count < len(buffer) and (part := file.read(min(2**20, len(buffer) - count))):

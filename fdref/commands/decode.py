@@ -9,6 +9,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fdref.commands.costs import say_costs
 from fdref.commands.decode_report import decoded_json, decoded_table, plan_json, plan_table
 from fdref.commands.jobs import read_jobs
 from fdref.commands.looks import add_look, only_place, style_of
@@ -179,6 +180,8 @@ def write(
             refuse_special(folder, name)  # whatever is forced
         if not options.force:
             refuse_taken(file, [pictures[stem] for stem in pictures if stem not in file.present])
+        if file.done < file.filters:
+            say_costs(options, contents, plan)
         if file.done:
             note(options, f"going on with {file.done:,} of {file.filters:,} filters found before")
         fill(file, plan, options)

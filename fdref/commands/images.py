@@ -12,7 +12,8 @@ from fdref.commands.jobs import ranges
 from fdref.commands.messages import note
 from fdref.commands.progress import progress_bar
 from fdref.errors import ArgumentError
-from fdref.weights.image_sets import ImageSet, images_in
+from fdref.weights.image_sets import images_in
+from fdref.weights.pixels import ImageSet
 
 if TYPE_CHECKING:
     import argparse
@@ -41,12 +42,15 @@ def add_images(parser: argparse.ArgumentParser, *, each: bool) -> None:
     )
 
 
-def read_images(net: Network, options: argparse.Namespace) -> ImageSet:
-    """Read the images that were asked for, and make sure that the network takes them."""
+def read_images(net: Network, options: argparse.Namespace, *, once: bool = False) -> ImageSet:
+    """Read the images that were asked for, and make sure that the network takes them.
+
+    Those that are gone through once are read as that happens.
+    """
     if net.inputs > 1:
         raise ArgumentError(f"the network has {net.inputs} inputs; expected one that takes images")
-    place, out = options.images, options.folder
-    if place is not None and place.is_dir() and out.exists() and place.samefile(out):
+    place, out = options.images, getattr(options, "folder", None)
+    if place is not None and out is not None and place.is_dir() and _are_one(place, out):
         raise ArgumentError(f"-o {out} is the folder of the images; choose another -o")
     only = getattr(options, "only", None)
     if options.images is None:
@@ -55,7 +59,7 @@ def read_images(net: Network, options: argparse.Namespace) -> ImageSet:
         if only is None and hasattr(options, "only"):
             images = images.only(range(FEW))
     else:
-        images = images_at(options.images, net, options)
+        images = images_at(options.images, net, options, once=once)
     if only is not None:
         images = images.only(_numbers(only, len(images)))
     name = "the shipped digits" if options.images is None else options.images
@@ -69,11 +73,18 @@ def read_images(net: Network, options: argparse.Namespace) -> ImageSet:
     return images
 
 
-def images_at(path: Path, net: Network, options: argparse.Namespace) -> ImageSet:
+def _are_one(folder: Path, other: Path) -> bool:
+    """Tell whether two folders, of which the second may not be there, are one."""
+    return other.exists() and folder.samefile(other)
+
+
+def images_at(
+    path: Path, net: Network, options: argparse.Namespace, *, once: bool = False
+) -> ImageSet:
     """Read images of a network's colours."""
     with progress_bar("reading", 1, quiet=options.quiet) as advance:
         channels, told = net.channels[0], lambda done, of: advance(done / of)
-        return images_in(path, channels, options.channels, told)
+        return images_in(path, channels, options.channels, told, once=once)
 
 
 def _numbers(text: str, count: int) -> list[int]:

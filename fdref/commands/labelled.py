@@ -15,8 +15,9 @@ from fdref.errors import ArgumentError, FileError
 from fdref.layers import Softmax
 from fdref.weights.bounded import Budget, contents
 from fdref.weights.files import refusal
-from fdref.weights.image_sets import check_pixels, images_in
+from fdref.weights.image_sets import images_in
 from fdref.weights.npz import arrays_of
+from fdref.weights.pixels import check_pixels
 
 if TYPE_CHECKING:
     import argparse

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from fdref.files.laid_out import Described
     from fdref.files.parts import PartsFile, Replaced
     from fdref.network.graph import Network
-    from fdref.weights.image_sets import ImageSet
+    from fdref.weights.pixels import ImageSet
 
 TOLD = 20
 """Images that are told of one by one."""

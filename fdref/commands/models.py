@@ -70,16 +70,20 @@ def source_of(options: argparse.Namespace) -> Path:
 
 def load(options: argparse.Namespace) -> Network:
     """Load the network that a command is about."""
-    drop = [int(one) if one.isascii() and one.isdigit() else one for one in options.drop]
     try:
         return fdref.load(
             options.model,
-            drop=drop,
+            drop=drops(options),
             input_size=options.input_size,
             input_channels=options.input_channels,
         )
     except FdrefError as error:
         raise type(error)(_in_options(str(error))) from None
+
+
+def drops(options: argparse.Namespace) -> list[int | str]:
+    """Return the numbers and names of the layers that are left out."""
+    return [int(one) if one.isascii() and one.isdigit() else one for one in options.drop]
 
 
 def _in_options(message: str) -> str:

@@ -16,6 +16,7 @@ from fdref.commands.jobs import layer_of
 from fdref.commands.making import Task, add_options, make, numbered, read_task, shortened
 from fdref.commands.messages import LONGEST_NAME, printable
 from fdref.commands.models import size
+from fdref.commands.workers import add_workers, workers
 from fdref.errors import one_line
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from fdref.commands.making import Pictures, Shapes
     from fdref.commands.progress import Advance
+    from fdref.commands.workers import Workers
     from fdref.files.laid_out import Described
     from fdref.files.parts import PartsFile
 
@@ -36,6 +38,8 @@ COLUMNS = (
     "still right",
     "picture",
 )
+TURNS = 4
+"""Images that go to each worker before their maps are written."""
 WORDS = ("average", "background")
 
 
@@ -66,6 +70,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     )
     add("--layer", metavar="L", type=layer_of, help="whose strongest map is watched (the last with "
         "filters that has several positions)")  # fmt: skip
+    add_workers(parser)
     less = "; ask for fewer images, or a larger stride"
     parser.set_defaults(run=run, less=less, stem="occluded")
 
@@ -99,7 +104,8 @@ def run(options: argparse.Namespace) -> None:
     once = partial(fdref.occlude, task.net, task.net.prepare(task.images.take([0])))
     once(options.size, task.size, options.value, options.layer, worst, options.engine)
     found = once(task.size, 1, options.value, options.layer, worst, options.engine)
-    make(Occluding(task, found.layer, found.projection is not None))
+    with workers(options, task.net) as executor:
+        make(Occluding(task, found.layer, executor, projected=found.projection is not None))
 
 
 @dataclass
@@ -108,6 +114,7 @@ class Occluding:
 
     task: Task
     layer: int
+    executor: Workers
     projected: bool
     """whether the map that is watched can be, as one above a softmax cannot"""
     drawer = "fdref.drawing.occlusions"
@@ -159,14 +166,16 @@ class Occluding:
         return numbered("image", self.task.images.numbers)
 
     def work(self, file: PartsFile, advance: Advance) -> None:
-        """Occlude image by image."""
+        """Occlude image by image, or as many together as keep workers busy."""
         task, options, places = self.task, self.task.options, prod(self.places)
-        for n in range(file.done, file.parts):
-            image = task.images.take([n])
-            labels = None if task.images.labels is None else task.images.labels[[n]]
+        step = 1 if self.executor is None else TURNS * self.executor.width
+        for first in range(file.done, file.parts, step):
+            numbers = np.arange(first, min(first + step, file.parts))
+            images = task.images.take(numbers)
+            labels = None if task.images.labels is None else task.images.labels[numbers]
             found = fdref.occlude(
                 task.net,
-                task.net.prepare(image),
+                task.net.prepare(images),
                 options.size,
                 options.stride,
                 options.value,
@@ -174,9 +183,10 @@ class Occluding:
                 labels,
                 options.engine,
                 lambda done: advance(done / places),
+                self.executor,
             )
             rows = {
-                "images": image,
+                "images": images,
                 "class": found.labels,
                 "probability": found.probability,
                 "label": found.label,
@@ -184,7 +194,9 @@ class Occluding:
                 "activity": found.activity,
                 "projection": found.projection,
             }
-            file.write({name: np.asarray(rows[name]) for name in self.described}, n)
+            for row, n in enumerate(numbers.tolist()):
+                own = {name: np.asarray(rows[name])[[row]] for name in self.described}
+                file.write(own, n)
 
     def pictures(self, file: PartsFile) -> Pictures:
         """Draw each image with its maps."""

@@ -12,6 +12,7 @@ import numpy as np
 from fdref.commands.jobs import read_jobs
 from fdref.commands.making import Task, add_options, make, read_task
 from fdref.commands.messages import LONGEST_NAME, note, printable
+from fdref.commands.workers import add_workers, workers
 from fdref.drawing.text_table import table
 from fdref.errors import ArgumentError, one_line
 from fdref.measure.strongest import Strongest, strongest
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from fdref.commands.making import Pictures, Shapes
     from fdref.commands.progress import Advance
+    from fdref.commands.workers import Workers
     from fdref.decoding.contents import Job
     from fdref.files.laid_out import Described
     from fdref.files.parts import PartsFile
@@ -53,6 +55,7 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
     add("--filters", metavar="0-9,12", help="numbers of filters, from 0 (all)")
     add("--count", metavar="N", type=int, default=9, help="how many images of each neuron (9)")
     add("--rule", choices=RULES, default="deconvnet", help="what a ReLU lets through (deconvnet)")
+    add_workers(parser)
     parser.set_defaults(run=run, less="; ask for fewer filters or layers", stem="projected")
 
 
@@ -67,7 +70,8 @@ def run(options: argparse.Namespace) -> None:
     for job in jobs:  # what a layer or a rule refuses, it refuses now
         first = strongest(task.net, task.images.take([0]), job.number, [0], 1, options.engine)
         first.projections(options.rule)
-    make(Projecting(task, jobs))
+    with workers(options, task.net) as executor:
+        make(Projecting(task, jobs, executor))
 
 
 @dataclass
@@ -76,6 +80,8 @@ class Projecting:
 
     task: Task
     jobs: list[Job]
+    executor: Workers
+    """what searches the images; projections are made here"""
     drawer = "fdref.drawing.neurons"
     doing = "projecting"
 
@@ -148,6 +154,7 @@ class Projecting:
             options.count,
             options.engine,
             lambda done: advance(done / count, job.stem),
+            self.executor,
         )
         found = {name: getattr(top, name) for name in ("filters", "values", "images", "places")}
         file.write({f"{job.stem}/{name}": values for name, values in found.items()})

@@ -14,7 +14,7 @@ from fdref.measure.matching import counterparts
 from fdref.network.graph import Network
 from fdref.network.units import receptive_field
 from fdref.selection import decodable_numbers
-from fdref.weights.image_sets import ImageSet, check_pixels
+from fdref.weights.pixels import ImageSet, check_pixels
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from fdref.explorer.steps import Step
     from fdref.measure.traits import Traits
     from fdref.network.graph import Network
-    from fdref.weights.image_sets import ImageSet
+    from fdref.weights.pixels import ImageSet
 
 EXACT = 2**22
 """Numbers in all decoded filters together up to which a page keeps every one."""

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from fdref.geometry import Pair
     from fdref.measure.strongest import Strongest
     from fdref.network.graph import Network
-    from fdref.weights.image_sets import ImageSet
+    from fdref.weights.pixels import ImageSet
 
 COUNT = 9
 """Images of each neuron, as Zeiler & Fergus show them."""

@@ -9,6 +9,7 @@ from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
+from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, TypeVar, cast
 
 import numpy as np
@@ -32,8 +33,15 @@ SIZE = 100
 Products of other sizes may round otherwise. So however the images come, they are cut into these.
 """
 
+TOGETHER = 5
+"""Chunks that go to a worker of an executor together; Dask takes 2.7 ms for each that goes."""
+LARGE = 2**23
+"""Bytes of images that go together, unless a single chunk has more."""
+
 WINDOWS = 2
 """Calls of an executor's `map` under way: while one is waited for, the next keeps workers busy."""
+HELD = 2**32
+"""Bytes of images under way, unless a single task has more."""
 
 
 class Chunk(NamedTuple):
@@ -44,7 +52,12 @@ class Chunk(NamedTuple):
 
 
 class Executor(Protocol):
-    """What computes elsewhere: `concurrent.futures`', loky's, Dask's, mpi4py's, or a pool."""
+    """What computes elsewhere: `concurrent.futures`', loky's, Dask's, mpi4py's, or a pool.
+
+    What has a `width` says how many tasks it computes at a time, by default as many as there are
+    CPUs here; what has `files` (see `Sent`) has workers that can read them; what has `teach` sends
+    each worker the function itself.
+    """
 
     def map(
         self, function: Callable[[Chunk], Result], chunks: Iterable[Chunk], /
@@ -57,6 +70,7 @@ def over_chunks(
     images: Images,
     progress: Callable[[int], object] | None = None,
     executor: Executor | None = None,
+    size: int | None = None,
 ) -> Iterator[Result]:
     """Compute something of every chunk of images, and yield the results in order.
 
@@ -71,6 +85,8 @@ def over_chunks(
         Called after each chunk, in order, with the number of its images.
     executor : optional
         Here by default.
+    size : int, optional
+        Images of a chunk, if their number makes no difference; then each chunk goes by itself.
 
     Raises
     ------
@@ -79,13 +95,16 @@ def over_chunks(
     FdrefError
         If a worker of the executor has died.
     """
-    chunks = cut(images)
-    results = _here(function, chunks) if executor is None else _there(function, chunks, executor)
+    if executor is None:
+        results = _here(function, cut(images, size))
+    else:
+        tasks = cut(images, size, TOGETHER if size is None else 1)
+        results = _there(function, tasks, executor, size or SIZE)
     count = 0
-    for chunk, result in results:
-        count += len(chunk.images)
+    for done, result in results:
+        count += done
         if progress is not None:
-            progress(len(chunk.images))
+            progress(done)
         yield result
     if not count:
         raise ArgumentError("there are no images; expected at least one")
@@ -120,19 +139,32 @@ def read_images(images: Images) -> Array | Iterable[ArrayLike]:
     return array
 
 
-def cut(images: Images) -> Iterator[Chunk]:
-    """Cut images into chunks of one size, the last of them smaller, wherever their arrays end."""
+def cut(images: Images, size: int | None = None, together: int = 1) -> Iterator[Chunk]:
+    """Cut images into chunks of one size, the last of them smaller, wherever their arrays end.
+
+    Parameters
+    ----------
+    images : array, or iterable of arrays
+    size : int, optional
+        SIZE by default.
+    together : int
+        How many times as many a chunk has, as long as it is not LARGE.
+    """
     waiting: list[Array] = []  # of the next chunk
-    first = 0
+    first = count = 0
     for array in _arrays(images):
+        if not count:
+            one = SIZE if size is None else size
+            large = one * prod(array.shape[1:]) * array.dtype.itemsize
+            count = one * max(1, min(together, LARGE // max(1, large)))
         start = 0
         while start < len(array):
-            stop = start + SIZE - sum(map(len, waiting))
+            stop = start + count - sum(map(len, waiting))
             waiting.append(array[start:stop])
             start = stop
-            if sum(map(len, waiting)) == SIZE:
+            if sum(map(len, waiting)) == count:
                 yield Chunk(first, _joined(waiting))
-                first, waiting = first + SIZE, []
+                first, waiting = first + count, []
     if waiting:
         yield Chunk(first, _joined(waiting))
 
@@ -161,59 +193,77 @@ def _arrays(images: Images) -> Iterator[Array]:
 
 def _here(
     function: Callable[[Chunk], Result], chunks: Iterator[Chunk]
-) -> Iterator[tuple[Chunk, Result]]:
+) -> Iterator[tuple[int, Result]]:
     for chunk in chunks:
-        yield chunk, function(chunk)
+        yield len(chunk.images), function(chunk)
 
 
 def _there(
-    function: Callable[[Chunk], Result], chunks: Iterator[Chunk], executor: Executor
-) -> Iterator[tuple[Chunk, Result]]:
-    """Have chunks computed by an executor, a window of them at a time.
+    function: Callable[[Chunk], Result], tasks: Iterator[Chunk], executor: Executor, size: int
+) -> Iterator[tuple[int, Result]]:
+    """Have chunks computed by an executor, several in a task, a window of tasks at a time.
 
     An executor's `map` may take all that it is given at once, and may return no sooner than all is
-    done. So it is given a few chunks, as many as this computer has CPUs.
+    done. So it is given a few tasks, as many as it computes at a time.
     """
-    sent = Sent(_Numbered(function))
+    sent = Sent(_Each(function, size), getattr(executor, "files", ()))
     under_way: deque[tuple[list[Chunk], Iterator[object]]] = deque()
-    send = sent.whole  # at first: nobody knows the function
-    while (window := list(islice(chunks, os.cpu_count() or 1))) or under_way:
+    send = sent.of_files if sent.files else sent.whole  # at first: nobody knows the function
+    teach = getattr(executor, "teach", None)
+    if teach is not None:
+        teach(sent)
+        send = sent.again
+    while (window := _window(tasks, executor)) or under_way:
         if window:
             with _workers(window):
                 under_way.append((window, iter(executor.map(send, window))))
-            send = sent.by_name
+            send = sent.again
             if len(under_way) < WINDOWS:
                 continue
         window, results = under_way.popleft()
-        for chunk in window:
-            with _workers([chunk]):
+        for task in window:
+            with _workers([task]):
                 done = next(results, None)
                 if done is None:  # a worker that has not been sent the function yet
-                    done = next(iter(executor.map(sent.whole, [chunk])), None)
-            if not isinstance(done, _Done) or done.first != chunk.first:
+                    done = next(iter(executor.map(sent.whole, [task])), None)
+            if not isinstance(done, _Done) or done.first != task.first:
                 raise ArgumentError(
-                    f"the executor's map returned {shown(done)} for images from {chunk.first} on; "
+                    f"the executor's map returned {shown(done)} for images from {task.first} on; "
                     "expected what the function returns, in the order of the chunks; of Dask's "
                     "client, pass .get_executor()"
                 )
-            yield chunk, done.result
+            yield from done.results
+
+
+def _window(tasks: Iterator[Chunk], executor: Executor) -> list[Chunk]:
+    """Take as many tasks as an executor computes at a time, and as memory allows."""
+    width, window, held = getattr(executor, "width", None) or os.cpu_count() or 1, [], 0
+    for task in islice(tasks, width):
+        window.append(task)
+        held += task.images.nbytes
+        if held * WINDOWS >= HELD:
+            break
+    return window
 
 
 class _Done(NamedTuple):
-    """A result, and the first image's number of the chunk that it is of."""
+    """Of a task the first image's number; of each chunk the number of images, and the result."""
 
     first: int
-    result: Any
+    results: list[tuple[int, Any]]
 
 
 @dataclass(frozen=True, eq=False)
-class _Numbered:
-    """Tells of which chunk a result is."""
+class _Each:
+    """Computes something of each chunk of a task, and tells which task that was."""
 
     function: Callable[[Chunk], Any]
+    size: int
 
-    def __call__(self, chunk: Chunk) -> _Done:
-        return _Done(chunk.first, self.function(chunk))
+    def __call__(self, task: Chunk) -> _Done:
+        starts = range(0, len(task.images), self.size)
+        chunks = [Chunk(task.first + n, task.images[n : n + self.size]) for n in starts]
+        return _Done(task.first, [(len(chunk.images), self.function(chunk)) for chunk in chunks])
 
 
 @contextmanager
@@ -226,6 +276,7 @@ def _workers(chunks: Sequence[Chunk]) -> Iterator[None]:
         raise FdrefError(
             f"a worker of the executor died before images {chunks[0].first} to "
             f"{last.first + len(last.images) - 1} were done ({type(error).__name__}); expected "
-            "workers that live: give it fewer, so that each has more memory; a script that starts "
-            'processes does so below `if __name__ == "__main__":`'
+            "workers that live: give it fewer, so that each has more memory, or take "
+            "fdref.Processes, which replaces them; a script that starts processes does so below "
+            '`if __name__ == "__main__":`'
         ) from error

@@ -176,7 +176,8 @@ def occlude(
         if progress is not None and executor is not None:
             progress(count * places)
 
-    parts = [one for some in over_chunks(work, images, tell, executor) for one in some]
+    each = None if executor is None else 1  # an image is a task: it is asked about at every place
+    parts = [one for some in over_chunks(work, images, tell, executor, each) for one in some]
     return parts[0] if single else _together(parts)
 
 
