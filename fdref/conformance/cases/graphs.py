@@ -162,6 +162,18 @@ def decodings() -> list[Case]:
         conv("filters6"),
     ]
     twice = [conv("filters1"), taking("sum", 1, 1), conv("filters6")]
+    apart = {
+        "filters1": integers(653, (2, 1, 2, 2), -2, 2),
+        "filters3": integers(654, (2, 2, 2, 3), -2, 2),
+        "filters4": integers(655, (2, 2, 1, 1), -2, 2),
+    }
+    united = [
+        conv("filters1"),
+        pool((2, 2), (2, 2)),
+        conv("filters3", pad=(1, 0, 0, 2)),
+        taking(conv("filters4"), 2),
+        taking("sum", 3, 4),
+    ]
     return [
         exact("decode-graph-sum",
             "what three ways hand down is united at its origins, in the box that holds them all",
@@ -179,6 +191,9 @@ def decodings() -> list[Case]:
         exact("decode-graph-scale",
             "bnorm and scale multiply, their offsets take no part; a map of two users", norm,
             network=scales, layer=6, filters=[0, 1], unpool="nearest", origin=True),
+        rounded("decode-graph-united",
+            "bicubic: what two ways hand down is united before it is enlarged, not after", apart,
+            network=united, layer=5, filters=[0, 1], unpool="bicubic", origin=True),
         exact("decode-graph-twice", "a map that a sum takes twice counts twice", norm,
             network=twice, layer=3, filters=[1], unpool="nearest", origin=True),
     ]  # fmt: skip

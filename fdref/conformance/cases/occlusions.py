@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 import fdref
 from fdref.conformance.cases.lenet import DIGITS, NETWORK
 from fdref.conformance.cases.making import conv, pool, relu, rounded
@@ -46,6 +48,11 @@ def cases() -> list[Case]:
             "pixels", {"images": integers(505, (1, 2, 11, 14), 0, 4), **small,
             "filters5": small["filters5"] / 64}, network=deep, layer=3, size=(4, 3), stride=(3, 4),
             value=[1, 2], labels=[1]),
+        whole("occlude-ties", "two maps have the largest sum, and two classes are the most "
+            "probable: the first counts", {"images": integers(507, (1, 1, 4, 5), 1, 9),
+            "filters1": np.array([-1, 1, 1, 0], np.float32).reshape(4, 1, 1, 1) / 8},
+            network=[conv("filters1")], layer=1, size=(2, 2), stride=(1, 2), value=[0],
+            labels=[2]),
         rounded("occlude-real",
             "a network that ends in softmax; layers of every type", {
             "images": reals(506, (2, 3, 9, 10)), **normal}, network=real, layer=4, size=(3, 3),
@@ -57,7 +64,10 @@ def cases() -> list[Case]:
 
 
 def whole(id: str, about: str, inputs: Mapping[str, NDArray[Any]], **given: Any) -> Case:  # noqa: A002
-    """Make a case whose activities are sums of integers, and must match bit for bit."""
+    """Make a case whose activities are sums of integers, and must match bit for bit.
+
+    Where two of them are equal, they are so whatever computes them, and so are classes.
+    """
     case = rounded(id, about, inputs, **given)
-    bounds = {**case.tolerance.outputs, "activity": 0.0}
+    bounds = {**case.tolerance.outputs, "activity": 0.0, "map": 0.0, "label": 0.0}
     return replace(case, tolerance=replace(case.tolerance, outputs=bounds))

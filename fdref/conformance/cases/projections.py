@@ -153,6 +153,11 @@ def others() -> list[Case]:
             "strides, paddings, groups and dilation, a pool that overlaps, a ReLU; biases take no "
             "part on the way down", {**images, **arrays}, network=network, layer=5,
             kept=[[0, 0, 0, 0], [1, 2, 1, 1], [1, 0, 2, 2]], rule="deconvnet"),
+        exact("project-own-relu", "units of a ReLU: its own leak counts on the way down, too",
+            {"images": np.array([[[[64, -64, 128], [-128, 64, -192]]]], np.float32),
+             "filters1": np.array([[[[1, 2]]]], np.float32)},
+            network=[conv("filters1"), relu(0.25)], layer=2,
+            kept=[[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 1]], rule="guided"),
         exact("project-group", "units of a layer with groups, each on the channels of its own",
             {**images, **arrays}, network=network, layer=3,
             kept=[[0, 1, 0, 0], [1, 4, 3, 2], [0, 2, 2, 1]], rule="gradient"),
