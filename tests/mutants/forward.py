@@ -51,8 +51,9 @@ def without_nan(right, x, *more):
     """Leave NaN out of averages."""
     if more[-1] != "avg":
         return right(x, *more)
-    total, count = right(np.nan_to_num(x, posinf=np.inf, neginf=-np.inf), *more), right(
-        (~np.isnan(x)).astype(float), *more
+    total, count = (
+        right(np.nan_to_num(x, posinf=np.inf, neginf=-np.inf), *more),
+        right((~np.isnan(x)).astype(float), *more),
     )
     return total / count
 
@@ -257,4 +258,3 @@ SENTENCES = {
         (engine(softmax=lambda right, x: right(x / 2)), "forward-softmax forward-real"),
     ],
 }  # fmt: skip
-

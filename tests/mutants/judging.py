@@ -144,4 +144,3 @@ SENTENCES = {
         (numbers(std=lambda found: np.array(0.0)), "evaluate-nothing"),
     ],
 }  # fmt: skip
-

@@ -102,7 +102,7 @@ SENTENCES = {
     ],
     "Outputs: `map` (N), whole numbers": [
         (named("strongest-by-maximum"), "occlude-square"),
-        (named("strongest-anew"), "occlude-square"),
+        (named("strongest-anew"), "occlude-one-place"),
         (named("maximum-watched"), "occlude-square"),
         (named("drop-for-activity"), "occlude-square"),
         (named("places-transposed"), "occlude-square"),

@@ -47,17 +47,17 @@ ABOUT |= dict.fromkeys(
         "*MATLAB and Octave* see",
         "Save results in that order",
         "A vector may be a row",
-        "or `{\"file\": \"lenet\"}`",
+        'or `{"file": "lenet"}`',
         "There `lenet.npz` is",
         "A kit in HDF5 has `lenet.mat`",
-        "`{\"file\": \"model.mat\"}`",
+        '`{"file": "model.mat"}`',
     ],
     FILES,
 )
 ABOUT |= dict.fromkeys(
     [
         "A network is the parameter",
-        "`{\"type\": \"conv\", \"filters\"",
+        '`{"type": "conv", "filters"',
         "Inputs `images`, `filters`, perhaps",
         "Output `response`:",
         "Input `images`; parameters `window`",

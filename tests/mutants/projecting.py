@@ -35,7 +35,10 @@ class RepeatedBelow(Whole):
         for own, below in zip(found, self.net.takes[number], strict=True):
             height, width = self.maps[below].shape[2:]
             values = own.values[:, :, : height - own.origin[0], : width - own.origin[1]]
-            spare = [height - own.origin[0] - values.shape[2], width - own.origin[1] - values.shape[3]]
+            spare = [
+                height - own.origin[0] - values.shape[2],
+                width - own.origin[1] - values.shape[3],
+            ]
             padding = ((0, 0), (0, 0), (0, max(spare[0], 0)), (0, max(spare[1], 0)))
             filled.append(Picture(np.pad(values, padding, "edge"), own.origin))
         return filled
@@ -88,7 +91,9 @@ def overwritten(right, x, delta, window, stride, pad, method):
     found = np.zeros_like(x)
     for y, column in np.ndindex(delta.shape[2:]):
         rows = slice(max(y * stride[0] - pad[0], 0), y * stride[0] - pad[0] + window[0])
-        columns = slice(max(column * stride[1] - pad[2], 0), column * stride[1] - pad[2] + window[1])
+        columns = slice(
+            max(column * stride[1] - pad[2], 0), column * stride[1] - pad[2] + window[1]
+        )
         seen = found[:, :, rows, columns]
         value = delta[:, :, y, column, None, None] / max(seen[0, 0].size, 1)
         found[:, :, rows, columns] = np.where(value != 0, value, seen)
@@ -122,7 +127,7 @@ SENTENCES = {
     ],
     "| conv | 3.1 with its filters": [
         (part(way=Misplaced), "project-integers project-deconvnet"),
-        (part(way=RepeatedBelow), "project-integers"),
+        (part(way=RepeatedBelow), "project-unreached"),
         (named("bias-subtracted"), "project-integers project-deconvnet"),
         (named("substitution-flipped"), "project-integers"),
     ],
@@ -159,4 +164,3 @@ SENTENCES = {
         (part(way=OwnTypePassed), "project-own-relu"),
     ],
 }  # fmt: skip
-

@@ -32,7 +32,9 @@ def reflected(taps, size):
 def cropped_after(right, maps, stride, window, method):
     """Crop all after."""
     whole = right(maps, stride, tuple(map(max, stride, window)), method)
-    height, width = ((n - 1) * s + w for n, s, w in zip(maps.shape[2:], stride, window, strict=True))
+    height, width = (
+        (n - 1) * s + w for n, s, w in zip(maps.shape[2:], stride, window, strict=True)
+    )
     first = [max(0, 0)] * 2
     return whole[:, :, first[0] : first[0] + height, first[1] : first[1] + width]
 
@@ -105,7 +107,9 @@ def by_matrices(right, maps, stride, window, method):
 def spread_before_and_after(right, maps, stride, window, method):
     """Centre the shares of `window`."""
     share = right(maps, stride, stride, "nearest") / prod(window)
-    return right(share, (1, 1), tuple(1 + w - s for w, s in zip(window, stride, strict=True)), "nearest")
+    return right(
+        share, (1, 1), tuple(1 + w - s for w, s in zip(window, stride, strict=True)), "nearest"
+    )
 
 
 def copied_between(right, maps, stride, window, method):
@@ -198,4 +202,3 @@ SENTENCES = {
     ],
     "With stride 1 and window 2": [(given(maps=lambda a: a[:, :, ::-1]), "unpool-window-example")],
 }  # fmt: skip
-

@@ -153,6 +153,10 @@ def others() -> list[Case]:
             "strides, paddings, groups and dilation, a pool that overlaps, a ReLU; biases take no "
             "part on the way down", {**images, **arrays}, network=network, layer=5,
             kept=[[0, 0, 0, 0], [1, 2, 1, 1], [1, 0, 2, 2]], rule="deconvnet"),
+        exact("project-unreached", "a stride that leaves gaps, and rows at the end: there is 0",
+            {"images": integers(426, (1, 1, 6, 8)), "filters1": integers(427, (2, 1, 2, 2), 1, 4)},
+            network=[conv("filters1", stride=(3, 3))], layer=1,
+            kept=[[0, 0, 1, 1], [0, 1, 0, 2]], rule="gradient"),
         exact("project-own-relu", "units of a ReLU: its own leak counts on the way down, too",
             {"images": np.array([[[[64, -64, 128], [-128, 64, -192]]]], np.float32),
              "filters1": np.array([[[[1, 2]]]], np.float32)},
