@@ -263,6 +263,7 @@ DIGESTS = {
     "project-leak-guided": "0ea9ca3fa17339c1e082f9176020617e",
     "project-leak-linear": "c5731d2cb68a09fbcfee5311aa8bf7df",
     "project-integers": "6c5834671a6b942feca2f5002078397f",
+    "project-unreached": "2ca0fb08d94141ce824e47a5e891bbab",
     "project-own-relu": "5dd361aaa7f30a16d85421d69b29f7ba",
     "project-group": "c960209e942fdf6ff7164ce0816b6e05",
     "project-normalize": "9560b674d516d04a895e6ccf9c1afe4a",

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
-from mutants.making import asked, by, each, engine, named, other, part, told
 
-from fdref.engines import reference
 from fdref.layers import Conv, Normalize, Pool
 from fdref.walk.down import Decoding
 from fdref.walk.pictures import Picture
+from mutants.making import asked, engine, named, part, told
 
 
 def zeros_skipped(right, maps, filters, *more):
@@ -104,12 +101,6 @@ def one_stage_more(found, case):
     return dict(zip(found, [first, *found.values()], strict=False))
 
 
-def padded_anew(right, maps, filters, stride, dilate, groups):
-    """Mirror filters, and correlate what is padded by as much as they reach."""
-    picture = reference.substitute(maps, filters[:, :, ::-1, ::-1], stride, dilate, groups)
-    return picture
-
-
 SENTENCES = {
     "Output `pictures` (N, C, H, W): every": [
         (named("overlaps-overwritten"), "substitute-overlap substitute-basic"),
@@ -121,7 +112,7 @@ SENTENCES = {
         (asked(stride=lambda _: [1, 1]), "substitute-stride"),
         (asked(dilate=lambda _: [1, 1]), "substitute-dilate"),
         (named("groups-interleaved"), "substitute-groups substitute-depthwise"),
-        (engine(substitute=padded_anew), "substitute-large"),
+        (named("substitution-flipped"), "substitute-large"),
     ],
     "H = (h-1)*sy + (kh-1)*dy + 1.": [
         (sized(lambda a: a[:, :, :-1]), "substitute-one-by-one substitute-stride"),

@@ -5,10 +5,9 @@ from __future__ import annotations
 from math import ceil
 
 import numpy as np
-from mutants.making import asked, by, each, engine, given, layers, named, part, swapped, told
 
-from fdref.conformance.mistakes.mistake import other
 from fdref.layers import Conv, Normalize
+from mutants.making import asked, each, engine, given, named, part, swapped, told
 
 
 def infinite_times_zero(right, x, filters, *more):
@@ -164,18 +163,17 @@ SENTENCES = {
         (asked(filters=lambda f: [k - 1 if k else k for k in f]), "decode-group decode-first"),
         (asked(layer=lambda number: number + 1), "decode-first"),
         (asked(layer=lambda number: number - 1 or 1), "project-pool"),
-        (
-            asked(kept=lambda units: [[n, c, max(y - 1, 0), max(x - 1, 0)] for n, c, y, x in units]),
-            "project-ties project-pool",
-        ),
-        (asked(kept=lambda units: [[n, max(c - 1, 0), y, x] for n, c, y, x in units]), "project-ties"),
+        (asked(kept=lambda kept: [[n, c, max(y - 1, 0), max(x - 1, 0)] for n, c, y, x in kept]),
+         "project-ties project-pool"),
+        (asked(kept=lambda kept: [[n, max(c - 1, 0), y, x] for n, c, y, x in kept]),
+         "project-ties"),
         (asked(labels=lambda labels: [max(one - 1, 0) for one in labels]), "occlude-square"),
     ],
     "Numbers keep their type": [
         (
             named("float32"),
-            "correlate-double pool-avg-double relu-double substitute-double unpool-nearest-double "
-            "forward-double decode-double project-double",
+            ("correlate-double pool-avg-double relu-double substitute-double unpool-nearest-double "
+            "forward-double decode-double project-double"),
         )
     ],
     "NaN and infinities are calculated": [
@@ -192,9 +190,11 @@ SENTENCES = {
         (asked(pad=lambda p: [0, p[1], p[2], p[3]]), "correlate-stride-pad correlate-small"),
         (asked(pad=lambda p: [p[0], p[1], 0, p[3]]), "correlate-pad correlate-small"),
         (engine(correlate=first_group_for_all), "correlate-groups correlate-depthwise"),
-        (given(filters=lambda a: np.abs(a)), "correlate-basic"),
+        (given(filters=np.abs), "correlate-basic"),
     ],
-    "* floor(k / (K/groups))": [(named("groups-interleaved"), "correlate-groups correlate-depthwise")],
+    "* floor(k / (K/groups))": [
+        (named("groups-interleaved"), "correlate-groups correlate-depthwise")
+    ],
     "Its height is floor(": [
         (engine(correlate=correlation_rounded_up), "correlate-stride"),
         (each(lambda a: a[:, :, :-1]), "correlate-basic correlate-one-place correlate-large"),

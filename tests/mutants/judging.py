@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from mutants.making import RIGHT, asked, by, each, named, part, swapped, told
 
 from fdref.geometry import ReceptiveField
 from fdref.network.units import receptive_field
+from mutants.making import RIGHT, asked, by, each, named, part, swapped, told
 
 
 def fields(change):
@@ -24,7 +24,7 @@ def fields(change):
 def numbers(**changes):
     """Some of the outputs, changed; each takes all of them."""
     return told(
-        lambda found, case: {  # noqa: ARG005
+        lambda found, case: {
             name: changes[name](found) if name in changes else values
             for name, values in found.items()
         }
@@ -61,7 +61,7 @@ def without_top_bias(case):
 
 
 def by_right(case):
-    return told(lambda found, case: found)(case)  # noqa: ARG005
+    return told(lambda found, case: found)(case)
 
 
 def covariances(found):

@@ -74,7 +74,7 @@ def told(change):
 
 def each(change):
     """Each of the right outputs, changed."""
-    return told(lambda found, case: {name: change(values) for name, values in found.items()})  # noqa: ARG005
+    return told(lambda found, case: {name: change(values) for name, values in found.items()})
 
 
 def layers(change):

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-from mutants.making import asked, named, part, swapped, told
 
 from fdref.conformance.mistakes.occlusions import NoSoftmax, OneColour
 from fdref.conformance.occlusion import BruteForce
+from mutants.making import asked, named, part, swapped, told
 
 
 class WholeColumns(BruteForce):

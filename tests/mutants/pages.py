@@ -1,4 +1,4 @@
-"""Sentences that nobody's arithmetic can break: about files, words, verdicts and what is left out."""
+"""Sentences that no arithmetic breaks: about files, words, verdicts and what is left out."""
 
 TITLE = "a title, or what the method is"
 FILES = "where things lie: test_kit.py and test_results.py read and write them"

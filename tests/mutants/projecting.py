@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from mutants.making import asked, by, each, named, part
 
 from fdref.conformance.mistakes.mistake import over
 from fdref.conformance.mistakes.projections import Whole, going, ruled
 from fdref.layers import Conv, ReLU, Softmax
 from fdref.walk.pictures import Picture
+from mutants.making import asked, by, each, named, part
 
 
 class Misplaced(Whole):
@@ -153,7 +153,9 @@ SENTENCES = {
         (named("leak-dropped-on-the-way-down"), "project-leak-gradient project-leak-deconvnet"),
         (named("leak-once"), "project-leak-guided"),
     ],
-    "| bnorm | d * gain": [(named("bnorm-ignored-while-decoding"), "project-bnorm project-real-linear")],
+    "| bnorm | d * gain": [
+        (named("bnorm-ignored-while-decoding"), "project-bnorm project-real-linear")
+    ],
     "| normalize | d; under": [
         (named("normalize-differentiated"), "project-normalize project-real-guided"),
         (named("normalize-passed-by-the-gradient"), "project-real-gradient"),

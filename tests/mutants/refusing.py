@@ -4,23 +4,24 @@ from __future__ import annotations
 
 from mutants.making import unrefused
 
-
 SENTENCES = {
-    "Their only output is `refused`": [(unrefused, "refuse-correlate-channels refuse-decode-layer")],
+    "Their only output is `refused`": [
+        (unrefused, "refuse-correlate-channels refuse-decode-layer")
+    ],
     "- shapes that do not fit": [
-        (unrefused, "refuse-correlate-channels refuse-forward-channels refuse-substitute-channels "
-            "refuse-respond-channels refuse-evaluate-channels refuse-bnorm-channels"),
+        (unrefused, ("refuse-correlate-channels refuse-forward-channels refuse-substitute-channels "
+            "refuse-respond-channels refuse-evaluate-channels refuse-bnorm-channels")),
         (unrefused, "refuse-correlate-bias"),
         (unrefused, "refuse-correlate-groups refuse-substitute-groups"),
     ],
     "- a window that is larger": [
-        (unrefused, "refuse-pool-window refuse-pool-width refuse-correlate-height "
-            "refuse-forward-small"),
+        (unrefused, ("refuse-pool-window refuse-pool-width refuse-correlate-height "
+            "refuse-forward-small")),
         (unrefused, "refuse-correlate-window"),
-        (unrefused, "refuse-pool-pad refuse-pool-pad-bottom refuse-pool-pad-left "
-            "refuse-pool-pad-right"),
-        (unrefused, "refuse-pool-stride refuse-correlate-stride refuse-substitute-stride "
-            "refuse-unpool-stride refuse-unpool-window"),
+        (unrefused, ("refuse-pool-pad refuse-pool-pad-bottom refuse-pool-pad-left "
+            "refuse-pool-pad-right")),
+        (unrefused, ("refuse-pool-stride refuse-correlate-stride refuse-substitute-stride "
+            "refuse-unpool-stride refuse-unpool-window")),
     ],
     "- layers, filters, activations": [
         (unrefused, "refuse-decode-layer refuse-evaluate-layer refuse-occlude-layer"),
