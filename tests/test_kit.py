@@ -8,8 +8,10 @@ import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import Barrier
 from typing import ClassVar
 
 import numpy as np
@@ -374,6 +376,45 @@ def test_a_full_disk_leaves_nothing_behind(exists, tmp_path, monkeypatch):
         write_kit(folder)
     assert len(written) >= 10
     assert list(tmp_path.rglob("*")) == ([folder] if exists else [])
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_of_several_writers_at_once_all_are_content(exists, tmp_path, monkeypatch):
+    """Processes, for which threads stand here: their files are opened and locked apart."""
+    files = {f"{place}{n}": b"x" * n for place in ("", "a/", "b/") for n in range(30)}
+    monkeypatch.setattr("fdref.conformance.kit.contents", lambda *about: files)
+    with ThreadPoolExecutor(4) as pool:
+        for number in range(8):
+            folder = tmp_path / f"kit{number}"
+            if exists:
+                folder.mkdir()
+            start = Barrier(4)
+
+            def write(folder=folder, start=start):
+                start.wait()
+                return write_kit(folder)
+
+            written = [pool.submit(write) for _ in range(4)]
+            assert {done.result() for done in written} == {len(CASES)}
+            found = {path for path in folder.rglob("*") if path.is_file()}
+            assert {path.relative_to(folder).as_posix() for path in found} == set(files)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [f"kit{n}" for n in range(8)]
+
+
+def test_of_two_writers_of_different_kits_one_is_refused(tmp_path, monkeypatch):
+    made = {"npz": {"a": b"1", "b": b"2"}, "h5": {"a": b"1", "c": b"3"}}
+    monkeypatch.setattr("fdref.conformance.kit.contents", lambda form, model: made[form])
+    real = fdref.conformance.kit.write_folder
+
+    def overtaken(folder, files):
+        if files is made["npz"]:
+            write_kit(folder, "h5")
+        real(folder, files)
+
+    monkeypatch.setattr("fdref.conformance.kit.write_folder", overtaken)
+    with pytest.raises(FileError, match="is not empty; delete it or choose another folder"):
+        write_kit(tmp_path / "kit")
+    assert sorted(path.name for path in (tmp_path / "kit").iterdir()) == ["a", "c"]
 
 
 def test_unknown_formats_and_operations_are_refused(tmp_path):

@@ -17,7 +17,7 @@ from fdref.conformance.cases import cases, in_order
 from fdref.conformance.networks import LENET_FILES, MODEL, lenet_bytes
 from fdref.conformance.record import verified
 from fdref.errors import ArgumentError, FileError
-from fdref.files.whole import check_folder, holds, write_folder
+from fdref.files.whole import check_folder, holds, turn_in, write_folder
 from fdref.weights.bounded import LARGEST as LARGEST_NETWORK
 from fdref.weights.bounded import Budget
 from fdref.weights.bounded import contents as contents_of
@@ -80,13 +80,23 @@ def write_kit(folder: Path, form: Format = "npz", model: Model | None = None) ->
         If the folder holds anything else or cannot be written; nothing is left behind.
     ArgumentError
         For an unknown format.
+
+    Notes
+    -----
+    Of several processes that write one kit at once, one does, and for the others it is there.
     """
     if form not in FORMATS:
         raise ArgumentError(f"format is {form!r}; expected one of {', '.join(FORMATS)}")
     files = contents(form, model)
-    if not holds(folder, files):
-        check_folder(folder)
-        write_folder(folder, files)
+    with turn_in(folder):
+        if not holds(folder, files):
+            check_folder(folder)
+            try:
+                write_folder(folder, files)
+            except FileError:  # perhaps another process has just written it
+                if not holds(folder, files):
+                    check_folder(folder)
+                    raise
     return len(_cases(model))
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fdref.conformance.case import SPECIFICATION_VERSION
+from fdref.conformance.networks import MODEL
 from fdref.conformance.recorded import DIGESTS
 from fdref.errors import FileError
 
@@ -109,7 +110,7 @@ def verified(
 def is_own(case: Case) -> bool:
     """Tell whether a case is of somebody's own network."""
     network = case.parameters.get("network")
-    return isinstance(network, dict) and network.get("file") == "model.mat"
+    return isinstance(network, dict) and network.get("file") == MODEL
 
 
 def recorded(cases: Iterable[Case]) -> str:

@@ -83,7 +83,7 @@ def _failures(report: Report) -> Iterator[str]:
         yield ""
         yield from failure(first)
         if others:
-            alike = shortened([one.case.id for one in others])
+            alike = ", ".join(one.case.id for one in others)
             yield f"  {len(others)} more, {reason}: {alike}"
 
 

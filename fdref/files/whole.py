@@ -6,6 +6,7 @@ import os
 import stat
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from time import monotonic, sleep
 from typing import TYPE_CHECKING
 
 from fdref.engines.parallel import each_at_once
@@ -15,6 +16,7 @@ from fdref.files.folder import (
     Folder,
     is_ours,
     link,
+    lock,
     refusal,
     refuse_special,
     umask,
@@ -23,6 +25,10 @@ from fdref.files.folder import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+
+
+PATIENCE = 60.0
+"""Seconds to wait for another process that writes the same folder."""
 
 
 def replace_file(path: str | os.PathLike[str], data: bytes) -> None:
@@ -158,6 +164,29 @@ def holds(path: str | os.PathLike[str], files: Mapping[str, bytes]) -> bool:
         return found == files.keys() and all(
             (folder / name).read_bytes() == data for name, data in files.items()
         )
+
+
+@contextmanager
+def turn_in(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Have a folder to oneself among those who ask for it; where there is none, or no lock, go on.
+
+    Whoever holds it for longer than it takes to write a folder is not one of ours.
+    """
+    place, there = _folder_or_nothing(path)
+    if WINDOWS or not there:
+        yield
+        return
+    with ExitStack() as stack:
+        with failures(path):
+            folder = stack.enter_context(Folder(place))
+        until = monotonic() + PATIENCE
+        while folder.held is not None and monotonic() < until:
+            try:
+                lock(folder.held)
+                break
+            except BlockingIOError:
+                sleep(0.02)
+        yield
 
 
 @contextmanager
