@@ -142,3 +142,21 @@ def test_what_is_not_finite_stays_near(method, size, engine):
     np.testing.assert_allclose(found[0, 1], expected[0, 1], atol=1e-14)
     np.testing.assert_allclose(found[0, 0, near:], expected[0, 0, near:], atol=1e-14)
     np.testing.assert_allclose(found[0, 0, :, near:], expected[0, 0, :, near:], atol=1e-14)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("factor", [1, 2, 3, 5])
+@pytest.mark.parametrize("method", PAPERS)
+def test_what_is_not_finite_reaches_where_it_has_a_weight(method, factor, value, engine):
+    """And no further: 0 times NaN, or infinity, takes no part; the rest is as if it were 0."""
+    maps = np.random.default_rng(0).standard_normal((1, 1, 6, 7))
+    maps[0, 0, 2, 3] = 0
+    window = factor + 1
+    clean = fdref.unpool(maps, factor, window, method, engine)
+    weights = [matrix(size, factor, method) for size in (6, 7)]
+    reached = np.outer(weights[0][:, 2] != 0, weights[1][:, 3] != 0)
+    reached = np.pad(reached, ((0, 1), (0, 1)))  # a window one larger: a row and a column of zeros
+    maps[0, 0, 2, 3] = value
+    found = fdref.unpool(maps, factor, window, method, engine)[0, 0]
+    np.testing.assert_array_equal(~np.isfinite(found), reached)
+    np.testing.assert_allclose(found[~reached], clean[0, 0][~reached], 1e-12, 1e-12)

@@ -213,9 +213,9 @@ def _enlarged(maps: Array, axis: int, stride: int, window: int, method: Method) 
     along = [-1 if place == axis else 1 for place in range(maps.ndim)]
     total = np.zeros(())
     for t, weight in enumerate(weights.T):
-        pixels = maps.take(starts + t, axis)
-        # What weighs 0 takes no part, so that NaN and infinity do not spread to where it does.
-        total = total + np.where(weight.reshape(along) == 0, 0, weight.reshape(along) * pixels)
+        weight = weight.reshape(along)  # noqa: PLW2901
+        # What weighs 0 takes no part, be it NaN or infinite.
+        total = total + weight * np.where(weight == 0, 0, maps.take(starts + t, axis))
     return total
 
 
