@@ -51,7 +51,7 @@ def cases() -> list[Case]:
         whole("occlude-ties", "two maps have the largest sum, and two classes are the most "
             "probable: the first counts", {"images": integers(507, (1, 1, 4, 5), 1, 9),
             "filters1": np.array([-1, 1, 1, 0], np.float32).reshape(4, 1, 1, 1) / 8},
-            network=[conv("filters1")], layer=1, size=(2, 2), stride=(1, 2), value=[0],
+            network=[conv("filters1")], layer=1, size=(2, 2), stride=(1, 2), value=[3],
             labels=[2]),
         rounded("occlude-real",
             "a network that ends in softmax; layers of every type", {
