@@ -134,7 +134,7 @@ class TestJunit:
         assert counted == Counter(case.operation for case in cases())
         (noted,) = (test for test in root.iter("testcase") if test.find("system-out") is not None)
         assert noted.get("name") == case.id
-        assert noted.find("system-out").text == "has `more`; expected no more than `rectified`"
+        assert noted.find("system-out").text == "has `more`, which nobody asked for"
 
 
 class TestGithub:

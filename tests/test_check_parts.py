@@ -107,5 +107,5 @@ class TestCommand:
         assert run("check", kit, results) == 0
         told = capsys.readouterr().out
         assert "warnings:\n" in told
-        assert "has `extra`; expected no more than" in told
+        assert "has `extra`, which nobody asked for" in told
         assert f"gives the last stage alone, of which the others are steps: {several[0]}" in told

@@ -17,7 +17,8 @@ from report_schema import check_schema
 
 from fdref.conformance.comparison import Problem, judge
 from fdref.conformance.diagnosis import Explanation
-from fdref.conformance.examination import examine
+from fdref.conformance.examination import Circumstances, examine
+from fdref.conformance.failures import groups
 from fdref.conformance.html import page
 from fdref.conformance.report import as_json, text
 from fdref.conformance.slices import HIGH, LOW, NOT_A_NUMBER, ZERO, pictures
@@ -146,6 +147,71 @@ class TestReports:
         assert "No mistake known to the kit gives the result of these cases. known" in said
         assert ("strong", f"2 {NASTY}") in checker.texts
         assert told.count("The result of: ") == 3
+
+    def test_failures_of_one_mistake_stand_together_with_one_example_open(self):
+        mistake = SimpleNamespace(name="a-mistake", sentence="is made")
+        report = every_verdict()
+        tiny = replace(report.verdicts[1].case, id="tiny", expected={"a": np.zeros(1)})
+        tiny = judge(tiny, {"a": np.ones(1)})
+        mistakes = {**report.mistakes, "wrong": (mistake,), "tiny": (mistake,)}
+        explanations = (Explanation(mistake, ("wrong", "tiny"), ()),)
+        report = replace(
+            report,
+            verdicts=(*report.verdicts, tiny),
+            mistakes=mistakes,
+            explanations=explanations,
+        )
+        failed = [one for one in report.verdicts if one.failed]
+        found = [(one.reason, [v.case.id for v in one.verdicts]) for one in groups(report, failed)]
+        assert found[0] == ("a-mistake", ["tiny", "wrong"])
+        assert [names for _, names in found[1:]] == [["known"], ["broken"], ["staged"], ["nan"]]
+        told = text(report)
+        assert "fail: tiny (unpool, section 4): A question.\n" in told
+        assert "  1 more, a-mistake: wrong\n" in told
+        assert "fail: wrong" not in told
+        checker = Checker(page(report))
+        assert checker.open == []
+        assert len(checker.all("article")) == 6
+        assert len(checker.all("details")) == 3  # all cases, those like the first, the one of them
+        assert all("open" not in given for given in checker.all("details"))
+
+    def test_the_same_problem_is_told_once(self):
+        answers = [(question(name=name, a=[1.0]), Problem("raised E: no")) for name in "abc"]
+        told = text(report_of(*answers))
+        assert told.count("raised E: no") == 2
+        assert "  2 more, raised E: no: b, c\n" in told
+
+    @pytest.mark.parametrize(("ulps", "shown"), [(9_999, True), (10_000, False)])
+    def test_few_floating_point_numbers_are_counted(self, ulps, shown):
+        one = np.float32([1])
+        got = (one.view(np.int32) + ulps).view(np.float32)
+        told = text(report_of((question(a=one), {"a": got})))
+        assert (f", {ulps} ulp\n" in told) == shown
+
+    def test_parameters_are_told_the_network_last_and_cut_off(self):
+        network = [{"type": "relu", "leak": 0}] * 40
+        case = replace(question(a=[1.0]), parameters={"network": network, "layer": 3})
+        told = text(report_of((case, {"a": np.zeros(1)})))
+        assert '  with layer 3, network [{"type": "relu", "leak": 0}, ' in told
+        assert max(map(len, told.splitlines())) < 300
+
+    def test_the_report_says_what_was_judged_by_what_and_when(self):
+        about = Circumstances(
+            "forward", "2.0", "ab" * 32, "2026-11-26", ("2026-11-24", "2026-11-25")
+        )
+        case = picture_case("right")
+        report = replace(report_of((case, case.expected)), circumstances=about)
+        told = text(report)
+        assert f"\nspecification 2.0, manifest sha256 {'ab' * 32}\n" in told
+        assert "results of 2026-11-24 to 2026-11-25\n" in told
+        assert told.endswith("conforms for forward: 1 of 1 cases pass")
+        said = " ".join(" ".join(words.split()) for _, words in Checker(page(report)).texts)
+        for words in (
+            "Part forward",
+            "Results of 2026-11-24 to 2026-11-25",
+            "Judged 2026-11-26 by",
+        ):
+            assert words in " ".join(said.split())
 
     def test_a_page_where_all_is_well(self):
         case = picture_case("right")

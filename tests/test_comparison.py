@@ -150,10 +150,10 @@ class TestComparison:
         case = question(a=[1.0])
         verdict = judge(case, {"a": np.array([1.0]), "b\x1b": np.array(1)})
         assert verdict.outcome is Outcome.PASS
-        assert verdict.warnings == ("has `b?`; expected no more than `a`",)
+        assert verdict.warnings == ("has `b?`, which nobody asked for",)
         verdict = judge(case, {"A": np.array([1.0])})
         assert verdict.outcome is Outcome.FAIL
-        assert verdict.warnings == ("has `A`; expected no more than `a`",)
+        assert verdict.warnings == ("has `A`, which nobody asked for",)
 
     def test_of_stages_the_last_alone_will_do(self):
         case = replace(question(stage1=[1.0], stage2=[2.0], stage3=[3.0]), operation="decode")

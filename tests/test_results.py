@@ -290,6 +290,23 @@ class TestFolders:
             "slope.npy is not read; expected slope.npz, .h5 or .mat",
         )
 
+    def test_what_is_not_asked_for_is_not_read(self, tmp_path):
+        (tmp_path / "ramp.npz").write_bytes(b"broken")
+        (tmp_path / "rump.npz").touch()
+        found = read_results(tmp_path, self.kit, [])
+        assert dict(found.answers) == {}
+        assert found.strays
+        assert found.days == ()
+
+    def test_the_days_of_results(self, tmp_path):
+        kit = SimpleNamespace(cases=[question(name, a=1.0) for name in "abc"])
+        for name, day in (("a", 1), ("b", 3), ("c", 2)):
+            path = tmp_path / f"{name}.npz"
+            np.savez(path, a=1.0)
+            os.utime(path, (day * 86400 + 5, day * 86400 + 5))
+        assert read_results(tmp_path, kit).days == ("1970-01-02", "1970-01-04")
+        assert read_results(tmp_path, kit, kit.cases[1:2]).days == ("1970-01-04",)
+
     @pytest.mark.parametrize("name", ["nowhere", "file"])
     def test_no_folder(self, name, tmp_path):
         (tmp_path / "file").touch()

@@ -50,6 +50,15 @@ def _size(case: Case) -> int:
     return sum(array.size for array in (*case.inputs.values(), *case.expected.values()))
 
 
+def oddities(report: Report) -> dict[str, list[str]]:
+    """Return the warnings about answers, with the IDs; what failed tells of its own."""
+    found: dict[str, list[str]] = {}
+    for verdict in report.verdicts:
+        for warning in () if verdict.failed else verdict.warnings:
+            found.setdefault(warning, []).append(verdict.case.id)
+    return found
+
+
 def failure(verdict: Verdict) -> Iterator[str]:
     """Say in a few lines how a case failed."""
     case = verdict.case

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import fdref
 from fdref.conformance.comparison import Outcome
-from fdref.conformance.failures import describe, groups, parameters
+from fdref.conformance.failures import describe, groups, oddities, parameters
 from fdref.conformance.report import verdict_on
 from fdref.conformance.slices import pictures
 from fdref.drawing.web_page import data_uri, render
@@ -57,6 +57,7 @@ def page(report: Report) -> str:
         facts=dict(_facts(report)),
         report=report,
         groups=groups(report, [one for one in report.verdicts if one.failed]),
+        odd=oddities(report),
         parameters=parameters,
         verdict=verdict_on(report),
         Outcome=Outcome,

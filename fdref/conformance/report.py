@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import fdref
 from fdref.conformance.comparison import Outcome
-from fdref.conformance.failures import failure, groups, shortened
+from fdref.conformance.failures import failure, groups, oddities, shortened
 from fdref.drawing.text_table import table
 
 if TYPE_CHECKING:
@@ -89,10 +89,7 @@ def _failures(report: Report) -> Iterator[str]:
 
 def _warnings(report: Report) -> Iterator[str]:
     """Tell what is odd, and no failure; that of failed cases has been told with them."""
-    by_warning: dict[str, list[str]] = {}
-    for verdict in report.verdicts:
-        for warning in () if verdict.outcome is Outcome.FAIL else verdict.warnings:
-            by_warning.setdefault(warning, []).append(verdict.case.id)
+    by_warning = oddities(report)
     if by_warning or report.circumstances.warnings:
         yield "\nwarnings:"
     yield from (f"  {warning}" for warning in report.circumstances.warnings)
