@@ -142,7 +142,8 @@ class TestGithub:
         told = list(runner_commands(everything))
         assert sum(line.startswith("::error ") for line in told) == 5  # a mistake, 2, odd, the sum
         (line,) = (line for line in told if "a-mistake" in line)
-        assert line.startswith("::error title=wrong%2C nan::a-mistake: pictures[1, 2, 3, 4] is 117")
+        assert line.startswith("::error title=a-mistake%2C 2 cases::wrong: pictures[1, 2, 3, 4] ")
+        assert line.endswith("; as well: nan")
         assert "::warning title=" in told[-1]
         assert any(line.endswith("::the kit is odd") for line in told)
 
@@ -155,7 +156,7 @@ class TestGithub:
     @pytest.mark.parametrize(("failing", "told"), [(MOST + 1, MOST + 1), (MOST + 2, MOST)])
     def test_no_more_than_are_shown(self, failing, told, no_mistakes):
         answers = [(picture_case(f"c{n}"), Problem(f"problem {n}")) for n in range(failing)]
-        lines = [line for line in runner_commands(report_of(*answers)) if "::problem" in line]
+        lines = [line for line in runner_commands(report_of(*answers)) if ": problem" in line]
         assert len(lines) == told
 
     def test_nothing_is_a_command_but_ours(self):
@@ -227,7 +228,7 @@ def test_no_stranger_commands_terminal_or_page(no_mistakes):
         ESCAPES, ESCAPES, [broken, extra, known], lambda case: answers[case.id], None,
         {"known": ESCAPES}, [ESCAPES], circumstances=ABOUT,
     )  # fmt: skip
-    told = [text(report), page(report), junit(report).decode(), badge(report)]
+    told = [text(report), page(report), junit(report).decode(), badge(report).decode()]
     told += [*runner_commands(report), *strings(as_json(report))]
     for each in told:
         assert "red" in each or "\x1b" not in each

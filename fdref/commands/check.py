@@ -72,8 +72,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="WHAT",
         action="append",
         default=[],
-        help="judge some cases alone: an operation, an ID, a section or a pattern with *; may be "
-        "given several times",
+        help="judge some cases alone: an operation, an ID, a section, or a pattern of these; can "
+        "be given several times",
     )
     add("--subject", metavar="TEXT", help='what is judged, for the report, such as "mine 1.2"')
     add_json(parser)
@@ -165,7 +165,7 @@ def examination(kit: Kit, options: argparse.Namespace) -> Report:
     if options.engine is not None:
         default = f"fdref's {name_of(options.engine)} engine"
     return examine(
-        default if options.subject is None else options.subject,
+        options.subject or default,
         kit.version,
         cases,
         answer,
@@ -204,5 +204,6 @@ def write(report: Report, options: argparse.Namespace) -> None:
 
         write_to(options.junit, junit(report))
     if options.badge is not None:
-        badge = imported("fdref.conformance.badge", "badges take Jinja2")
-        write_to(options.badge, badge.badge(report).encode())
+        from fdref.conformance.badge import badge  # noqa: PLC0415
+
+        write_to(options.badge, badge(report))

@@ -24,7 +24,7 @@ SCRIPT = Path(__file__).with_name("check.py.txt")
 BESIDE = ("kernels", "weights")
 """Packages that lie beside `fdref` in a checkout, and in it where it is installed."""
 
-PATTERNS = "*.py", "templates/check.*", "templates/page.*", "templates/badge.*"
+PATTERNS = "*.py", "templates/check.*", "templates/page.*"
 """Modules, and what the pages of a report are set from."""
 
 

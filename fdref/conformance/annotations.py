@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from fdref.conformance.comparison import Outcome
 from fdref.conformance.failures import groups, in_short, shortened
-from fdref.conformance.report import verdict_on
+from fdref.conformance.report import facts, verdict_on
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,14 +29,16 @@ def runner_commands(report: Report) -> Iterator[str]:
     failed = [one for one in report.verdicts if one.outcome is Outcome.FAIL]
     found = groups(report, failed)
     for reason, verdicts in found[: MOST if len(found) > MOST + 1 else None]:
-        names = shortened([one.case.id for one in verdicts])
-        about = f"{reason}: {in_short(verdicts[0])}" if len(verdicts) > 1 else in_short(verdicts[0])
-        yield command("error", names, about)
+        (first, *others), name = verdicts, verdicts[0].case.id
+        title = f"{reason}, {len(verdicts)} cases" if others else name
+        alike = [f"as well: {shortened([one.case.id for one in others])}"] if others else []
+        yield command("error", title, "; ".join([f"{name}: {in_short(first)}", *alike]))
     passed = [one.case.id for one in report.verdicts if one.outcome is Outcome.UNEXPECTEDLY_PASSED]
     if passed:
         yield command("error", "unexpectedly passed", shortened(passed))
     kind = "notice" if report.conforms else "error"
-    yield command(kind, f"conformance of {report.subject}", verdict_on(report))
+    said = "; ".join([verdict_on(report), *facts(report)])
+    yield command(kind, f"conformance of {report.subject}", said)
     for warning in (*report.circumstances.warnings, *report.strays):
         yield command("warning", f"conformance of {report.subject}", warning)
 
