@@ -233,21 +233,49 @@ def test_killed_processes_change_no_digit(model, tmp_path):
     assert found == told_by(tmp_path / "a.json")
 
 
+PEAK = """
+import sys
+from pathlib import Path
+from fdref.commands import main
+if __name__ == "__main__":
+    status = main(["evaluate", *sys.argv[1:], "--quiet"])
+    # Not what the system tells at its end, which counts the process that started it.
+    lines = Path("/proc/self/status").read_text().splitlines()
+    print(status, *(line.split()[1] for line in lines if line.startswith("VmHWM")))
+"""
+
+
+def peak_of(folder, *arguments):
+    """Return how many bytes the command takes at most."""
+    if not sys.platform.startswith("linux"):
+        pytest.skip("only Linux tells how much memory a process has taken")
+    (folder / "peak.py").write_text(PEAK)
+    command = [sys.executable, folder / "peak.py", *map(str, arguments)]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    status, peak = map(int, done.stdout.split())
+    assert status == 0
+    return 1024 * peak
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("workers", [0, 2])
-def test_memory_does_not_grow_with_the_images(workers, shared, tmp_path):
-    """Of the command and of each of its workers, from 1,000 digits to 70,000."""
+def test_memory_does_not_grow_with_the_images(shared, model, tmp_path):
     mnist = fdref.mnist(shared / "mnist")
     digits = np.concatenate([mnist.train.images, mnist.test.images])
     peaks = []
     for count in (1_000, 70_000):
         np.savez_compressed(tmp_path / "in.npz", images=digits[:count])
-        how = ["--workers", workers] if workers else []
-        command = started("--images", tmp_path / "in.npz", "--layers", "1,3", "--quiet", *how)
-        assert command.stdout is not None
-        out, err = command.stdout.read(), command.stderr.read()
-        _, status, usage = os.wait4(command.pid, 0)
-        command.returncode = os.waitstatus_to_exitcode(status)
-        assert (command.returncode, out, err) == (0, "", "")
-        peaks.append(usage.ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+        place = ["--images", tmp_path / "in.npz", "--layers", "high"]
+        peaks.append(peak_of(tmp_path, model, *place))
     assert peaks[1] - peaks[0] < 8e6  # the digits alone are 55 MB
+
+
+@pytest.mark.slow
+def test_nor_does_it_with_processes(model, tmp_path):
+    peaks = []
+    for times in (20, 1000):
+        np.save(tmp_path / "in.npy", np.tile(IMAGES, (times, 1, 1)))
+        place = ["--images", tmp_path / "in.npy", "--layers", "high", "--engine", "reference"]
+        peaks.append(peak_of(tmp_path, model, *place, "--workers", 2))
+    assert peaks[1] - peaks[0] < 8e6  # the images alone are 18 MB
