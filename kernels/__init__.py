@@ -13,17 +13,21 @@ from fdref.kernels.pooling import (
     max_pool_gradient,
 )
 from fdref.kernels.substitution import add_stamps, substitute
+from fdref.kernels.tiles import add_tiles, gather_tiles, transform_maps
 from fdref.kernels.unpooling import enlarge
 
 __all__ = [
     "add_stamps",
+    "add_tiles",
     "average_pool",
     "average_pool_gradient",
     "compare",
     "enlarge",
     "gather_patches",
+    "gather_tiles",
     "max_pool",
     "max_pool_gradient",
     "scatter_patches",
     "substitute",
+    "transform_maps",
 ]

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from math import prod
 from typing import TYPE_CHECKING, Literal
 
+from fdref.engines import tiling
+
 if TYPE_CHECKING:
     from fdref.geometry import Pair
 
@@ -25,6 +27,8 @@ LONG = 1.0e-9
 """to write a number of a product and add it where it belongs, in the long rows of atoms"""
 SHORT = 1.6e-9
 """the same in the short rows on the way down; also to enlarge a picture by a pixel"""
+TILED = 7e-10
+"""to move a number of what minimal filtering transforms"""
 CALL = 6e-5
 """for an operation, however small"""
 ONCE = 8e-5
@@ -43,6 +47,8 @@ class Cost:
     """elements moved in short rows"""
     calls: float = 0
     """operations"""
+    tiled: float = 0
+    """elements moved in tiles"""
 
     def __add__(self, other: Cost) -> Cost:
         return Cost(
@@ -50,15 +56,23 @@ class Cost:
             self.long + other.long,
             self.short + other.short,
             self.calls + other.calls,
+            self.tiled + other.tiled,
         )
 
     def times(self, count: int) -> Cost:
         """Return the cost for `count` pictures, which go through the operations together."""
-        return Cost(self.multiplied * count, self.long * count, self.short * count, self.calls)
+        return Cost(
+            self.multiplied * count,
+            self.long * count,
+            self.short * count,
+            self.calls,
+            self.tiled * count,
+        )
 
     def seconds(self, itemsize: int) -> float:
         """Estimate the time; elements of double the size take double the time, calls do not."""
         single = self.multiplied * MULTIPLY_ADD + self.long * LONG + self.short * SHORT
+        single += self.tiled * TILED
         return single * itemsize / 4 + self.calls * CALL
 
 
@@ -137,3 +151,12 @@ def substitution(maps: tuple[int, int, int], channels: int, taps: Pair, groups: 
     if taps[1] > maps[2]:
         return Cost(multiplied, long=added, calls=1)
     return Cost(multiplied, short=added, calls=1)
+
+
+def composition(count: int, size: Pair, atoms: tuple[int, int, int, int], jump: Pair) -> Cost:
+    """Count how pictures of a size, of so many filters, are expressed by atoms (K, C, H, W)."""
+    maps = (atoms[0], *size)
+    if tiling.pays((count, *maps), atoms, jump):
+        multiplied, moved = tiling.work(count, atoms, jump)
+        return Cost(multiplied, tiled=moved, calls=1)
+    return substitution(maps, atoms[1], atoms[2:]).times(count)

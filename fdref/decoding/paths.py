@@ -59,7 +59,7 @@ def paths_of(
                 channels
             )
             bank = (net.channels[top], net.channels[number], *filters)
-            scratch = max(scratch, *substitution_scratch(channels, paths, bank, 1))
+            scratch = max(scratch, *substitution_scratch(channels, paths, bank, 1, (1, 1)))
             paths = (paths[0] * filters[0], paths[1] * filters[1])
             peak = max(peak, channels * net.channels[number] * prod(paths))
             top, filters = after, (1, 1)

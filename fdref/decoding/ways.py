@@ -6,7 +6,7 @@ import itertools
 from math import inf, prod
 from typing import TYPE_CHECKING, NamedTuple
 
-from fdref.decoding.costs import ONCE, Cost, Way, substitution
+from fdref.decoding.costs import ONCE, Cost, Way, composition, substitution
 from fdref.decoding.every_pixel import path_down, with_pools
 from fdref.decoding.lattice import lattices
 from fdref.decoding.paths import BAND, paths_of, pixels_of
@@ -180,9 +180,9 @@ class Ways:
     def _scratch(self, number: int, count: int, box: Box, below: Box) -> Pair:
         """Return how many elements a thread keeps for a picture, and for all, one layer down."""
         match self.net[number]:
-            case Conv(filters=filters):
+            case Conv(filters=filters, stride=stride):
                 groups = self.net.groups(number)
-                one, most = substitution_scratch(count, box.size, filters.shape, groups)
+                one, most = substitution_scratch(count, box.size, filters.shape, groups, stride)
                 # The compiled engine makes a copy of filters of another precision.
                 cast = filters.size if filters.dtype.itemsize != self.itemsize else 0
                 return one + cast, most + cast
@@ -224,17 +224,17 @@ class Ways:
         return frozenset([lattice.alone])
 
     def _by_atoms(self, layer: int, count: int, stage: Stage, banks: frozenset[int]) -> Way:
-        cost, raising, held = stage.cost, Cost(), 0
+        total, held = stage.cost.times(count), 0
         for number, box in stage.cut.items():
             lattice = self.lattices[number]
             if lattice is not None:
                 atoms = (self.net.channels_of(number), self.net.channels[0], *lattice.size)
-                cost += substitution((atoms[0], *box.size), atoms[1], lattice.size)
+                jump = lattice.field.stride
                 own, numbers, scratch = self._raise(number)
-                raising, held = raising + own, held + numbers
-                one, most = substitution_scratch(count, box.size, atoms, 1)
+                total += composition(count, box.size, atoms, jump) + own
+                held += numbers
+                one, most = substitution_scratch(count, box.size, atoms, 1, jump)
                 stage = stage.with_scratch(max(one, scratch), max(most, scratch))
-        total = cost.times(count) + raising
         return self._way(layer, count, "atoms", stage, total, held, banks)
 
     def _raise(self, number: int) -> tuple[Cost, int, int]:
@@ -271,7 +271,7 @@ class Ways:
         lattice, pictures = self.lattices[below], self.net.channels[below] * self.net.channels[0]
         assert lattice is not None  # noqa: S101 - a way leads through it
         copied = pictures * prod(lattice.size) * prod(layer.window)
-        kept = substitution_scratch(pictures, lattice.size, (1, 1, *layer.window), 1)
+        kept = substitution_scratch(pictures, lattice.size, (1, 1, *layer.window), 1, (1, 1))
         return Cost(copied, short=copied, calls=2), max(kept)
 
     def _bank_numbers(self, bank: int) -> int:
@@ -291,7 +291,7 @@ class Ways:
         )
         held += 2 * pixels * inputs * prod(field)
         total = cost.times(count) + finding
-        one, most = substitution_scratch(count, (1, 1), (pixels, inputs, *field), 1)
+        one, most = substitution_scratch(count, (1, 1), (pixels, inputs, *field), 1, (1, 1))
         met = stage.with_scratch(max(one, scratch), max(most, scratch))
         return self._way(layer, count, "pixels", met, total, held)
 
@@ -317,7 +317,9 @@ class Ways:
     ) -> Way:
         seconds = cost.seconds(self.itemsize) + ONCE
         result = self.net.channels[0] * prod(self._field(layer))
-        elements = 4 * stage.largest  # a picture, the next one, and that in double or its products
+        # A picture, the next one, and that in double or its products; or of the last one what it is
+        # transformed to.
+        elements = 4 * stage.largest
         if kind == "atoms" and len(stage.cut) > 1:
             elements += len(stage.cut) * result  # one for each map, before they are added
         most = max(prod(box.size) for box in stage.cut.values())

@@ -2,8 +2,9 @@
 
 A correlation is im2col, which gathers the patches of some images as the columns of a matrix, then a
 matrix product (GEMM) with the filters; a substitution, its adjoint (transposed convolution), is the
-product first, then col2im, which adds the columns up where their patches were. Every operation is
-cut into parts that a core's cache can hold, which `fdref.engines.parallel` computes. This module
+product first, then col2im, which adds the columns up where their patches were; or, of many maps of
+3x3 pixels, `fdref.engines.minimal_filtering`, which multiplies less. Every operation is cut into
+parts that a core's cache can hold, which `fdref.engines.parallel` computes. This module
 checks nothing, allocates everything, and hands over to `fdref.kernels`.
 """
 
@@ -16,11 +17,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fdref import kernels
+from fdref.engines import minimal_filtering
 from fdref.engines.cuts import MATRIX, by_channels, by_rows, by_taps, in_slices, stamp_sizes
 from fdref.engines.parallel import each, scratch
 from fdref.engines.pointwise import normalize, relu, scale, softmax
 from fdref.engines.products import NARROW, product, stacked_product, sum_precision
 from fdref.engines.resize import band
+from fdref.engines.tiling import pays
 from fdref.geometry import extent, output_size, substituted_size
 
 if TYPE_CHECKING:
@@ -132,6 +135,12 @@ def substitute(maps: Array, filters: Array, stride: Pair, dilate: Pair, groups: 
         kernels.substitute(maps, filters, pictures, stride, dilate)
     elif size == (1, 1) and dilate == (1, 1):
         _weigh(maps, filters, pictures)
+    elif (
+        dilate == (1, 1)
+        and pays(maps.shape, filters.shape, stride, groups)
+        and minimal_filtering.keeps_digits(maps, filters)
+    ):
+        minimal_filtering.substitute(maps, filters, pictures, stride)
     elif taps[1] > size[1]:  # the longer of the two rows runs in the innermost loop
         _stamp(maps, filters, pictures, stride, dilate)
     else:

@@ -10,11 +10,13 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from fdref.engines.products import LONG
+from fdref.engines.tiling import pays, scratch_sizes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from fdref.arrays import Array
+    from fdref.engines.tiling import Filters
     from fdref.geometry import Pair
 
 Part = tuple[slice, slice]
@@ -82,12 +84,23 @@ def stamp_sizes(count: int, size: Pair, taps: Pair) -> tuple[int, int, int]:
     return step, tall, min(height, max(1, STAMPS // (step * tall * size[1] * width)))
 
 
-def substitution_scratch(count: int, size: Pair, filters: tuple[int, ...], groups: int) -> Pair:
+def substitution_scratch(
+    count: int, size: Pair, filters: Filters, groups: int, stride: Pair
+) -> Pair:
     """Return how many elements a thread keeps for one picture (K, h, w), and for `count` of them.
 
     The planner bounds memory by it before anything is computed: it follows the branches of
     `fdref.engines.compiled.substitute`, and the arrays that they take from `scratch`.
     """
+    one, most = _plain_scratch(count, size, filters, groups)
+    if pays((count, filters[0], *size), filters, stride, groups):
+        # Beside those of plain sums: what numbers they are decides, and which there were before.
+        tiled = scratch_sizes(count, filters, stride)
+        one, most = one + tiled[0], most + tiled[1]
+    return one, most
+
+
+def _plain_scratch(count: int, size: Pair, filters: Filters, groups: int) -> Pair:
     share, taps = filters[0] // groups, (filters[2], filters[3])
     pieces = 4 if share > LONG else 0  # long sums are made of pieces, in float64
     if size == (1, 1):
