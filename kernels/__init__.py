@@ -5,6 +5,7 @@ the order written: the same input gives the same bits, always.
 """
 
 from fdref.kernels.comparison import compare
+from fdref.kernels.correlation import correlate
 from fdref.kernels.patches import gather_patches, scatter_patches
 from fdref.kernels.pooling import (
     average_pool,
@@ -22,6 +23,7 @@ __all__ = [
     "average_pool",
     "average_pool_gradient",
     "compare",
+    "correlate",
     "enlarge",
     "gather_patches",
     "gather_tiles",

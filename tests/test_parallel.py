@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import weakref
+from math import inf
 from time import sleep
 
 import numpy as np
@@ -19,7 +20,7 @@ from strategies import convs, pairs, seeds
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import fdref
-from fdref.engines import blas, compiled, cuts, parallel, reference
+from fdref.engines import blas, compiled, cuts, parallel, reference, shifts
 from fdref.geometry import extent
 
 
@@ -270,9 +271,13 @@ def test_however_operations_are_cut_they_are_the_references(data, block, channel
     corner = np.ascontiguousarray(maps[:, :, :2, :1], np.float32)  # narrower than most filters
     down = layer.stride, layer.dilate, channels // layer.filters.shape[1]
     with pytest.MonkeyPatch.context() as patch:
-        for name in ("MATRIX", "LARGEST_MATRIX", "MAPS", "STAMPS", "PIXELS"):
+        for name in ("MATRIX", "LARGEST_MATRIX", "MAPS", "STAMPS", "PIXELS", "ADDED"):
             patch.setattr(cuts, name, block)
+        patch.setattr(shifts, "FEW", 0)
+        by_patches = compiled.correlate(images, layer.filters, None, *steps)
+        patch.setattr(shifts, "FEW", inf)
         found = (
+            by_patches,
             compiled.correlate(images, layer.filters, None, *steps),
             compiled.substitute(maps, layer.filters, *down),
             compiled.substitute(corner, layer.filters, *down),
@@ -281,6 +286,7 @@ def test_however_operations_are_cut_they_are_the_references(data, block, channel
             compiled.pool(images, (1, 1), (2, 2), (0, 0, 0, 0), "max"),
         )
     expected = (
+        maps,
         maps,
         reference.substitute(maps, layer.filters, *down),
         reference.substitute(corner, layer.filters, *down),

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fdref import kernels
-from fdref.engines import minimal_filtering
+from fdref.engines import minimal_filtering, shifts
 from fdref.engines.cuts import MATRIX, by_channels, by_rows, by_taps, in_slices, stamp_sizes
 from fdref.engines.parallel import each, scratch
 from fdref.engines.pointwise import normalize, relu, scale, softmax
@@ -84,7 +84,10 @@ def correlate(
     pad: Margins,
     dilate: Pair,
 ) -> Array:
-    """Multiply the filters with the matrix of patches: im2col, then a GEMM for each group."""
+    """Multiply the filters with the matrix of patches: im2col, then a GEMM for each group.
+
+    Few filters are moved over the images, tap by tap, and added up.
+    """
     size = output_size(images.shape[2:], extent(filters.shape[2:], dilate), stride, pad)
     response = np.empty((len(images), len(filters), *size), images.dtype)
     if not response.size:
@@ -110,6 +113,8 @@ def correlate(
 
     if _cover(images, filters, pad):
         each(fill_whole, in_slices(len(images), images.shape[1:]))
+    elif shifts.pays(filters, images.shape[1], size, stride, dilate):
+        shifts.correlate(images, filters, bias, response, stride, pad, dilate)
     else:
         each(fill, by_rows(images, filters, size, slice(0, len(images))))
     return response

@@ -38,6 +38,10 @@ MAPS = 2**17
 """Elements of the maps that are pooled or enlarged in one part: 0.5 MB in float32."""
 
 
+ADDED = 2**21
+"""Multiply-adds without a matrix product in one part: 0.1 ms."""
+
+
 def by_rows(images: Array, filters: Array, size: Pair, several: slice) -> Iterator[Part]:
     """Cut several images into batches, and images that are large by themselves by rows, too."""
     row = images.shape[1] * filters.shape[2] * filters.shape[3] * size[1]
@@ -48,6 +52,18 @@ def by_rows(images: Array, filters: Array, size: Pair, several: slice) -> Iterat
             yield (
                 slice(first, min(first + step, several.stop)),
                 slice(top, min(top + height, size[0])),
+            )
+
+
+def by_strips(count: int, filters: Array, height: int, pitch: int) -> Iterator[Part]:
+    """Cut images whose maps are added up tap by tap into batches, and large maps into strips."""
+    tall = min(height, max(1, MAPS // (pitch * filters.shape[1])))
+    step = max(1, ADDED // (filters.size * height * pitch)) if tall == height else 1
+    for first in range(0, count, step):
+        for top in range(0, height, tall):
+            yield (
+                slice(first, min(first + step, count)),
+                slice(top, min(top + tall, height)),
             )
 
 
