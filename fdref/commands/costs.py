@@ -1,4 +1,4 @@
-"""What decoding costs, said before it begins where it is much, with what would be cheaper."""
+"""What a command costs, said before it begins where it is much, with what would be cheaper."""
 
 from __future__ import annotations
 
@@ -7,11 +7,15 @@ from math import prod
 from typing import TYPE_CHECKING
 
 from fdref.commands.messages import note
+from fdref.decoding.costs import LONG, MULTIPLY_ADD
 from fdref.errors import ArgumentError
+from fdref.layers import Conv, ConvTranspose
+from fdref.network.sizes import sizes_from
 from fdref.network.units import receptive_field
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Mapping
 
     from fdref.decoding.blocks import Plan
     from fdref.decoding.contents import Contents
@@ -25,20 +29,23 @@ CHEAPER = 0.7
 
 
 def say_costs(options: argparse.Namespace, contents: Contents, plan: Plan) -> None:
-    """Say what takes more than a minute, and what would be cheaper."""
-    told = costs(contents, plan)
+    """Say of decoding that takes more than a minute what it does, and what would be cheaper."""
+    told = costs(contents, plan, filters=hasattr(options, "filters"))
     if told:
         note(options, told)
 
 
-def costs(contents: Contents, plan: Plan) -> str:
-    """Say what decoding takes; nothing where that is less than a minute."""
+def costs(contents: Contents, plan: Plan, *, filters: bool = True) -> str:
+    """Say what decoding takes; nothing where that is less than a minute.
+
+    Whether a command can be asked for some filters of a layer alone is told by `filters`.
+    """
     seconds = plan.choice.seconds
     if seconds < MINUTE:
         return ""
     room = sum(prod(shape) * dtype.itemsize for shape, dtype, _ in contents.described().values())
     beside = max(way.memory for way in plan.choice.ways)
-    ways = cheaper(contents, seconds)
+    ways = cheaper(contents, seconds, filters=filters)
     instead = f"; cheaper: {', '.join(ways)}" if ways else ""
     return (
         f"decoding takes about {duration(seconds)} (compiled engine, two cores), {size(beside)} of "
@@ -46,7 +53,7 @@ def costs(contents: Contents, plan: Plan) -> str:
     )
 
 
-def cheaper(contents: Contents, seconds: float) -> list[str]:
+def cheaper(contents: Contents, seconds: float, *, filters: bool) -> list[str]:
     """Name what is asked for in a way that would take less, and how long that would."""
     found = []
     if contents.unpool != "nearest":
@@ -54,7 +61,7 @@ def cheaper(contents: Contents, seconds: float) -> list[str]:
         if own < CHEAPER * seconds:
             found.append(f"--unpool nearest ({duration(own)})")
     few = [replace(job, filters=job.filters[:FEW]) for job in contents.jobs]
-    own = _seconds(replace(contents, jobs=few))
+    own = _seconds(replace(contents, jobs=few)) if filters else seconds
     if own < CHEAPER * seconds:
         found.append(f"--filters 0-{FEW - 1} ({duration(own)})")
     if len(contents.jobs) > 1:
@@ -62,7 +69,7 @@ def cheaper(contents: Contents, seconds: float) -> list[str]:
         if own < CHEAPER * seconds:
             found.append(f"without {contents.jobs[-1].label} ({duration(own)})")
     beyond = _beyond_images(contents)
-    if beyond:
+    if beyond and filters:
         found.append(f"in Python, decode(position=...): {beyond}")
     return found
 
@@ -85,7 +92,56 @@ def _beyond_images(contents: Contents) -> str:
     if inside > CHEAPER * prod(field):
         return ""
     part = f"{inside / prod(field):.0%}"
-    return f"of {last.label}'s {field[0]}x{field[1]} pixels what lies on the image, {part}"
+    return f"what lies on the image, {part} of {last.label}'s {field[0]}x{field[1]} pixels"
+
+
+def say_evaluation(
+    options: argparse.Namespace, contents: Contents, images: tuple[int, ...]
+) -> None:
+    """Say of many images (N, C, H, W) how long they take, where that is more than a minute."""
+    count, *_, height, width = images
+    sizes = sizes_from(contents.net, [(height, width)])
+    layers = {
+        job.label: count * _seconds_of(contents, job.number, sizes[job.number])
+        for job in contents.jobs
+    }
+    through = count * _forward(contents, sizes)
+    seconds = through + sum(layers.values())
+    if seconds < MINUTE:
+        return
+    most = max(layers, key=lambda label: layers[label])
+    ways = [] if options.workers or options.scheduler else ["--workers or --scheduler"]
+    if len(layers) > 1 and seconds - layers[most] < CHEAPER * seconds:
+        ways.append(f"without {most} ({duration(seconds - layers[most])})")
+    instead = f"; cheaper: {', '.join(ways)}" if ways else ""
+    note(
+        options,
+        f"{count:,} images take about {duration(seconds)} in one process (compiled engine, two "
+        f"cores){instead}",
+    )
+
+
+def _seconds_of(contents: Contents, number: int, size_: tuple[int, int]) -> float:
+    """Estimate for one image how long it takes to correlate it with a layer's filters, to compare.
+
+    Comparing goes some ten times through the responses, in float64.
+    """
+    (one,) = (job for job in contents.jobs if job.number == number)
+    field = receptive_field(contents.net, number).size
+    responses = len(one.filters) * prod(size_)
+    products = responses * contents.net.channels[0] * prod(field)
+    return products * MULTIPLY_ADD * contents.dtype.itemsize / 4 + 10 * responses * LONG
+
+
+def _forward(contents: Contents, sizes: Mapping[int, tuple[int, int]]) -> float:
+    """Estimate how long the network itself takes for an image."""
+    last = max(job.number for job in contents.jobs)
+    products = sum(
+        layer.filters.size * prod(sizes[number])
+        for number, layer in enumerate(contents.net, 1)
+        if number <= last and number in sizes and isinstance(layer, Conv | ConvTranspose)
+    )
+    return products * MULTIPLY_ADD * contents.dtype.itemsize / 4
 
 
 def duration(seconds: float) -> str:

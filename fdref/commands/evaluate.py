@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import fdref
-from fdref.commands.costs import duration, say_costs
+from fdref.commands.costs import duration, say_costs, say_evaluation
 from fdref.commands.decode import describe, fill, memory, plan_within
 from fdref.commands.images import add_images, read_images
 from fdref.commands.jobs import read_jobs
@@ -92,6 +92,7 @@ def run(options: argparse.Namespace) -> None:
         raise ArgumentError("there is no layer to evaluate; expected a network with filters")
     images = read_images(net, options, once=True)
     contents = Contents(net, jobs, options.unpool, options.engine, describe(source))
+    say_evaluation(options, contents, images.shape)
     with workers(options, net) as executor, banks_of(contents, options, executor) as decoded:
         begun = perf_counter()
         found = evaluated(net, images, decoded, options, executor)

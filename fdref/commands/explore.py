@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import fdref
+from fdref.commands.costs import say_costs
 from fdref.commands.images import IMAGES, images_at
 from fdref.commands.jobs import read_jobs
 from fdref.commands.messages import add_quiet, note, printable, tell
 from fdref.commands.models import FILES, add_model, load, source_of
 from fdref.commands.places import named
 from fdref.commands.progress import progress_bar
+from fdref.decoding.contents import Contents
 from fdref.engines.resize import METHODS
 from fdref.errors import ArgumentError
 from fdref.files.whole import check_file
@@ -90,6 +92,8 @@ def run(options: argparse.Namespace) -> None:
     jobs, missing = read_jobs(net, options.layers, None)
     for message in missing:
         note(options, message)
+    contents = Contents(net, jobs, options.unpool, options.engine, {})
+    say_costs(options, contents, contents.plan(None))
     layers = [job.number for job in jobs]
     if against is not None and (alone := without_counterpart(net, layers, against)):
         whose = printable(name_of(options.against))

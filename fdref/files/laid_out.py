@@ -190,7 +190,7 @@ def lay_out(
     free = shutil.disk_usage(folder.path if folder.held is None else folder.held).free
     if takes > free:
         problem = f"has {free:,} bytes free, {what} take {takes:,}"
-        raise refusal(folder.path, f"{problem}; make room or choose another folder")
+        raise refusal(folder.path, f"{problem}; make room, choose another folder, or ask for less")
     with SafeFile(disk.fileno(), "r+", closefd=False) as safe:
         with h5py.File(safe, "w") as hdf5:
             for name, (shape, dtype, about) in described.items():
