@@ -7,6 +7,7 @@ operation that it knows; it is called with the case's inputs and parameters by n
 
 from __future__ import annotations
 
+import inspect
 import json
 import sys
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
     """A layer of section 1, with the arrays in place of their names."""
     Operation = Callable[..., "Array | Mapping[str, Array]"]
     """Returns the only output, or outputs by name."""
+
+
+CHOOSING = ("layers", "stages", "origin")
+"""Parameters that choose among outputs: what is not asked for is not written."""
+
+IN_CHAINS = {"conv", "pool", "relu", "normalize", "bnorm", "softmax"}
 
 
 class NotAttemptedError(Exception):
@@ -45,7 +52,7 @@ def answer(operations: Mapping[str, Operation], refusals: tuple[type[Exception],
             continue
         given = arguments(kit, name, case["parameters"])
         try:
-            found = operations[case["operation"]](**given)
+            found = called(operations[case["operation"]], given)
         except NotAttemptedError as reason:
             print(f"{name}: not attempted: {reason}", file=sys.stderr)
             continue
@@ -56,14 +63,37 @@ def answer(operations: Mapping[str, Operation], refusals: tuple[type[Exception],
             found = np.array(1)
         else:
             found = np.array(0) if case["refused"] else found
+        asked = [one["name"] for one in case["outputs"]]
         if not isinstance(found, dict):
-            [only] = case["outputs"]
-            found = {only["name"]: found}
-        np.savez(results / f"{name}.npz", **found)
+            found = {asked[0]: found}
+        np.savez(results / f"{name}.npz", **{output: found[output] for output in asked})
+
+
+def called(operation: Operation, given: dict[str, Any]) -> Any:
+    """Call an operation, unless it does not know a parameter."""
+    try:
+        inspect.signature(operation).bind(**given)
+    except TypeError as reason:
+        raise NotAttemptedError(str(reason)) from reason
+    return operation(**given)
+
+
+def demand_chain(network: Sequence[Layer]) -> None:
+    """Leave the case out if the network is no chain, or has layers that only others have."""
+    for layer in network:
+        if "inputs" in layer or layer["type"] not in IN_CHAINS:
+            raise NotAttemptedError(f"the network is no chain: {layer['type']}")
+
+
+def demand_number(number: int, first: int, end: int, what: str) -> None:
+    """Refuse what Python would count from the end, or not reach."""
+    if not first <= number < end:
+        raise ValueError(f"there is no {what} {number}: they are {first} to {end - 1}")
 
 
 def arguments(kit: Path, name: str, parameters: dict[str, Any]) -> dict[str, Any]:
     """Return a case's inputs and parameters; a network is a list of layers with their arrays."""
+    parameters = {key: value for key, value in parameters.items() if key not in CHOOSING}
     with np.load(kit / "cases" / f"{name}.npz") as file:
         inputs = {key: file[key] for key in file.files if key != "parameters"}
     network = parameters.get("network")
@@ -77,6 +107,6 @@ def arguments(kit: Path, name: str, parameters: dict[str, Any]) -> dict[str, Any
         {key: inputs.get(v, v) if isinstance(v, str) else v for key, v in layer.items()}
         for layer in network
     ]
-    used = {v for layer in network for v in layer.values() if isinstance(v, str)}
-    inputs = {key: array for key, array in inputs.items() if key not in used}
+    # The other arrays are the network's.
+    inputs = {key: array for key, array in inputs.items() if key == "images"}
     return inputs | parameters | {"network": layers}

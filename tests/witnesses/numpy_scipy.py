@@ -1,16 +1,20 @@
 """All operations with NumPy and SciPy, written from the kit's SPECIFICATION.md alone.
 
-Everything is computed in float64 and rounded once, to the type of the inputs.
+Layers, unpooling and decoding are in the files beside it that begin with `numpy_`. Everything is
+computed in float64 and rounded once, to the type of the inputs.
 """
 
 from __future__ import annotations
 
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from kit_files import answer
-from numpy.lib.stride_tricks import sliding_window_view
-from scipy import ndimage, signal, special
+from numpy_decoding import decode, decoded
+from numpy_layers import bnorm, correlate, demand, maps_of, normalize, pool, relu, substitute
+from numpy_unpool import unpool
+from scipy import special
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -21,204 +25,11 @@ if TYPE_CHECKING:
     Pair = Sequence[int]
 
 
-# Section 2: the forward pass.
-
-
-def correlate(
-    images: Array,
-    filters: Array,
-    bias: Array | None = None,
-    *,
-    stride: Pair,
-    pad: Sequence[int],
-    dilate: Pair,
-    groups: int,
-) -> Array:
-    channels = check_filters(filters, groups, biases=bias)
-    demand(images.shape[1] == channels * groups, f"{images.shape[1]} channels, not {channels}")
-    padded = with_border(images, pad, 0)
-    span = [(k - 1) * d + 1 for k, d in zip(filters.shape[2:], dilate, strict=True)]
-    # scipy.signal would swap map and filter where the filter is the larger one.
-    height, width = (size - s + 1 for size, s in zip(padded.shape[2:], span, strict=True))
-    demand(min(height, width) > 0, f"the filter {span} is larger than the map {padded.shape[2:]}")
-    dense = np.empty((len(images), len(filters), height, width))
-    for n, image in enumerate(padded):
-        for k, weights in enumerate(filters):
-            first = channels * (k // (len(filters) // groups))
-            volume = image[first : first + channels]
-            # Every dilate-th pixel, from each start: within those the filter is not dilated.
-            for top, left in np.ndindex(min(dilate[0], height), min(dilate[1], width)):
-                comb = np.s_[top :: dilate[0], left :: dilate[1]]
-                part = volume[:, *comb]
-                dense[n, k][comb] = signal.correlate(part, weights, "valid", "direct")[0]
-    response = dense[:, :, :: stride[0], :: stride[1]]
-    return response if bias is None else response + bias[:, None, None]
-
-
-def pool(images: Array, *, window: Pair, stride: Pair, pad: Sequence[int], method: str) -> Array:
-    demand(method in {"max", "avg"}, f"no such method as {method!r}")
-    demand(pad[0] < window[0] and pad[1] < window[0], f"{pad} hides the whole window {window}")
-    demand(pad[2] < window[1] and pad[3] < window[1], f"{pad} hides the whole window {window}")
-
-    def windows(maps: Array, outside: float) -> Array:
-        padded = with_border(maps, pad, outside)
-        views = sliding_window_view(padded, tuple(window), axis=(2, 3))
-        return views[:, :, :: stride[0], :: stride[1]]
-
-    if method == "max":
-        return windows(images, -np.inf).max(axis=(4, 5))
-    pixels = windows(np.ones_like(images), 0).sum(axis=(4, 5))
-    return windows(images, 0).sum(axis=(4, 5)) / pixels
-
-
-def relu(images: Array, *, leak: float) -> Array:
-    below = leak * images if leak else np.where(np.isnan(images), images, 0)  # no 0 * -inf
-    return np.where(images > 0, images, below)
-
-
-def normalize(images: Array, *, size: int, kappa: float, alpha: float, beta: float) -> Array:
-    # correlate1d puts the middle of an even window at size/2; here it is one less.
-    origin = (size - 1) // 2 - size // 2
-    sums = ndimage.correlate1d(images**2, np.ones(size), 1, mode="constant", origin=origin)
-    return images / (kappa + alpha * sums) ** beta
-
-
-def bnorm(images: Array, gain: Array, bias: Array, moments: Array) -> Array:
-    channels = images.shape[1]
-    demand(
-        gain.shape == bias.shape == (channels,) and moments.shape == (channels, 2),
-        f"{gain.shape}, {bias.shape} and {moments.shape} for {channels} channels",
-    )
-    mean, deviation = moments.T[:, :, None, None]
-    return gain[:, None, None] * (images - mean) / deviation + bias[:, None, None]
-
-
-def layer_output(layer: Layer, maps: Array) -> Array:
-    kind, rest = layer["type"], {key: v for key, v in layer.items() if key != "type"}
-    if kind == "softmax":
-        return special.softmax(maps, axis=1)
-    known = {"conv": correlate, "pool": pool, "relu": relu, "normalize": normalize, "bnorm": bnorm}
-    return known[kind](maps, **rest)
-
-
 def forward(images: Array, network: Sequence[Layer]) -> dict[str, Array]:
-    outputs = {}
-    for number, layer in enumerate(network, 1):
-        images = layer_output(layer, images)
-        outputs[f"layer{number}"] = images
-    return outputs
+    return {f"layer{number}": maps for number, maps in enumerate(maps_of(images, network))}
 
 
-# Sections 3 and 4: decoding and projecting.
-
-
-def substitute(maps: Array, filters: Array, *, stride: Pair, dilate: Pair, groups: int) -> Array:
-    channels = check_filters(filters, groups)
-    demand(maps.shape[1] == len(filters), f"{maps.shape[1]} maps for {len(filters)} filters")
-    count, _, *size = maps.shape
-    down, right = ((n - 1) * s + 1 for n, s in zip(size, stride, strict=True))
-    bottom, end = ((k - 1) * d for k, d in zip(filters.shape[2:], dilate, strict=True))
-    pictures = np.zeros((count, groups, channels, down + bottom, right + end))
-    maps = maps.reshape(count, groups, -1, *size)
-    weights = filters.reshape(groups, -1, channels, *filters.shape[2:])
-    for u, v in np.ndindex(filters.shape[2:]):
-        y, x = u * dilate[0], v * dilate[1]
-        hit = np.s_[..., y : y + down : stride[0], x : x + right : stride[1]]
-        pictures[hit] += np.einsum("ngjyx,gjc->ngcyx", maps, weights[..., u, v])
-    return pictures.reshape(count, groups * channels, *pictures.shape[3:])
-
-
-def decode(
-    network: Sequence[Layer], layer: int, filters: Sequence[int], unpool: str
-) -> dict[str, Array]:
-    demand(1 <= layer <= len(network), f"no layer {layer} of {len(network)}")
-    picture = as_pictures(network[layer - 1], filters)
-    stages = {"stage1": picture}
-    for below in network[layer - 2 :: -1] if layer > 1 else []:
-        if below["type"] == "conv":
-            steps = {key: below[key] for key in ("stride", "dilate", "groups")}
-            picture = substitute(picture, below["filters"], **steps)
-        elif below["type"] == "pool":
-            picture = enlarged(picture, below["stride"], below["window"], unpool)
-        elif below["type"] == "bnorm":
-            picture = picture * (below["gain"] / below["moments"][:, 1])[:, None, None]
-        stages[f"stage{len(stages) + 1}"] = picture
-    return stages
-
-
-def as_pictures(layer: Layer, chosen: Sequence[int]) -> Array:
-    """Filters of a layer over all channels of the map below, holes and other groups 0."""
-    filters, groups, dilate = layer["filters"], layer["groups"], layer["dilate"]
-    channels = check_filters(filters, groups)
-    demand(all(0 <= k < len(filters) for k in chosen), f"filters {chosen} of {len(filters)}")
-    height, width = ((k - 1) * d + 1 for k, d in zip(filters.shape[2:], dilate, strict=True))
-    pictures = np.zeros((len(chosen), channels * groups, height, width))
-    for picture, k in zip(pictures, chosen, strict=True):
-        first = channels * (k // (len(filters) // groups))
-        picture[first : first + channels, :: dilate[0], :: dilate[1]] = filters[k]
-    return pictures
-
-
-def unpool(maps: Array, *, stride: Pair, window: Pair, method: str) -> Array:
-    return enlarged(maps, stride, window, method)
-
-
-def enlarged(maps: Array, stride: Pair, window: Pair, method: str) -> Array:
-    demand(min(stride) > 0, f"a stride of {stride}")
-    if method == "window":
-        return shared(maps, stride, window)
-    for axis in (2, 3):
-        factor = stride[axis - 2]
-        maps = np.moveaxis(stretched(maps, axis, factor, method), axis, -1)
-        extra = window[axis - 2] - factor  # cropped where it is negative
-        before, after = abs(extra) // 2, abs(extra) - abs(extra) // 2
-        if extra < 0:
-            maps = maps[..., before : maps.shape[-1] - after]
-        else:
-            maps = np.pad(maps, [(0, 0)] * 3 + [(before, after)])
-        maps = np.moveaxis(maps, -1, axis)
-    return maps
-
-
-def shared(maps: Array, stride: Pair, window: Pair) -> Array:
-    """Every pixel's share on all of its window's pixels; a convolution adds where they overlap."""
-    rows, columns = (np.arange(n) * s for n, s in zip(maps.shape[2:], stride, strict=True))
-    apart = np.zeros((*maps.shape[:2], rows[-1] + 1, columns[-1] + 1))
-    apart[:, :, rows[:, None], columns] = maps / (window[0] * window[1])
-    return signal.convolve(apart, np.ones((1, 1, *window)), "full", "direct")
-
-
-def stretched(maps: Array, axis: int, factor: int, method: str) -> Array:
-    """One axis enlarged as imresize does: every factor-th output has the same weights."""
-    demand(method in KERNELS or method == "nearest", f"no such method as {method!r}")
-    if method == "nearest":
-        return np.repeat(maps, factor, axis)
-    phases = []
-    for phase in range(factor):
-        u = (phase + 0.5) / factor - 0.5
-        near = np.arange(-2, 3)
-        weights = KERNELS[method](np.abs(u - near))
-        used = near[weights != 0]  # a weight of 0 would spread NaN
-        weights = weights[used[0] + 2 : used[-1] + 3]
-        origin = -used[0] - len(weights) // 2
-        # "reflect" is SciPy's name for the mirror that repeats the border pixel.
-        phases.append(ndimage.correlate1d(maps, weights, axis, mode="reflect", origin=origin))
-    shape = list(maps.shape)
-    shape[axis] *= factor
-    return np.stack(phases, axis + 1).reshape(shape)
-
-
-def bilinear(t: Array) -> Array:
-    return np.maximum(1 - t, 0)
-
-
-def bicubic(t: Array) -> Array:
-    inner = 1.5 * t**3 - 2.5 * t**2 + 1
-    outer = -0.5 * t**3 + 2.5 * t**2 - 4 * t + 2
-    return np.where(t <= 1, inner, np.where(t <= 2, outer, 0))
-
-
-KERNELS: dict[str, Callable[[Array], Array]] = {"bilinear": bilinear, "bicubic": bicubic}
+# Section 3.3: projecting.
 
 
 def project(
@@ -229,7 +40,9 @@ def project(
     rule: str,
 ) -> Array:
     demand(rule in {"gradient", "deconvnet", "guided", "linear"}, f"no such rule as {rule!r}")
-    maps = [images, *forward(images, network[:layer]).values()]
+    demand(1 <= layer <= len(network), f"no layer {layer} of {len(network)}")
+    demand(all(0 <= unit[0] < len(images) for unit in kept), f"{kept} of {len(images)} images")
+    maps = maps_of(images, network[:layer])
     pictures = []
     for image, *unit in kept:
         own = [every[image] for every in maps]
@@ -328,21 +141,29 @@ def respond(images: Array, bank: Array, *, stride: Pair, offset: Pair, output: P
 
 
 def evaluate(images: Array, network: Sequence[Layer], layer: int, unpool: str) -> dict[str, Array]:
-    bank = list(decode(network, layer, range(len(network[layer - 1]["filters"])), unpool).values())
-    response = forward(images, network[:layer])[f"layer{layer}"]
-    field = receptive_field([seen for below in network[:layer] for seen in windows_of(below)])
-    steps = {key: field[key].tolist() for key in ("stride", "offset")}
-    predicted = respond(images, bank[-1], **steps, output=response.shape[2:])
+    demand(1 <= layer <= len(network), f"no layer {layer} of {len(network)}")
+    response = maps_of(images, network[:layer])[-1]
+    bank = decoded(network, layer, range(response.shape[1]), unpool)[-1]
+    steps = {"stride": bank.jump.astype(int), "offset": bank.origin}
+    predicted = respond(images, bank.pictures, **steps, output=response.shape[2:])
     both = [array.reshape(len(images), -1) for array in (response, predicted)]
     errors = ((unit(both[0]) - unit(both[1])) ** 2).mean(axis=1)
+    correlations = [correlation(r, q) for r, q in zip(*both, strict=True)]
+    known = errors[~np.isnan(errors)]
     return {
         "response": response,
         "predicted": predicted,
         "errors": errors,
-        "correlations": np.array([np.corrcoef(r, q)[0, 1] for r, q in zip(*both, strict=True)]),
-        "mean": np.nanmean(errors),
-        "std": np.nanstd(errors),
+        "correlations": np.array(correlations),
+        "mean": known.mean() if known.size else np.nan,
+        "std": known.std() if known.size else np.nan,
     }
+
+
+def correlation(r: Array, q: Array) -> float:
+    if np.ptp(r) == 0 or np.ptp(q) == 0:
+        return np.nan
+    return np.corrcoef(r, q)[0, 1]
 
 
 def occlude(
@@ -354,6 +175,7 @@ def occlude(
     layer: int,
     labels: Sequence[int],
 ) -> dict[str, Array]:
+    demand(1 <= layer <= len(network), f"no layer {layer} of {len(network)}")
     found: dict[str, list[Any]] = {"map": [], "activity": [], "probability": [], "label": []}
     for image, label in zip(images, labels, strict=True):
         axes = zip(image.shape[1:], size, stride, strict=True)
@@ -363,16 +185,16 @@ def occlude(
         for copy, (i, j) in zip(copies, np.ndindex(*map(len, starts)), strict=True):
             top, left = starts[0][i], starts[1][j]
             copy[:, top : top + size[0], left : left + size[1]] = square(image, value)
-        clean = forward(image[None], network[:layer])[f"layer{layer}"]
+        clean = maps_of(image[None], network[:layer])[-1]
         strongest = clean[0].sum(axis=(1, 2)).argmax()
-        maps = forward(copies, network)
-        last = maps[f"layer{len(network)}"]
+        maps = maps_of(copies, network)
+        last = maps[-1]
         every = last if network[-1]["type"] == "softmax" else special.softmax(last, axis=1)
         scores = every.mean(axis=(2, 3))
         demand(0 <= label < scores.shape[1], f"no class {label}")
         places = tuple(map(len, starts))
         found["map"].append(strongest)
-        activity = maps[f"layer{layer}"][:, strongest].sum(axis=(1, 2))
+        activity = maps[layer][:, strongest].sum(axis=(1, 2))
         found["activity"].append(activity.reshape(places))
         found["probability"].append(scores[:, label].reshape(places))
         found["label"].append(scores.argmax(axis=1).reshape(places))
@@ -387,49 +209,20 @@ def square(image: Array, value: Sequence[float] | str) -> Array:
     return np.median(np.concatenate(around, axis=1), axis=1)[:, None, None]
 
 
-def windows_of(layer: Layer) -> list[dict[str, Any]]:
-    """What a layer looks at, for the receptive field; nothing where it stays at its pixel."""
-    if layer["type"] == "pool":
-        return [layer]
-    if layer["type"] == "conv":
-        dilated = zip(layer["filters"].shape[2:], layer["dilate"], strict=True)
-        return [layer | {"window": [(k - 1) * d + 1 for k, d in dilated]}]
-    return []
-
-
 def unit(rows: Array) -> Array:
     """Each row on [0, 1]."""
     low, high = rows.min(axis=1, keepdims=True), rows.max(axis=1, keepdims=True)
     return (rows - low) / np.where(high > low, high - low, np.nan)
 
 
-# What all share.
-
-
-def check_filters(filters: Array, groups: int, biases: Array | None = None) -> int:
-    """Return the channels of a filter."""
-    count, channels = filters.shape[:2]
-    demand(groups > 0 and count % groups == 0, f"{count} filters in {groups} groups")
-    demand(biases is None or biases.shape == (count,), f"{count} filters, other biases")
-    return channels
-
-
-def with_border(maps: Array, pad: Sequence[int], value: float) -> Array:
-    top, bottom, left, right = pad
-    return np.pad(maps, [(0, 0), (0, 0), (top, bottom), (left, right)], constant_values=value)
-
-
-def demand(fits: object, otherwise: str) -> None:
-    if not fits:
-        raise ValueError(otherwise)
-
-
 def in_float64(operation: Callable[..., Any]) -> Callable[..., Any]:
     """Give an operation its arrays as float64, and round what it returns to the inputs' type."""
 
+    @wraps(operation)
     def run(**given: Any) -> Any:
         given = {key: widened(value) for key, value in given.items()}
-        found = operation(**{key: value for key, (value, _) in given.items()})
+        with np.errstate(invalid="ignore"):  # infinities less infinities, in some cases
+            found = operation(**{key: value for key, (value, _) in given.items()})
         [*types] = {kind for _, kind in given.values() if kind is not None}
         if not types or operation is receptive_field:
             return found

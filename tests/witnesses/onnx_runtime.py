@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import onnxruntime
 from kit_files import NotAttemptedError, answer
 from onnx import helper, numpy_helper
@@ -20,7 +21,7 @@ from onnxruntime.capi.onnxruntime_pybind11_state import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from kit_files import Array
 
@@ -53,11 +54,12 @@ def bnorm(images: Array, **rest: Any) -> Array:
 
 
 def forward(images: Array, network: Sequence[Layer]) -> dict[str, Array]:
-    operators = []
-    for layer in network:
-        rest = {key: value for key, value in layer.items() if key != "type"}
+    operators, wiring = [], []
+    for number, layer in enumerate(network, 1):
+        rest = {key: value for key, value in layer.items() if key not in ("type", "inputs")}
         operators.append(OPERATORS[layer["type"]](**rest))
-    return {f"layer{n}": maps for n, maps in enumerate(run(images, operators), 1)}
+        wiring.append(layer.get("inputs", [number - 1]))
+    return {f"layer{n}": maps for n, maps in enumerate(run(images, operators, wiring), 1)}
 
 
 def conv(
@@ -77,8 +79,10 @@ def conv(
 
 def pooling(*, window: Pair, stride: Pair, pad: Sequence[int], method: str) -> Operator:
     # An average leaves out padding unless count_include_pad is set.
-    operator = {"max": "MaxPool", "avg": "AveragePool"}[method]
-    return operator, [], windows(window, stride, pad)
+    operators = {"max": "MaxPool", "avg": "AveragePool"}
+    if method not in operators:
+        raise ValueError(f"no such method as {method!r}")
+    return operators[method], [], windows(window, stride, pad)
 
 
 def windows(window: Pair, stride: Pair, pad: Sequence[int]) -> dict[str, Sequence[int]]:
@@ -105,8 +109,27 @@ def batch_normalization(gain: Array, bias: Array, moments: Array) -> Operator:
     return "BatchNormalization", [gain, bias, mean, deviation**2], {"epsilon": 0.0}
 
 
-def softmax() -> Operator:
-    return "Softmax", [], {"axis": 1}
+def convolution_transpose(
+    filters: Array,
+    bias: Array | None = None,
+    *,
+    upsample: Pair,
+    crop: Sequence[int],
+    groups: int,
+) -> Operator:
+    weights = [filters] if bias is None else [filters, bias]
+    attributes = windows(filters.shape[2:], upsample, crop)
+    return "ConvTranspose", weights, attributes | {"group": groups}
+
+
+def scale(factor: Array, offset: Array | None = None) -> Operator:
+    zeros, ones = np.zeros_like(factor), np.ones_like(factor)
+    shift = zeros if offset is None else offset
+    return "BatchNormalization", [factor, shift, zeros, ones], {"epsilon": 0.0}
+
+
+def plain(operator: str, **attributes: int) -> Callable[[], Operator]:
+    return lambda: (operator, [], attributes)
 
 
 OPERATORS = {
@@ -115,18 +138,27 @@ OPERATORS = {
     "relu": leaky_relu,
     "normalize": lrn,
     "bnorm": batch_normalization,
-    "softmax": softmax,
+    "softmax": plain("Softmax", axis=1),
+    "convt": convolution_transpose,
+    "scale": scale,
+    "sum": plain("Sum"),
+    "concat": plain("Concat", axis=1),
+    "product": plain("Mul"),
+    "sigmoid": plain("Sigmoid"),
+    "dropout": plain("Identity"),
 }
 
 
-def run(images: Array, operators: Sequence[Operator]) -> list[Array]:
-    """Return the output of each operator of a chain."""
+def run(
+    images: Array, operators: Sequence[Operator], wiring: Sequence[Sequence[int]] = ((0,),)
+) -> list[Array]:
+    """Return the output of each operator; the wiring has the numbers of the maps that it takes."""
     kind = helper.np_dtype_to_tensor_dtype(images.dtype)
     nodes, constants = [], {}
     for number, (name, arrays, attributes) in enumerate(operators, 1):
         own = {f"{number}/{n}": array for n, array in enumerate(arrays)}
         constants.update(own)
-        inputs = [f"map{number - 1}", *own]
+        inputs = [*(f"map{n}" for n in wiring[number - 1]), *own]
         nodes.append(helper.make_node(name, inputs, [f"map{number}"], **attributes))
     graph = helper.make_graph(
         nodes,
@@ -158,5 +190,6 @@ if __name__ == "__main__":
             InvalidArgument,
             InvalidGraph,
             RuntimeException,
+            ValueError,
         ),
     )

@@ -7,10 +7,11 @@ the cases that it fails.
 from __future__ import annotations
 
 import math
+from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import torch
-from kit_files import answer
+from kit_files import answer, demand_chain, demand_number
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - its name everywhere
 
@@ -50,6 +51,8 @@ def pool(images: Tensor, *, window: Pair, stride: Pair, pad: Sequence[int], meth
     if method == "max":
         # max_pool2d pads by at most half a window; nothing is less than -inf.
         return F.max_pool2d(bordered(images, pad, -torch.inf), window, stride)
+    if method != "avg":
+        raise ValueError(f"no such method as {method!r}")
     # count_include_pad=False knows only avg_pool2d's own padding: the pixels are counted here.
     sums, pixels = (
         F.avg_pool2d(bordered(maps, pad), window, stride, divisor_override=1)
@@ -76,8 +79,27 @@ def bnorm(images: Tensor, gain: Tensor, bias: Tensor, moments: Tensor) -> Tensor
     return F.batch_norm(images, mean, deviation**2, gain, bias, eps=0.0)
 
 
-def layer_output(layer: Layer, maps: Tensor) -> Tensor:
-    rest = {key: value for key, value in layer.items() if key != "type"}
+def convt(
+    images: Tensor,
+    filters: Tensor,
+    bias: Tensor | None = None,
+    *,
+    upsample: Pair,
+    crop: Sequence[int],
+    groups: int,
+) -> Tensor:
+    # Its own `padding` crops the same on opposite sides.
+    large = F.conv_transpose2d(images, filters, bias, upsample, groups=groups)
+    return bordered(large, [-cut for cut in crop])
+
+
+def scale(images: Tensor, factor: Tensor, offset: Tensor | None = None) -> Tensor:
+    scaled = factor[:, None, None] * images
+    return scaled if offset is None else scaled + offset[:, None, None]
+
+
+def layer_output(layer: Layer, *maps: Tensor) -> Tensor:
+    rest = {key: value for key, value in layer.items() if key not in ("type", "inputs")}
     operation = {
         "conv": correlate,
         "pool": pool,
@@ -85,16 +107,24 @@ def layer_output(layer: Layer, maps: Tensor) -> Tensor:
         "normalize": normalize,
         "bnorm": bnorm,
         "softmax": lambda maps: maps.softmax(1),
+        "convt": convt,
+        "scale": scale,
+        # What is added or multiplied would be broadcast; stack refuses other shapes.
+        "sum": lambda *maps: torch.stack(maps).sum(0),
+        "product": lambda *maps: torch.stack(maps).prod(0),
+        "concat": lambda *maps: torch.cat(maps, 1),
+        "sigmoid": torch.sigmoid,
+        "dropout": lambda maps: maps,
     }[layer["type"]]
-    return operation(maps, **rest)
+    return operation(*maps, **rest)
 
 
 def forward(images: Tensor, network: Sequence[Layer]) -> dict[str, Tensor]:
-    outputs = {}
+    maps = [images]
     for number, layer in enumerate(network, 1):
-        images = layer_output(layer, images)
-        outputs[f"layer{number}"] = images
-    return outputs
+        taken = layer.get("inputs", [number - 1])
+        maps.append(layer_output(layer, *(maps[each] for each in taken)))
+    return {f"layer{number}": output for number, output in enumerate(maps) if number > 0}
 
 
 def substitute(maps: Tensor, filters: Tensor, *, stride: Pair, dilate: Pair, groups: int) -> Tensor:
@@ -103,6 +133,8 @@ def substitute(maps: Tensor, filters: Tensor, *, stride: Pair, dilate: Pair, gro
 
 
 def unpool(maps: Tensor, *, stride: Pair, window: Pair, method: str) -> Tensor:
+    if min(*stride, *window) < 1:  # it is cropped to a map of nothing
+        raise ValueError(f"strides of {stride}, windows of {window}")
     if method == "window":
         # The adjoint of avg_pool2d without padding; a group for each channel.
         share = torch.ones((maps.shape[1], 1, *window), dtype=maps.dtype) / math.prod(window)
@@ -125,6 +157,10 @@ def unpool(maps: Tensor, *, stride: Pair, window: Pair, method: str) -> Tensor:
 def decode(
     network: Sequence[Layer], layer: int, filters: Sequence[int], unpool: str
 ) -> dict[str, Tensor]:
+    demand_chain(network)
+    demand_number(layer, 1, len(network) + 1, "layer")
+    for number in filters:
+        demand_number(number, 0, len(network[layer - 1]["filters"]), "filter")
     picture = as_pictures(network[layer - 1])[filters]
     stages = {"stage1": picture}
     for below in reversed(network[: layer - 1]):
@@ -157,6 +193,9 @@ def project(
 ) -> Tensor:
     if rule not in {"gradient", "deconvnet", "guided", "linear"}:
         raise ValueError(f"no such rule as {rule!r}")
+    demand_number(layer, 1, len(network) + 1, "layer")
+    for _, *unit in kept:
+        demand_number(min(unit), 0, max(unit) + 1, "activation")
     with torch.inference_mode(mode=False), torch.enable_grad():
         # Each activation has an image of its own, so that one walk takes all of them down.
         copies = torch.stack([images[unit[0]] for unit in kept]).requires_grad_()
@@ -206,6 +245,8 @@ def respond(images: Tensor, bank: Tensor, *, stride: Pair, offset: Pair, output:
 def evaluate(
     images: Tensor, network: Sequence[Layer], layer: int, unpool: str
 ) -> dict[str, Tensor]:
+    demand_chain(network)
+    demand_number(layer, 1, len(network) + 1, "layer")
     bank = decode(network, layer, range(len(network[layer - 1]["filters"])), unpool)
     response = forward(images, network[:layer])[f"layer{layer}"]
     field = receptive_field([seen(below) for below in network[:layer] if "stride" in below])
@@ -213,6 +254,7 @@ def evaluate(
     predicted = respond(images, bank[f"stage{layer}"], **steps, output=response.shape[2:])
     r, q = response.flatten(1), predicted.flatten(1)
     errors = (unit(r) - unit(q)).square().mean(1)
+    mean = errors.nanmean()
     return {
         "response": response,
         "predicted": predicted,
@@ -220,8 +262,8 @@ def evaluate(
         "correlations": torch.stack(
             [torch.corrcoef(rows)[0, 1] for rows in torch.stack([r, q], 1)]
         ),
-        "mean": errors.nanmean(),
-        "std": errors[~errors.isnan()].std(correction=0),  # it divides by N - 1 unless told
+        "mean": mean,
+        "std": (errors - mean).square().nanmean().sqrt(),  # Tensor.std divides by N - 1
     }
 
 
@@ -235,6 +277,8 @@ def occlude(
     labels: Sequence[int],
 ) -> dict[str, Tensor]:
     given = network, size, stride, value, layer
+    demand_number(layer, 1, len(network) + 1, "layer")
+    demand_number(min(labels), 0, max(labels) + 1, "class")
     found = [of_image(*each, *given) for each in zip(images, labels, strict=True)]
     return {name: torch.stack([one[name] for one in found]) for name in found[0]}
 
@@ -293,6 +337,7 @@ def unit(rows: Tensor) -> Tensor:
 def on_tensors(operation: Callable[..., Any]) -> Callable[..., Any]:
     """Let an operation on tensors take and return NumPy's arrays."""
 
+    @wraps(operation)
     def run(**given: Any) -> Array | dict[str, Array]:
         with torch.inference_mode():
             found = operation(**{name: tensors(value) for name, value in given.items()})

@@ -22,6 +22,9 @@ for number = 1:numel(manifest.cases)
   end
   inputs = read_arrays(fullfile(kit, 'cases', [entry.id '.h5']), entry.inputs);
   compute = known.(entry.operation);
+  if ~is_attempted(entry.parameters)
+    continue
+  end
   if entry.refused
     outputs.refused = 1;
     try
@@ -36,6 +39,19 @@ for number = 1:numel(manifest.cases)
   end
   save(fullfile(results, [entry.id '.mat']), '-struct', 'outputs', '-v7');
   clear outputs
+end
+end
+
+function known = is_attempted(parameters)
+% Networks that are chains, of whose units all see the same.
+known = ~isfield(parameters, 'position') && ~isfield(parameters, 'input_size');
+if ~known || ~isfield(parameters, 'network') || isfield(parameters.network, 'file')
+  return
+end
+for l = 1:numel(parameters.network)
+  layer = item(parameters.network, l);
+  of_a_chain = any(strcmp(layer.type, {'conv', 'pool', 'relu', 'normalize', 'bnorm', 'softmax'}));
+  known = known && of_a_chain && ~isfield(layer, 'inputs');
 end
 end
 
@@ -119,6 +135,7 @@ function pictures = substitute(maps, filters, stride, dilate, groups)
 [kh, kw, channels, count] = size(filters);
 demand(depth == count, 'as many channels as filters are expected');
 demand(mod(count, groups) == 0, 'the filters do not fall into groups');
+demand(all(stride > 0), 'a stride of 0');
 full = ([height width] - 1) .* stride(:)' + ([kh kw] - 1) .* dilate(:)' + 1;
 pictures = zeros(full(1), full(2), channels * groups, number);
 for n = 1:number
@@ -140,6 +157,7 @@ function found = decode_case(inputs, p, kit)
 layers = network(inputs, p.network, kit);
 demand(p.layer >= 1 && p.layer <= numel(layers), 'there is no such layer');
 top = layers{p.layer};
+demand(isfield(top, 'filters'), 'the layer has no filters');
 chosen = p.filters(:)' + 1;
 demand(all(chosen >= 1 & chosen <= size(top.filters, 4)), 'there is no such filter');
 % A filter is what one pixel of 1 is substituted by.
@@ -164,6 +182,9 @@ for l = p.layer-1:-1:1
   end
   found{end+1} = picture; %#ok<AGROW>
 end
+if isfield(p, 'stages')                                  % these alone are asked for
+  found = found(p.stages);
+end
 end
 
 function found = unpool_case(inputs, p, kit)
@@ -171,7 +192,7 @@ found = {unpool(inputs.maps, p.stride, p.window, p.method)};
 end
 
 function pictures = unpool(maps, stride, window, method)
-demand(all(stride > 0), 'a stride of 0');
+demand(all(stride > 0) && all(window > 0), 'a stride or a window of 0');
 if strcmp(method, 'window')
   pictures = share(maps, stride, window);
   return
@@ -266,6 +287,7 @@ padded(rows + pad(1), columns + pad(3), :, :) = maps(rows, columns, :, :);
 end
 
 function [height, width] = places(map, window, stride)
+demand(all(stride > 0) && all(window > 0), 'a stride or a window of 0');
 height = floor((map(1) - window(1)) / stride(1)) + 1;
 width = floor((map(2) - window(2)) / stride(2)) + 1;
 demand(height > 0 && width > 0, 'the window is larger than the map');
