@@ -37,7 +37,8 @@ DIFFERS = 1
 
 DESCRIPTION = (
     "Compare RESULTS with what a conformance kit expects, and name the mistakes behind what is "
-    "wrong. Exit status 0: all cases pass; 1: one failed or is missing; 2: bad usage or bad input."
+    "wrong. Exit status 0: it conforms in what was asked; 1: a case failed or is missing, or none "
+    "passes; 2: bad usage or bad input."
 )
 
 WRITTEN = ("json", "html", "junit", "badge")

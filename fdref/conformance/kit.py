@@ -213,10 +213,10 @@ def read_kit(folder: Path) -> Kit:
             _check(folder / name, digest, LARGEST_NETWORK)
         budget = Budget()
         found = [_case(folder, entry, form, budget) for entry in manifest["cases"]]
-        version, specification = manifest["fdref"], manifest.get("specification", "")
+        version, specification = str(manifest["fdref"]), manifest.get("specification", "")
         _check_text(manifest)
         warnings = verified(found, specification, own=MODEL in manifest["files"])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         problem = f"is damaged, write the kit again: {type(error).__name__} {error}"
         raise refusal(str(manifest_path), problem) from None
     except FileError as error:
@@ -225,15 +225,16 @@ def read_kit(folder: Path) -> Kit:
 
 
 def _check_text(value: Any) -> None:
-    """Raise ValueError if any text would command a terminal, or a version is none."""
-    if isinstance(value, str):
-        if not value.isprintable():
-            raise ValueError(f"in the text {value!r}")
-    elif isinstance(value, dict):
-        _check_text([*value, *value.values()])
-    elif isinstance(value, list):
-        for one in value:
-            _check_text(one)
+    """Raise ValueError if any text would command a terminal."""
+    left = [value]
+    while left:
+        one = left.pop()
+        if isinstance(one, str) and not one.isprintable():
+            raise ValueError(f"in the text {one!r}")
+        if isinstance(one, dict):
+            left += [*one, *one.values()]
+        elif isinstance(one, list):
+            left += one
 
 
 def _networks(files: Mapping[str, str], form: Format) -> Mapping[str, str]:

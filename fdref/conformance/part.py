@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fdref.arguments import one_of
 from fdref.conformance.case import OPERATIONS
+from fdref.conformance.comparison import readable
 from fdref.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def part_of(cases: Sequence[Case], only: Iterable[str] = (), profile: str | None
             raise ArgumentError(_unmatched(pattern, cases, profile))
     if patterns:
         chosen = [case for case in chosen if any(matches(case, one) for one in patterns)]
-    return Part(", ".join(words + patterns), chosen)
+    return Part(readable(", ".join(words + patterns)), chosen)
 
 
 def matches(case: Case, pattern: str) -> bool:
