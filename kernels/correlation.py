@@ -44,7 +44,8 @@ def correlate(
     down, right = (high - 1) * dilate[0] // stride[0], (wide - 1) * dilate[1] // stride[1]
     pitch = columns + right
     # Images of which each line is one of the phase's, and as long, are read where they are.
-    whole = stride == (1, 1) and pad == (0, 0) and pitch == images.shape[3]
+    below = top + rows + down - images.shape[2]  # lines that positions reach beyond the image
+    whole = stride == (1, 1) and pad == (0, 0) and pitch == images.shape[3] and below <= 0
     lines = images.shape[2] if whole else rows + down
     phases = np.zeros((own, stride[0], stride[1], 0 if whole else lines, pitch), images.dtype)
     starts = _starts(own, (high, wide), stride, dilate, (lines, pitch))

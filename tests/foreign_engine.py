@@ -65,7 +65,9 @@ class NumpyEngine:
             framed(matrix(n, s, method), w - s)
             for n, s, w in zip(maps.shape[2:], stride, window, strict=True)
         )
-        return np.float32(rows @ maps @ columns.T)
+        weighed = rows @ np.nan_to_num(maps) @ columns.T
+        reached = (rows != 0) @ np.isnan(maps).astype(int) @ (columns != 0).T  # not by weights of 0
+        return np.float32(np.where(reached > 0, np.nan, weighed))
 
     def filter_gradient(self, images, gradient, filters, stride, pad, dilate):
         seen = patches(images, filters.shape[2:], stride, pad, dilate)

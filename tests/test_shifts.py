@@ -33,6 +33,10 @@ def random(request):
         ((2, 6, 11, 13), (4, 3, 3, 2), (2, 3), (3, 2, 0, 4), (2, 3)),
         ((2, 1, 3, 3), (1, 1, 2, 2), (3, 3), (4, 4, 4, 4), ONCE),  # windows that see zeros alone
         ((1, 1, 5, 5), (1, 1, 4, 5), ONCE, NO_PAD, ONCE),  # lines of one position
+        *(
+            ((2, 2, 4, 5), (2, 2, 2, 3), ONCE, tuple(3 * row for row in side), ONCE)
+            for side in np.eye(4, dtype=int).tolist()  # of one side alone
+        ),
     ],
 )
 def test_it_is_correlation(shape, filters, stride, pad, dilate, random, monkeypatch):
