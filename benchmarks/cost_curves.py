@@ -1,7 +1,8 @@
-"""Time and memory against filters, depth and receptive field: measured, beside what is estimated.
+"""Time and memory against filters, width, depth, pools and field: measured and estimated.
 
-`python benchmarks/cost_curves.py` draws cost_curves.png beside this script, in some minutes. A kind
-of way is represented by the one that is estimated to be the shortest, with all that it stands on.
+`python benchmarks/cost_curves.py` draws cost_curves.png beside this script, in some minutes, and
+prints by which power of what is varied each grows, or by which factor with one more. A kind of way
+is represented by the one that is estimated to be the shortest, with all that it stands on.
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import machine  # noqa: F401 - before NumPy
+import numpy as np
 import trust
 from matplotlib.figure import Figure
-from networks import chain, vgg
+from networks import chain, pooled, vgg
 from planner_report import COLOURS, MARKERS
 from ways import MEMORY, Pace, decoder, in_turn, seconds
 
@@ -25,6 +27,7 @@ import fdref
 from fdref.decoding.blocks import PICTURES
 from fdref.decoding.planning import cheapest
 from fdref.decoding.ways import Ways
+from fdref.drawing.text_table import table
 from fdref.engines import parallel
 
 if TYPE_CHECKING:
@@ -39,6 +42,7 @@ UNPOOL, ITEMSIZE = "nearest", 4
 CHOICE = "the planner's choice"
 SERIES = COLOURS | {CHOICE: "black"}
 FILTERS = 16
+COLUMNS = ("varied", "way", "time", "estimated", "memory", "estimated")
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,7 @@ def main() -> None:
     for axis in axes_of(4 if options.quick else 16):
         curves.append((axis, {point.x: measure(point, pace.all_alike()) for point in axis.points}))
         print(f"{axis.label}: {len(axis.points)} points", flush=True)
+    print(table(COLUMNS, list(growths(curves))))
     draw(curves, options.picture)
     trust.warn(begun)
 
@@ -93,13 +98,26 @@ def axes_of(width: int) -> list[Axis]:
     counts = [2**n for n in range(11) if 2**n <= net.channels[deep]]
     chains = [chain(taps, 2 * width) for taps in ((2, 3) if width < FILTERS else (2, 3, 5, 7, 9))]
     layers = list(enumerate(net.decodable, 1))[2:]
+    most = 3 if width < FILTERS else 5
+    widths = [width // 2**n for n in (3, 2, 1, 0) if width >= 2**n]
     fields = [fdref.receptive_field(net, 7).size[0] for net in chains]
     return [
         Axis("ten convolutions deep", "filters", [Point(n, net, deep, n) for n in counts]),
         Axis(
+            f"{min(widths)} filters, ten convolutions deep",
+            "filters in the first convolution",
+            [Point(n, vgg(n), deep, min(widths)) for n in widths],
+        ),
+        Axis(
             f"{few} filters",
             "convolutions",
             [Point(n, net, layer, few) for n, layer in layers],
+            "linear",
+        ),
+        Axis(
+            f"{few} filters of a fifth convolution",
+            "pools",
+            [Point(n, pooled(n, 2 * width), 5 + n, few) for n in range(most)],
             "linear",
         ),
         Axis(
@@ -177,16 +195,51 @@ def peak_here(net: Network, wanted: dict[int, range], ways: tuple[Way, ...]) -> 
     return max(found - largest, 0)
 
 
+def growth(values: dict[int, float], scale: str) -> str:
+    """Say how something grows: as a power of what is varied, or by a factor with one more of it.
+
+    Fitted by least squares to logarithms; nothing where fewer than two values are positive.
+
+    >>> growth({1: 3.0, 2: 12.0, 4: 48.0}, "log"), growth({3: 1.0, 4: 4.0, 5: 16.0}, "linear")
+    ('n^2.00', '4.00^n')
+    """
+    known = {x: value for x, value in values.items() if value > 0}
+    if len(known) < 2:
+        return ""
+    x = np.array(list(known), float)
+    slope = np.polyfit(np.log(x) if scale == "log" else x, np.log(list(known.values())), 1)[0]
+    return f"n^{slope:.2f}" if scale == "log" else f"{np.exp(slope):.2f}^n"
+
+
+def growths(curves: list[tuple[Axis, Curves]]) -> Iterator[tuple[str, ...]]:
+    """Say for every axis how the time and the memory grow of each kind of way."""
+    for axis, values in curves:
+        for name in SERIES:
+            own = {x: found[name] for x, found in values.items() if name in found}
+            yield (
+                f"{axis.label} ({axis.title})",
+                name,
+                *(
+                    growth({x: getattr(value, of)[n] for x, value in own.items()}, axis.scale)
+                    for n in (0, 1)
+                    for of in ("measured", "estimated")
+                ),
+            )
+
+
 def draw(curves: list[tuple[Axis, Curves]], path: Path) -> None:
     """Draw a column for each axis: time above, memory below."""
-    figure = Figure(figsize=(10, 6), dpi=100, layout="constrained")
+    figure = Figure(figsize=(15, 6), dpi=100, layout="constrained")
     grid = figure.subplots(2, len(curves), sharex="col", sharey="row")
     for column, (axis, values) in zip(grid.T, curves, strict=True):
-        column[0].set_title(axis.title, loc="left", fontsize=10)
         column[1].set_xlabel(axis.label, fontsize=9)
         for row, axes in enumerate(column):
             axes.set_xscale(axis.scale)
             draw_curves(axes, values, row)
+            chosen = {x: found[CHOICE].measured[row] for x, found in values.items()}
+            said = f"{CHOICE}: {growth(chosen, axis.scale)}"
+            title = f"{axis.title}\n{said}" if not row else said
+            axes.set_title(title, loc="left", fontsize=9)
     grid[0, 0].set_ylabel("seconds", fontsize=9)
     grid[1, 0].set_ylabel("megabytes beside the result", fontsize=9)
     lines, names = grid[0, 0].get_legend_handles_labels()

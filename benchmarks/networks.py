@@ -111,6 +111,19 @@ def chain(taps: int, width: int = 32) -> Network:
     )
 
 
+@cache
+def pooled(pools: int, width: int = 32) -> Network:
+    """Five convolutions, with a pool after each of the first so many: the pools make the field."""
+    weights, channels = Weights(), 3
+    layers: list[Layer] = []
+    for number in range(5):
+        layers.append(weights.conv(width, channels, 3, 3))
+        channels = width
+        if number < pools:
+            layers.append(Pool(2, 2))
+    return Network(layers)
+
+
 class Draft:
     """Layers and what they take, written down one after the other."""
 

@@ -122,6 +122,15 @@ def test_curves_are_drawn(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> No
     assert imread(tmp_path / "curves.png").ndim == 3
 
 
+def test_exponents_are_those_of_powers() -> None:
+    """Of n and of the factor with one more, whatever is multiplied; zeros have no logarithm."""
+    powers = {n: 0.3 * n**1.5 for n in (1, 2, 4, 8, 16)}
+    assert cost_curves.growth(powers, "log") == "n^1.50"
+    assert cost_curves.growth({n: 5 * 3.0**n for n in (2, 3, 5)}, "linear") == "3.00^n"
+    assert cost_curves.growth({1: 0.0, 2: 2.0, 4: 8.0}, "log") == "n^2.00"
+    assert cost_curves.growth({1: 0.0, 2: 2.0}, "log") == ""
+
+
 def test_memory_is_measured_beside_the_result() -> None:
     net = fdref.load()
     (way,) = (way for way in Ways(net, "nearest", 4).all_to(7, 10) if way.kind == "from above")
