@@ -1,4 +1,4 @@
-"""What nobody who multiplies can do without: the products alone, timed."""
+"""The plain products alone, timed: what whoever multiplies as formulas say cannot do without."""
 
 from __future__ import annotations
 

@@ -92,7 +92,7 @@ def conditions(measured: dict[str, Any]) -> str:
 
 
 def bounds(benchmarks: list[dict[str, Any]]) -> str:
-    """Hold a decoded VGG-16 against what its products, and moving its result, take at least."""
+    """Hold a decoded VGG-16 against what its plain products, and moving its result, take."""
     by_extra = {key: one for one in benchmarks for key in one["extra_info"]}
     if not {"products", "copied"} <= set(by_extra):
         return ""
@@ -110,6 +110,7 @@ def bounds(benchmarks: list[dict[str, Any]]) -> str:
         [ours["group"], duration(decoding)],
         [f"its products alone: {work:.2g} multiply-adds, {layers}", duration(extra["alone"])],
         ["decoding, as a multiple of the products alone", times(decoding / extra["alone"]) + mark],
+        ["farthest from float64, of a layer's largest value", f"{extra['error']:.1e}"],
         [f"its result, {result}, copied at {speed}", duration(extra["result"] / bandwidth)],
         ["peak memory of the process, its result included", f"{extra['peak'] / 1e6:,.0f} MB"],
     ]

@@ -202,6 +202,7 @@ def test_the_readme_is_written_between_its_markers(
         "| its products alone: 3e+09 multiply-adds, 2 to 8 GFLOPS layer by layer | 1.5 s |" in page
     )
     assert "| decoding, as a multiple of the products alone | 1.3 |" in page
+    assert "| farthest from float64, of a layer's largest value | 1.6e-06 |" in page
     assert "| its result, 400 MB, copied at 4.0 GB/s | 100 ms |" in page
     assert "abacus, 3 threads on every side; Python 3.11, NumPy 2, openblas 0.3 for Abacus" in page
     assert page.endswith("<!-- /benchmarks -->\nb\n")
@@ -315,6 +316,7 @@ MEASURED: dict[str, Any] = {
             2.0,
             products=[[1e9, 1.0], [2e9, 0.5]],
             alone=1.5,
+            error=1.6e-6,
             result=4e8,
             peak=1e9,
         ),

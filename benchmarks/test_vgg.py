@@ -1,4 +1,4 @@
-"""VGG-16 decoded: beside PyTorch, and beside what nobody can do without, the products alone.
+"""VGG-16 decoded: beside PyTorch, and beside the plain products alone.
 
 With --benchmark-disable it is a narrow one, so that the equality is soon checked.
 """
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from pytest_benchmark.fixture import BenchmarkFixture
 
     from fdref import Network
+    from fdref.arrays import Array
 
 WIDTH, NARROW = 64, 4
 SOME = 32
@@ -37,6 +38,8 @@ SOME = 32
 BANK = "decode: 512 filters of VGG-16's conv5_3, nearest (PyTorch: 32, times 16)"
 ALL = "decode: all 4,224 filters of VGG-16, nearest"
 COPY = "copy: 400 MB"
+EQUAL = 2e-6
+"""How far a filter may be off, as a share of the layer's largest value."""
 PEAK = """
 import networks, fdref, sys
 banks = fdref.decode_all(networks.vgg(int(sys.argv[1])), unpool="nearest")
@@ -102,8 +105,18 @@ def test_all(benchmark: BenchmarkFixture, net: Network) -> None:
         products=list(layers),
         alone=median(map(sum, times)),
         result=sum(bank.nbytes for bank in banks.values()),
+        error=max(error(net, number, bank) for number, bank in banks.items()),
         peak=peak(WIDTH if benchmark.enabled else NARROW),
     )
+
+
+def error(net: Network, number: int, bank: Array) -> float:
+    """Return how far two filters are from the reference; nothing is timed that is wrong."""
+    some = [0, len(bank) - 1]
+    expected = fdref.decode(net, number, some, "nearest", "reference")
+    off = float(abs(bank[some] - expected).max() / abs(expected).max())
+    assert off <= EQUAL, number
+    return off
 
 
 def test_copy(benchmark: BenchmarkFixture) -> None:
