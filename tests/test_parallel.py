@@ -258,6 +258,39 @@ def test_ctrl_c_waits_for_no_more_than_the_part_that_is_being_computed(two_threa
     assert len(done) < 10
 
 
+@pytest.mark.parametrize("unpool", ["bilinear", "bicubic"])
+def test_all_products_of_a_decoding_are_parts(two_threads, unpool, monkeypatch):
+    """Between parts BLAS's own threads would wait, spinning, and take the processors from ours."""
+    seen = []
+
+    def product(left, right, *more, right_one=np.matmul, **out):
+        seen.append(blas.threads())
+        return right_one(left, right, *more, **out)
+
+    net = fdref.load()
+    whole = fdref.decode(net, 5, None, unpool)
+    monkeypatch.setattr(cuts, "MAPS", 1)  # as many parts as there are channels
+    monkeypatch.setattr(np, "matmul", product)
+    np.testing.assert_allclose(fdref.decode(net, 5, None, unpool), whole, rtol=0, atol=1e-6)
+    assert set(seen) == {1}
+    assert len(seen) >= 2 * 50
+
+
+@given(st.integers(-3, 3), st.integers(0, 40), st.integers(1, 50))
+def test_parts_are_as_alike_as_can_be(start, length, most):
+    parts = list(cuts.evenly(start, start + length, most))
+    assert [n for part in parts for n in range(part.start, part.stop)] == [
+        *range(start, start + length)
+    ]
+    sizes = [part.stop - part.start for part in parts]
+    assert max(sizes, default=1) <= most
+    assert max(sizes, default=0) - min(sizes, default=0) <= 1
+    fewest = -(-length // most)
+    assert len(parts) in (fewest, fewest + 1)
+    if 1 < fewest < min(length, 8):
+        assert len(parts) % 2 == 0
+
+
 @given(st.data(), st.sampled_from([1, 40, 300]), st.integers(1, 6), pairs(1, 9))
 def test_however_operations_are_cut_they_are_the_references(data, block, channels, size):
     """Integers, so that sums are exact; blocks so small that batches, rows, channels are cut."""

@@ -26,6 +26,9 @@ def random(request):
         ((3, 1, 9, 8), (1, 1, 5, 5), ONCE, NO_PAD, ONCE),
         ((2, 1, 9, 8), (3, 1, 1, 1), ONCE, NO_PAD, ONCE),  # no taps that are moved
         ((2, 3, 9, 8), (2, 3, 2, 3), ONCE, (2, 0, 1, 3), ONCE),
+        ((2, 1, 9, 8), (1, 1, 3, 3), ONCE, (0, 2, 0, 0), ONCE),  # lines end where the image's do
+        ((2, 1, 9, 8), (1, 1, 3, 3), ONCE, (2, 0, 0, 0), ONCE),
+        ((2, 1, 9, 8), (1, 1, 3, 3), ONCE, (0, 0, 0, 2), ONCE),
         ((2, 3, 9, 11), (2, 3, 3, 2), (3, 2), NO_PAD, ONCE),
         ((2, 2, 9, 8), (1, 2, 2, 3), ONCE, NO_PAD, (3, 2)),
         ((2, 4, 9, 8), (4, 1, 3, 3), ONCE, (1, 1, 1, 1), ONCE),  # depthwise

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fdref.engines.cuts import in_slices
+from fdref.engines.parallel import each
 from fdref.layers import POINTWISE, Conv, Pool
 from fdref.walk.down import Decoding
 from fdref.walk.pictures import Picture
@@ -77,14 +79,33 @@ def every_pixel(
             ]
     assert weights is not None  # noqa: S101 - there is at least one bank, if of single pixels
     rows, columns = (places.swapaxes(1, 2) for places in ends)  # (pixel, place, path)
+    return _multiplied(weights, rows, columns)
+
+
+def _multiplied(weights: Array, rows: Array, columns: Array) -> Array:
+    """Sum out all paths, and return a picture (C0, H, W) for each pixel of each channel.
+
+    Parameters
+    ----------
+    weights : (C, C0, vertical paths, horizontal paths) array
+    rows, columns : (pixels, places, paths) arrays
+    """
     (height, below, _), (width, right, _) = rows.shape, columns.shape
-    # Columns first, then rows: two GEMMs over all pixels, paths summed out one axis at a time.
-    across = weights @ columns.reshape(-1, columns.shape[2]).T
-    down = rows.reshape(-1, rows.shape[2]) @ across
-    # (c, c0, y, row, x, column) to (c, y, x, c0, row, column): a picture (C0, H, W) for each pixel
-    every = down.reshape(*weights.shape[:2], height, below, width, right)
-    pictures: Array = every.transpose(0, 2, 4, 1, 3, 5).reshape(-1, weights.shape[1], below, right)
-    return pictures
+    count, inputs = weights.shape[:2]
+    pictures = np.empty((count, height, width, inputs, below, right), weights.dtype)
+    across = np.ascontiguousarray(columns.reshape(width * right, -1).T)
+    down = rows.reshape(height * below, -1)
+
+    def fill(channels: slice) -> None:
+        # Columns first, then rows: paths are summed out one axis at a time.
+        own = weights[channels]
+        blended = np.matmul(own.reshape(-1, len(across)), across).reshape(*own.shape[:3], -1)
+        every = np.matmul(down, blended).reshape(*own.shape[:2], height, below, width, right)
+        # (c, c0, y, row, x, column) to (c, y, x, c0, row, column)
+        pictures[channels] = every.transpose(0, 2, 4, 1, 3, 5)
+
+    each(fill, in_slices(count, (inputs, height * below, width * right)))
+    return pictures.reshape(-1, inputs, below, right)
 
 
 def _between_pools(

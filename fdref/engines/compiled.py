@@ -18,7 +18,15 @@ import numpy as np
 
 from fdref import kernels
 from fdref.engines import minimal_filtering, shifts
-from fdref.engines.cuts import MATRIX, by_channels, by_rows, by_taps, in_slices, stamp_sizes
+from fdref.engines.cuts import (
+    MATRIX,
+    by_channels,
+    by_rows,
+    by_taps,
+    evenly,
+    in_slices,
+    stamp_sizes,
+)
 from fdref.engines.parallel import each, scratch
 from fdref.engines.pointwise import normalize, relu, scale, softmax
 from fdref.engines.products import NARROW, product, stacked_product, sum_precision
@@ -193,7 +201,7 @@ def _weigh(maps: Array, filters: Array, pictures: Array) -> None:
     # Cut by elements of the filters, not by pictures: so every filter is read once, by one thread.
     step = max(NARROW, MATRIX // max(1, len(maps)))
     groups = [slice(c, c + own) for c in range(0, pictures.shape[1], own)]
-    runs = [slice(first, first + step) for first in range(0, one, step)]
+    runs = list(evenly(0, one, step))
     each(fill, [(group, run) for group in groups for run in runs])
 
 
@@ -224,8 +232,9 @@ def _stamp(maps: Array, filters: Array, pictures: Array, stride: Pair, dilate: P
                 top = y * stride[0] + u * dilate[0]
                 kernels.add_stamps(stamps, pictures[batch], stride, dilate, channels.start, top)
 
-    batches = [slice(first, min(first + step, count)) for first in range(0, count, step)]
-    each(fill, [(batch, slice(c, c + 1)) for batch in batches for c in range(pictures.shape[1])])
+    channels = pictures.shape[1]
+    batches = evenly(0, count, step)
+    each(fill, [(batch, slice(c, c + 1)) for batch in batches for c in range(channels)])
 
 
 def unpool(maps: Array, stride: Pair, window: Pair, method: Method) -> Array:

@@ -38,6 +38,9 @@ MAPS = 2**17
 """Elements of the maps that are pooled or enlarged in one part: 0.5 MB in float32."""
 
 
+A_FEW = 8
+"""Parts: of more it does not matter much if one thread computes one more than another."""
+
 ADDED = 2**21
 """Multiply-adds without a matrix product in one part: 0.1 ms."""
 
@@ -47,37 +50,28 @@ def by_rows(images: Array, filters: Array, size: Pair, several: slice) -> Iterat
     row = images.shape[1] * filters.shape[2] * filters.shape[3] * size[1]
     elements = min(max(MATRIX, filters.size), LARGEST_MATRIX)
     step, height = max(1, elements // (row * size[0])), max(1, elements // row)
-    for first in range(several.start, several.stop, step):
-        for top in range(0, size[0], height):
-            yield (
-                slice(first, min(first + step, several.stop)),
-                slice(top, min(top + height, size[0])),
-            )
+    for batch in evenly(several.start, several.stop, step):
+        for rows in evenly(0, size[0], height):
+            yield batch, rows
 
 
 def by_strips(count: int, filters: Array, height: int, pitch: int) -> Iterator[Part]:
     """Cut images whose maps are added up tap by tap into batches, and large maps into strips."""
     tall = min(height, max(1, MAPS // (pitch * filters.shape[1])))
     step = max(1, ADDED // (filters.size * height * pitch)) if tall == height else 1
-    for first in range(0, count, step):
-        for top in range(0, height, tall):
-            yield (
-                slice(first, min(first + step, count)),
-                slice(top, min(top + tall, height)),
-            )
+    for batch in evenly(0, count, step):
+        for rows in evenly(0, height, tall):
+            yield batch, rows
 
 
 def by_channels(maps: Array, filters: Array, channels: int) -> Iterator[Part]:
     """Cut pictures of so many channels into batches, by groups; large ones by channels, too."""
     own = filters.shape[1]
     step, depth = _pictures_and_channels(filters.shape, maps.shape[2:])
-    for first in range(0, len(maps), step):
+    for batch in evenly(0, len(maps), step):
         for group in range(0, channels, own):
-            for c in range(group, group + own, depth):
-                yield (
-                    slice(first, min(first + step, len(maps))),
-                    slice(c, min(c + depth, group + own)),
-                )
+            for some in evenly(group, group + own, depth):
+                yield batch, some
 
 
 def _pictures_and_channels(filters: tuple[int, ...], size: tuple[int, ...]) -> tuple[int, int]:
@@ -152,6 +146,22 @@ def by_taps(taps: Pair, size: Pair) -> Iterator[Part]:
 
 def in_slices(count: int, size: tuple[int, ...]) -> Iterator[slice]:
     """Cut so many maps of a size, which are computed one by one, into parts."""
-    step = max(1, MAPS // prod(size))
-    for first in range(0, count, step):
-        yield slice(first, min(first + step, count))
+    return evenly(0, count, max(1, MAPS // prod(size)))
+
+
+def evenly(start: int, stop: int, most: int) -> Iterator[slice]:
+    """Cut a range into parts of at most so many, as alike as can be: who is done first waits.
+
+    Of a few there is an even number, for an even number of threads.
+
+    >>> [(part.start, part.stop) for part in evenly(0, 784, 524)]
+    [(0, 392), (392, 784)]
+    >>> [(part.start, part.stop) for part in evenly(0, 10, 4)]
+    [(0, 2), (2, 5), (5, 7), (7, 10)]
+    """
+    length = stop - start
+    count = -(-length // most)
+    if 1 < count < A_FEW:
+        count = min(count + count % 2, length)
+    for part in range(count):
+        yield slice(start + part * length // count, start + (part + 1) * length // count)
