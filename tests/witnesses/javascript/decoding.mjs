@@ -129,7 +129,7 @@ function handedDown(network, number, { turn, cut }, picture, pools) {
   const { pictures, origin, jump } = picture;
   const moved = (steps, pad) => ({
     origin: origin.map((o, axis) => o * steps[axis] - pad[2 * axis]),
-    jump: jump.map((n, axis) => n * steps[axis]),
+    jump: jump.map((n, axis) => n * layer.stride[axis]), // where pixels are spread further, too
   });
   if (layer.type === "conv") {
     const below = substitute({ ...layer, maps: pictures });
