@@ -58,4 +58,5 @@ def check_schema(data: dict[str, Any]) -> None:
         differing = [one["output"] for one in entry["differences"]]
         assert entry["first_difference"] == (differing[0] if differing else None)
     for found in data["diagnosis"]:
-        assert {*found["explains"], *found["leaves"]} <= set(ids)
+        assert {*found["explains"], *found["leaves"], *found["refuted_by"]} <= set(ids)
+        assert found["sure"] == (not found["refuted_by"] and not found["rivals"])

@@ -171,7 +171,7 @@ class TestDiagnosis:
     def test_a_mistake_that_explains_a_part_of_anothers_is_not_told(self):
         found = [("a", "123", "4"), ("b", "12", "34"), ("c", "34", "12"), ("d", "34", "12")]
         explanations = tuple(
-            Explanation(SimpleNamespace(name=name), tuple(yes), tuple(no))
+            Explanation(SimpleNamespace(name=name, made_of=()), tuple(yes), tuple(no))
             for name, yes, no in found
         )
         report = Report("", "", (), {}, explanations)

@@ -127,7 +127,9 @@ class TestReports:
         assert (images[0]["width"], images[0]["height"]) == ("165", "132")
 
     def test_the_page_names_mistakes_and_links_to_what_they_explain(self):
-        one, other = (SimpleNamespace(name=f"{n} {NASTY}", sentence=NASTY) for n in (1, 2))
+        one, other = (
+            SimpleNamespace(name=f"{n} {NASTY}", sentence=NASTY, made_of=()) for n in (1, 2)
+        )
         report = every_verdict()
         explained = {"wrong": (one,), "nan": (one, other), "staged": (other,)}
         explanations = (

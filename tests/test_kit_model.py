@@ -178,7 +178,7 @@ class TestWrongDecoders:
         for case in model_of(GRAPH).cases:
             for mistake in MISTAKES:
                 if case.operation in mistake.operations:
-                    wrong = replace(mistake.library, model=GRAPH)
+                    wrong = mistake.wrong.library(model=GRAPH)
                     try:
                         with np.errstate(all="ignore"):
                             wrong.outputs(case.operation, case.inputs, case.parameters)

@@ -97,6 +97,11 @@ class Difference:
     note: str = ""
     """What is remarkable about the numbers."""
 
+    @property
+    def unnamed(self) -> bool:
+        """Whether this does not yet say what is wrong: it is not missing, nor of a wrong type."""
+        return self.problem.startswith("has shape") or (self.numbers is not None and not self.note)
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -142,6 +147,11 @@ class Verdict:
         """Whether there are wrong numbers that a mistake could explain."""
         real = bool(self.got) and all(array.dtype.kind in REAL for array in self.got.values())
         return self.failed and real and not self.case.refused
+
+    @property
+    def told(self) -> bool:
+        """Whether what is wrong has a name without a diagnosis: an output's, or a note's."""
+        return not any(one.unnamed for one in self.differences)
 
 
 def judge(case: Case, got: Answer) -> Verdict:
@@ -275,12 +285,13 @@ def equal(case: Case, wanted: Arrays, got: Arrays) -> bool:
 
     def near(name: str) -> bool:
         one, other = np.asarray(wanted[name]), np.asarray(got[name])
+        if one.shape != other.shape:
+            return False
+        one, other = one.astype(np.float64), other.astype(np.float64)
         own = case.tolerance.of(name)
-        wide = Tolerance(max(own.rtol, last), own.atol, own.reason)
-        return (
-            one.shape == other.shape
-            and not beyond(one.astype(np.float64), other.astype(np.float64), wide).any()
-        )
+        least = last * float(np.abs(one[np.isfinite(one)]).max(initial=0))  # what cancels
+        wide = Tolerance(max(own.rtol, last), max(own.atol, least), own.reason)
+        return not beyond(one, other, wide).any()
 
     return bool(names) and all(name in wanted and near(name) for name in names)
 

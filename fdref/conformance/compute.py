@@ -117,6 +117,8 @@ class Library:
 
     engine: Engine | str = "compiled"
     folder: Path | None = None
+    question: Callable[[str, Arrays, Parameters], tuple[Arrays, Parameters]] | None = None
+    """takes an operation, its inputs and parameters, and gives those that are answered"""
     read: Callable[[Layer], Layer] | None = None
     """takes a layer as the case gives it"""
     rules: type[Decoding] | None = None
@@ -136,6 +138,11 @@ class Library:
 
     def outputs(self, operation: str, inputs: Arrays, known: Parameters) -> Outputs:
         """Carry out one operation, in the type that the engine computes in."""
+        if self.question is not None:
+            inputs, known = self.question(operation, inputs, known)
+        return self._outputs(operation, inputs, known)
+
+    def _outputs(self, operation: str, inputs: Arrays, known: Parameters) -> Outputs:
         match operation:
             case "correlate" | "pool" | "relu" | "normalize" | "bnorm":
                 return {RESULTS[operation]: self._layer_alone(operation, inputs, known)}
@@ -212,7 +219,9 @@ class Library:
             offset = [min(first, 0) for first in offset]
         net = _one_window(images, bank, offset, output)
         if self.field is not None:
-            net = _one_window(images, bank, self.field(net, 1).offset, output)
+            offset = self.field(net, 1).offset
+            images = images[:, :, max(0, offset[0]) :, max(0, offset[1]) :]
+            net = _one_window(images, bank, [min(0, own) for own in offset], output)
         response = fdref.respond(net, 1, bank.filters, images, self.engine)
         return response[:, :, : output[0], : output[1]]
 

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fdref.conformance.case import OPERATIONS
 from fdref.conformance.comparison import Outcome, excused, judge, readable
-from fdref.conformance.diagnosis import diagnose, summary
-from fdref.conformance.mistakes import MISTAKES
+from fdref.conformance.diagnosis import diagnose
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -19,6 +18,7 @@ if TYPE_CHECKING:
     from fdref.conformance.case import Case
     from fdref.conformance.comparison import Answer, Verdict
     from fdref.conformance.diagnosis import Explanation
+    from fdref.conformance.layouts import Layout
     from fdref.conformance.mistakes import Mistake
 
     Bar = Callable[[str, int], AbstractContextManager[Callable[[int], object]]]
@@ -69,7 +69,7 @@ class Report:
     verdicts : tuple of Verdict
         On every case, in the order of the kit.
     mistakes : dict
-        By the ID of a case that failed, the mistakes that give exactly its answer.
+        By the ID of a case that failed, the mistakes that give exactly its answer, if there are.
     explanations : tuple of Explanation
         The mistakes found; first the one that explains most.
     strays : tuple of str
@@ -80,7 +80,7 @@ class Report:
     subject: str
     kit: str
     verdicts: tuple[Verdict, ...]
-    mistakes: Mapping[str, tuple[Mistake, ...]]
+    mistakes: Mapping[str, tuple[Mistake | Layout, ...]]
     explanations: tuple[Explanation, ...]
     strays: tuple[str, ...] = ()
     circumstances: Circumstances = UNKNOWN
@@ -103,7 +103,7 @@ class Report:
         return [
             one._replace(leaves=tuple(name for name in one.leaves if name in unexplained))
             for one in self.explanations
-            if not any(set(one.explains) < set(other.explains) for other in self.explanations)
+            if not any(map(one.part_of, self.explanations))
         ]
 
     def unexplained(self) -> list[str]:
@@ -111,7 +111,7 @@ class Report:
         return [
             one.case.id
             for one in self.verdicts
-            if one.diagnosable and not self.mistakes[one.case.id]
+            if one.diagnosable and not one.told and one.case.id not in self.mistakes
         ]
 
     def coverage(self) -> list[Coverage]:
@@ -177,19 +177,13 @@ def examine(
                 verdict = excused(verdict, readable(excuses[case.id]))
             verdicts.append(verdict)
             advance(1)
-    wrong = [verdict for verdict in verdicts if verdict.diagnosable]
-    found = {}
-    with bar("looking for mistakes", len(wrong) * len(MISTAKES)) as advance:
-        for verdict in wrong:
-            mistakes = diagnose(verdict.case, verdict.got, folder, advance)
-            found[verdict.case.id] = tuple(mistakes)
-    failed = [(one.case, found.get(one.case.id, ())) for one in verdicts if one.failed]
+    found = diagnose(verdicts, bar, folder)
     return Report(
         readable(subject),
         readable(kit),
         tuple(verdicts),
-        found,
-        tuple(summary(failed)),
+        found.mistakes,
+        found.explanations,
         tuple(map(readable, strays)),
         circumstances,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import fdref
 from fdref.conformance.comparison import Outcome
 from fdref.conformance.failures import describe, groups, oddities, parameters
-from fdref.conformance.report import verdict_on
+from fdref.conformance.report import objections, verdict_on
 from fdref.conformance.slices import pictures
 from fdref.drawing.web_page import data_uri, render
 
@@ -63,6 +63,7 @@ def page(report: Report) -> str:
         Outcome=Outcome,
         marks=MARKS,
         describe=describe,
+        objections=objections,
         allowed=_allowed,
         figures=_figures,
     )

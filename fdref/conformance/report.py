@@ -112,11 +112,17 @@ def _coverage(report: Report) -> str:
 def diagnosis(report: Report) -> Iterator[str]:
     """Name the mistakes whose results these are."""
     for found in report.causes():
-        yield f"{found.mistake.name}: {found.mistake.sentence}"
+        yield f"{named(found)}: {found.mistake.sentence}"
         yield f"  {reach(found)}"
+        yield from (f"  {line}" for line in objections(report, found))
     if report.unexplained():
         known = "no mistake known to the kit gives the result of"
         yield f"{known} {shortened(report.unexplained())}"
+
+
+def named(found: Explanation) -> str:
+    """Name a mistake, with a doubt where there is one."""
+    return found.mistake.name if found.sure else f"perhaps {found.mistake.name}"
 
 
 def reach(found: Explanation) -> str:
@@ -128,6 +134,21 @@ def reach(found: Explanation) -> str:
         f"gives the result of {len(found.explains)} of {count}: "
         f"{shortened(found.explains)}; not of {shortened(found.leaves)}"
     )
+
+
+def objections(report: Report, found: Explanation) -> Iterator[str]:
+    """Say what speaks against a mistake."""
+    failed = {one.case.id for one in report.verdicts if one.failed}
+    right = [name for name in found.refuted_by if name not in failed]
+    wrong = [name for name in found.refuted_by if name in failed]
+    if right:
+        yield f"but it would make wrong what passes: {shortened(right)}"
+    if wrong:
+        yield f"but these fail in another way: {shortened(wrong)}"
+    if found.rivals:
+        yield f"but these give the same results: {shortened(found.rivals)}"
+    if found.spares:
+        yield f"not in {shortened(found.spares)}"
 
 
 def _listed(title: str, report: Report, outcome: Outcome) -> Iterator[str]:
@@ -187,8 +208,12 @@ def as_json(report: Report) -> dict[str, Any]:
             {
                 "mistake": found.mistake.name,
                 "sentence": found.mistake.sentence,
+                "sure": found.sure,
                 "explains": list(found.explains),
                 "leaves": list(found.leaves),
+                "refuted_by": list(found.refuted_by),
+                "spares": list(found.spares),
+                "rivals": list(found.rivals),
             }
             for found in report.explanations
         ],

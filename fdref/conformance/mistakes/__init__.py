@@ -6,7 +6,11 @@ from fdref.conformance.mistakes import (
     judging,
     layers,
     occlusions,
+    pools,
+    precision,
     projections,
+    resizing,
+    substitutions,
     unpooling,
 )
 from fdref.conformance.mistakes.mistake import Mistake
@@ -15,8 +19,12 @@ __all__ = ["MISTAKES", "Mistake"]
 
 MISTAKES: tuple[Mistake, ...] = (
     *convolutions.ALL,
+    *precision.ALL,
+    *pools.ALL,
     *layers.ALL,
+    *substitutions.ALL,
     *decoding.ALL,
+    *resizing.ALL,
     *unpooling.ALL,
     *projections.ALL,
     *occlusions.ALL,

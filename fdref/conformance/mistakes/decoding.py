@@ -1,4 +1,4 @@
-"""Mistakes in substitution, and in the order of decoding."""
+"""Mistakes in decoding: what else happens on the way down, and what is returned."""
 
 from __future__ import annotations
 
@@ -6,70 +6,31 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fdref.conformance.mistakes.convolutions import flipped
-from fdref.conformance.mistakes.mistake import Mistake, other, over
-from fdref.conformance.mistakes.rules import BiasAdded, OnFirstChannels, PaddingCropped, Rectified
-from fdref.engines import reference
+from fdref.conformance.mistakes.mistake import NETWORKS, Mistake, other, over
+from fdref.conformance.mistakes.rules import (
+    BiasAdded,
+    Leaking,
+    OffsetAdded,
+    OnFirstChannels,
+    OnInterleaved,
+    PaddingCropped,
+    Rectified,
+    TopNotDilated,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fdref.arrays import Array
-    from fdref.conformance.compute import Outputs
-    from fdref.geometry import Pair
+    from fdref.conformance.case import Arrays
+    from fdref.conformance.compute import Outputs, Parameters
+    from fdref.conformance.mistakes.mistake import Wrong
+    from fdref.network.graph import Network
 
     Operation = Callable[..., Array]
 
-DOWN = ("substitute", "decode", "project", "evaluate")
 DECODE = ("decode", "evaluate")
-
-
-def correlation(
-    right: Operation,  # noqa: ARG001
-    maps: Array,
-    filters: Array,
-    stride: Pair,
-    dilate: Pair,
-    groups: int,
-) -> Array:
-    """Correlate maps with the filters, each group's seen from the other side."""
-    count, own, height, width = filters.shape
-    shared_out = filters.reshape(groups, count // groups, own, height, width)
-    turned = shared_out.swapaxes(1, 2).reshape(-1, count // groups, height, width)
-    rows, columns = (dilate[axis] * (filters.shape[2 + axis] - 1) for axis in range(2))
-    pad = rows // 2, rows - rows // 2, columns // 2, columns - columns // 2
-    return reference.correlate(maps, turned, None, stride, pad, dilate)
-
-
-def overwritten(
-    right: Operation, maps: Array, filters: Array, stride: Pair, dilate: Pair, groups: int
-) -> Array:
-    """Put filters into the picture one by one, each over those before."""
-    pictures = np.zeros_like(right(maps, filters, stride, dilate, groups))
-    count, extent = (
-        len(filters) // groups,
-        [dilate[axis] * (filters.shape[2 + axis] - 1) + 1 for axis in range(2)],
-    )
-    for group in range(groups):
-        own = slice(group * count, (group + 1) * count)
-        part = np.split(pictures, groups, axis=1)[group]
-        for y in range(maps.shape[2]):
-            stamps = np.einsum("njx,jcuv->nxcuv", maps[:, own, y], filters[own], optimize=True)
-            rows = slice(y * stride[0], y * stride[0] + extent[0], dilate[0])
-            for x in range(maps.shape[3]):
-                left = x * stride[1]
-                columns = slice(left, left + extent[1], dilate[1])
-                part[:, :, rows, columns] = stamps[:, x]
-    return pictures
-
-
-def summed_too_early(
-    right: Operation, maps: Array, filters: Array, stride: Pair, dilate: Pair, groups: int
-) -> Array:
-    """Sum the channels of each group, and their filters."""
-    summed = maps.reshape(len(maps), groups, -1, *maps.shape[2:]).sum(axis=2)
-    together = filters.reshape(groups, -1, *filters.shape[1:]).sum(axis=1)
-    return right(summed, together, stride, dilate, groups)
+COLOURS = 3
 
 
 def norm_ignored(
@@ -79,43 +40,106 @@ def norm_ignored(
     return x if offset is None else right(x, factor, offset, mean)
 
 
+def scaled(change: Callable[[Array], Array]) -> Wrong:
+    """Scale otherwise on the way down, where no offset comes with the factor."""
+
+    def scale(
+        right: Operation, x: Array, factor: Array, offset: Array | None, mean: Array | None
+    ) -> Array:
+        return right(x, change(factor) if offset is None else factor, offset, mean)
+
+    return over(scale=scale)
+
+
+def same(found: Outputs, *question: Any) -> Outputs:  # noqa: ARG001
+    """Return the first filter's pictures for each filter."""
+    return {name: np.repeat(values[:1], len(values), axis=0) for name, values in found.items()}
+
+
+def asked(**changes: Callable[[Any], Any]) -> Wrong:
+    """Answer another question: some parameters are taken to mean others."""
+
+    def question(operation: str, inputs: Arrays, known: Parameters) -> tuple[Arrays, Parameters]:  # noqa: ARG001
+        return inputs, {n: changes[n](v) if n in changes else v for n, v in known.items()}
+
+    return other(question=question)
+
+
+def turned_colours(found: Outputs, net: Network, *question: Any) -> Outputs:  # noqa: ARG001
+    """Reverse the channels of the last stage, if these are three."""
+    *_, last = found
+    if net.channels[0] != COLOURS:
+        return found
+    return {**found, last: found[last][:, ::-1]}
+
+
+def bgr(operation: str, inputs: Arrays, known: Parameters) -> tuple[Arrays, Parameters]:
+    """Reverse the channels of images that have three."""
+    images = inputs.get("images")
+    if operation not in NETWORKS or images is None or images.shape[1] != COLOURS:
+        return inputs, known
+    return {**inputs, "images": np.ascontiguousarray(images[:, ::-1])}, known
+
+
 def reverse(found: Outputs, *question: Any) -> Outputs:  # noqa: ARG001
     """Name the stages from the image."""
     return dict(zip(found, reversed(found.values()), strict=True))
 
 
 ALL = (
-    Mistake("substitution-flipped",
-        "pixels are replaced by filters rotated by 180 degrees (a full correlation with the "
-        "filter); expected: they are replaced by the filters as they are", DOWN,
-        over(substitute=flipped)),
-    Mistake("correlation-for-substitution",
-        "on the way down maps are correlated with the filters and keep their size; expected: "
-        "every pixel is replaced by its filter, and the picture grows", ("substitute", "decode"),
-        over(substitute=correlation)),
-    Mistake("overlaps-overwritten", "where filters overlap the last one stays; expected: they add",
-        DOWN, over(substitute=overwritten)),
-    Mistake("channels-summed-too-early",
-        "channels are summed before they are replaced, and so are the filters; expected: every "
-        "channel is replaced by its own filter, and the results are summed", DOWN,
-        over(substitute=summed_too_early)),
     Mistake("bias-added-while-decoding",
         "a layer's biases are added to the pixels that it replaces; expected: they play no part",
         DECODE, other(rules=BiasAdded)),
     Mistake("padding-cropped",
         "what a layer pads is cropped from the picture, as transposed convolutions do it; "
-        "expected: a decoded filter has the whole size of its receptive field", ("decode",),
+        "expected: a decoded filter has the whole size of its receptive field", DECODE,
         other(rules=PaddingCropped)),
     Mistake("rectified-while-decoding",
         "negative values are dropped at a ReLU, as a deconvnet does; expected: it changes nothing",
         DECODE, other(rules=Rectified)),
+    Mistake("leak-while-decoding",
+        "negative values are multiplied by the leak at a ReLU; expected: it changes nothing",
+        DECODE, other(rules=Leaking)),
     Mistake("bnorm-ignored-while-decoding",
         "bnorm changes nothing on the way down; expected: each channel is multiplied by gain / "
         "deviation", (*DECODE, "project"), over(scale=norm_ignored)),
+    Mistake("bnorm-inverted-while-decoding",
+        "at bnorm each channel is divided by gain / deviation, as if it were undone; expected: it "
+        "is multiplied", (*DECODE, "project"), scaled(lambda factor: 1 / factor)),
+    Mistake("bnorm-offset-while-decoding",
+        "bnorm adds its offset on the way down; expected: it multiplies by gain / deviation alone",
+        DECODE, other(rules=OffsetAdded)),
     Mistake("group-on-first-channels",
         "a filter of the decoded layer lies on the first channels whatever its group; expected: "
         "it lies on its group's channels", DECODE, other(rules=OnFirstChannels)),
+    Mistake("group-on-interleaved-channels",
+        "filter k of the decoded layer lies on the channels of group k modulo their number; "
+        "expected: each group has neighbouring filters", DECODE, other(rules=OnInterleaved)),
+    Mistake("top-not-dilated",
+        "the decoded layer's own filters have no zeros between their taps; expected: they are "
+        "dilated like those below", DECODE, other(rules=TopNotDilated)),
     Mistake("stages-reversed",
         "`stage1` is the decoded filter; expected: it is the filter itself, and the decoded one "
         "is last", ("decode",), other(change=reverse)),
+    Mistake("same-filter-decoded",
+        "all decoded filters are the first of those that are asked for; expected: each is its own",
+        ("decode",), other(change=same)),
+    Mistake("filters-from-one",
+        "filters are counted from 1: decoded is the one before; expected: from 0", ("decode",),
+        asked(filters=lambda numbers: [k - 1 for k in numbers])),
+    Mistake("filters-in-order",
+        "decoded are the first filters, as many as are asked for; expected: those that are named",
+        ("decode",), asked(filters=lambda numbers: [*range(len(numbers))])),
+    Mistake("layers-from-zero",
+        "layers are counted from 0: looked at is the one above; expected: from 1",
+        ("decode", "project", "occlude"), asked(layer=lambda number: number + 1)),
+    Mistake("layers-from-two",
+        "looked at is the layer below the one that is named; expected: layers are counted from 1",
+        (*DECODE, "project", "occlude"), asked(layer=lambda number: number - 1)),
+    Mistake("channels-bgr",
+        "images of three channels go in as BGR; expected: as they are given",
+        ("forward", "project", "evaluate", "occlude"), other(question=bgr)),
+    Mistake("decoded-bgr",
+        "the three channels of decoded filters are returned as BGR; expected: in the order of the "
+        "network's input", ("decode",), other(change=turned_colours)),
 )  # fmt: skip

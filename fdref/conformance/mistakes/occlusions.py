@@ -37,6 +37,83 @@ class Transposed(BruteForce):
         super().__init__(net, {**known, "size": known["size"][::-1]}, forward)
 
 
+class StrideTransposed(BruteForce):
+    """Takes the horizontal stride for the vertical one."""
+
+    def __init__(self, net: Any, known: Any, forward: Any) -> None:
+        super().__init__(net, {**known, "stride": known["stride"][::-1]}, forward)
+
+
+class EveryPlace(BruteForce):
+    """Goes on by one pixel."""
+
+    def __init__(self, net: Any, known: Any, forward: Any) -> None:
+        super().__init__(net, {**known, "stride": [1, 1]}, forward)
+
+
+class LastMissing(BruteForce):
+    """Leaves out places at the end: those whose square touches the border."""
+
+    def occluded(self, image: Array) -> tuple[Array, tuple[int, int]]:
+        """Return an image with the square at every place, and how many there are."""
+        copies, places = super().occluded(image)
+        (height, width), (down, across) = self.known["size"], self.known["stride"]
+        rows = len(range(0, image.shape[1] - height, down))
+        columns = len(range(0, image.shape[2] - width, across))
+        kept = copies.reshape(*places, *image.shape)[:rows, :columns]
+        return kept.reshape(-1, *image.shape), (rows, columns)
+
+
+class BackgroundOfAll(BruteForce):
+    """Takes the median of all pixels."""
+
+    def shown(self, image: Array) -> Array:
+        """Return what the square shows."""
+        if self.known["value"] != "background":
+            return super().shown(image)
+        return np.asarray(np.median(image, axis=(1, 2)))[:, None, None]
+
+
+class OneBackground(BruteForce):
+    """Takes one median for all channels."""
+
+    def shown(self, image: Array) -> Array:
+        """Return what the square shows."""
+        if self.known["value"] != "background":
+            return super().shown(image)
+        inside = np.zeros(image.shape[1:], bool)
+        inside[1:-1, 1:-1] = True
+        return np.full((len(image), 1, 1), np.median(image[:, ~inside]))
+
+
+class CornersTwice(BruteForce):
+    """Counts the corners twice."""
+
+    def shown(self, image: Array) -> Array:
+        """Return what the square shows."""
+        if self.known["value"] != "background":
+            return super().shown(image)
+        around = [image[:, 0], image[:, -1], image[:, :, 0], image[:, :, -1]]
+        return np.asarray(np.median(np.concatenate(around, axis=1), axis=1))[:, None, None]
+
+
+class MeanActivity(BruteForce):
+    """Averages the map."""
+
+    def activity(self, maps: Array, strongest: int, clean: Array) -> Array:  # noqa: ARG002
+        """Return how active the map is in each copy."""
+        return np.asarray(maps[:, strongest].mean(axis=(1, 2)))
+
+
+class Weakest(BruteForce):
+    """Watches the map whose sum has the largest magnitude."""
+
+    def strongest(self, maps: Array) -> NDArray[np.intp]:
+        """Return which map of each image is the strongest."""
+        found: NDArray[np.intp] = np.abs(maps).sum(axis=(2, 3)).argmax(axis=1)
+        return found
+
+
 class PlacesTransposed(BruteForce):
     """Has columns before rows in what is returned."""
 
@@ -150,6 +227,29 @@ ALL = (
     Mistake("square-transposed",
         "the size of the square is taken as [width, height]; expected: it is [height, width]",
         OCCLUDE, other(sight=Transposed)),
+    Mistake("square-stride-transposed",
+        "strides of the square are taken as [horizontal, vertical]; expected: [vertical, "
+        "horizontal]", OCCLUDE, other(sight=StrideTransposed)),
+    Mistake("square-at-every-pixel",
+        "the square goes on by one pixel whatever the stride; expected: by the stride", OCCLUDE,
+        other(sight=EveryPlace)),
+    Mistake("last-place-missing",
+        "a square that touches the image's end is left out; expected: whole squares all count",
+        OCCLUDE, other(sight=LastMissing)),
+    Mistake("background-of-all-pixels",
+        "the background is the median of all pixels; expected: of the outermost", OCCLUDE,
+        other(sight=BackgroundOfAll)),
+    Mistake("background-of-all-channels",
+        "the background is one median of all channels; expected: each has its own", OCCLUDE,
+        other(sight=OneBackground)),
+    Mistake("background-counts-corners-twice",
+        "the background counts the corners twice; expected: each pixel once", OCCLUDE,
+        other(sight=CornersTwice)),
+    Mistake("activity-averaged",
+        "activity is the map's mean; expected: its sum", OCCLUDE, other(sight=MeanActivity)),
+    Mistake("strongest-by-magnitude",
+        "the map with the largest sum of absolute values is watched; expected: with the largest "
+        "sum", OCCLUDE, other(sight=Weakest)),
     Mistake("places-transposed",
         "columns of places come before rows; expected: outputs are (N, rows, columns)", OCCLUDE,
         other(sight=PlacesTransposed)),

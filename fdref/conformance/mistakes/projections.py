@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from fdref.arrays import Array
-    from fdref.conformance.compute import Library
+    from fdref.conformance.mistakes.mistake import Wrong
     from fdref.geometry import Margins, Pair
     from fdref.layers import Layer
     from fdref.walk.adjoint import NonLinear
@@ -130,7 +130,7 @@ class SwitchesBeforeReLU(SwitchesElsewhere):
         return self.maps[self.net.takes[taken][0] if below else taken]
 
 
-def unpooled(wrong: Callable[..., Array]) -> Library:
+def unpooled(wrong: Callable[..., Array]) -> Wrong:
     """Return fdref in which a max pool hands down wrongly.
 
     `wrong` takes the map with minus infinity around, the values to hand down, and an array of zeros
@@ -152,7 +152,7 @@ def unpooled(wrong: Callable[..., Array]) -> Library:
         found = wrong(padded, delta, np.zeros_like(padded), window, stride)
         return found[:, :, pad[0] : pad[0] + x.shape[2], pad[2] : pad[2] + x.shape[3]]
 
-    return replace(over(pool_gradient=pool_gradient), way=Whole)
+    return replace(over(pool_gradient=pool_gradient), parts={"way": Whole})
 
 
 def windows(padded: Array, window: Pair, stride: Pair) -> Array:
@@ -215,6 +215,23 @@ def by_columns(
     return right(*turned).swapaxes(2, 3)
 
 
+def turned(
+    right: Operation, x: Array, delta: Array, window: Pair, stride: Pair, pad: Margins, method: str
+) -> Array:
+    """Look at windows from the end, padded there to where the last one ends."""
+    whole = [(n - 1) * s + w for n, s, w in zip(delta.shape[2:], stride, window, strict=True)]
+    after = [whole[axis] - x.shape[2 + axis] - pad[2 * axis] for axis in range(2)]
+    extra = [max(0, -spare) for spare in after]  # pixels that no window reaches
+    seen = x[:, :, : x.shape[2] - extra[0], : x.shape[3] - extra[1]]
+    around = (max(0, after[0]), pad[0], max(0, after[1]), pad[2])
+    both = (np.ascontiguousarray(np.flip(a, (2, 3))) for a in (seen, delta))
+    found = np.zeros_like(x)
+    found[:, :, : seen.shape[2], : seen.shape[3]] = np.flip(
+        right(*both, window, stride, around, method), (2, 3)
+    )
+    return found
+
+
 def all_kept(acts: Array, units: Units) -> Array:
     """Keep all activations of each unit's image."""
     return acts[units[:, 0]]
@@ -233,7 +250,7 @@ def one(acts: Array, units: Units) -> Array:
     return kept_alone(np.ones_like(acts), units)
 
 
-def going(way: type[Projection], **parts: Any) -> Library:
+def going(way: type[Projection], **parts: Any) -> Wrong:
     """Return fdref that takes activations down in another way."""
     return other(way=way, **parts)
 
@@ -284,6 +301,16 @@ ALL = (
     Mistake("ties-all",
         "every pixel that equals the maximum gets all; expected: the first by rows alone", PROJECT,
         unpooled(to_all_ties)),
+    Mistake("ties-last",
+        "of equal maxima the last by rows gets all; expected: the first", PROJECT,
+        over(pool_gradient=turned)),
+    Mistake("pools-share-on-the-way-down",
+        "a max pool shares over its window as an average does; expected: all goes to the maximum",
+        PROJECT, over(pool_gradient=lambda right, *given: right(*given[:-1], "avg"))),
+    Mistake("gradient-for-all",
+        "a ReLU does under every rule what it does under gradient; expected: rules differ",
+        PROJECT, going(ruled(
+            ReLU, deconvnet="gradient", guided="gradient", linear="gradient"))),
     Mistake("normalize-differentiated",
         "the derivative of normalize is taken under all rules; expected: it is passed by, but for "
         "gradient", PROJECT, going(ruled(

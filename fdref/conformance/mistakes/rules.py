@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fdref.layers import Conv, ReLU
+from fdref.layers import BatchNorm, Conv, ReLU
 from fdref.walk.down import Decoding
 from fdref.walk.pictures import Picture
 
@@ -52,6 +52,46 @@ class Rectified(Decoding):
         return [Picture(np.maximum(own.values, 0), own.origin) for own in found]
 
 
+class Leaking(Decoding):
+    """Multiplies negative values by the leak of a ReLU."""
+
+    def below(self, number: int, picture: Picture) -> list[Picture]:
+        """Go down through a layer."""
+        found, layer = super().below(number, picture), self.net[number]
+        if not isinstance(layer, ReLU):
+            return found
+        leak = np.reshape(layer.leak, (-1, 1, 1))
+        return [
+            Picture(np.where(own.values < 0, own.values * leak, own.values), own.origin)
+            for own in found
+        ]
+
+
+class OffsetAdded(Decoding):
+    """Does on the way down all that bnorm does on the way up."""
+
+    def below(self, number: int, picture: Picture) -> list[Picture]:
+        """Go down through a layer."""
+        found, layer = super().below(number, picture), self.net[number]
+        if not isinstance(layer, BatchNorm):
+            return found
+        offset = layer.bias - layer.gain * layer.mean / layer.deviation
+        return [Picture(own.values + offset[:, None, None], own.origin) for own in found]
+
+
+class TopNotDilated(Decoding):
+    """Begins with filters that have no zeros between their taps."""
+
+    def _start(self, indices: Sequence[int]) -> dict[int, Picture]:
+        start, layer = super()._start(indices), self.net[self.number]
+        if not isinstance(layer, Conv):  # it begins with pixels
+            return start
+        ((taken, picture),) = start.items()
+        rows, columns = layer.dilate
+        dense = np.ascontiguousarray(picture.values[:, :, ::rows, ::columns])
+        return {taken: Picture(dense, picture.origin)}
+
+
 class OnFirstChannels(Decoding):
     """Takes every filter for one of the first group."""
 
@@ -73,7 +113,7 @@ class OnFirstChannels(Decoding):
         return 0
 
 
-class Interleaved(OnFirstChannels):
+class OnInterleaved(OnFirstChannels):
     """Takes neighbouring filters for those of different groups."""
 
     def group(self, k: int, groups: int) -> int:

@@ -1,4 +1,4 @@
-"""Mistakes in unpooling."""
+"""Mistakes in unpooling: where enlarged maps lie, and how windows are shared."""
 
 from __future__ import annotations
 
@@ -8,118 +8,61 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fdref.conformance.mistakes.decoding import overwritten
-from fdref.conformance.mistakes.mistake import Mistake, over
+from fdref.conformance.mistakes.mistake import Mistake
+from fdref.conformance.mistakes.resizing import UNPOOL, by, framed
+from fdref.conformance.mistakes.substitutions import overwritten
 from fdref.engines import reference
-from fdref.engines.resize import METHODS, PAPERS
+from fdref.engines.resize import METHODS
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from numpy.typing import NDArray
+    from collections.abc import Callable
 
     from fdref.arrays import Array
-    from fdref.conformance.compute import Library
     from fdref.engines.resize import Method
     from fdref.geometry import Pair
 
     Operation = Callable[..., Array]
-    Taps = NDArray[np.intp]
 
-UNPOOL = ("unpool", "decode", "evaluate")
-
-
-def by(wrong: Operation, methods: Sequence[Method] = PAPERS) -> Library:
-    """Return fdref that unpools wrongly by some methods: those that enlarge, if none are named."""
-
-    def unpool(right: Operation, maps: Array, stride: Pair, window: Pair, method: Method) -> Array:
-        own = partial(wrong, right) if method in methods else right
-        return own(maps, stride, window, method)
-
-    return over(unpool=unpool)
-
-
-def mirrored(taps: Taps, size: int) -> Taps:
-    """Mirror indices beyond the border, as it is right."""
-    around = taps % (2 * size)
-    return np.where(around < size, around, 2 * size - 1 - around)
-
-
-def clamped(taps: Taps, size: int) -> Taps:
-    """Repeat the last pixel beyond the border."""
-    return np.asarray(np.clip(taps, 0, size - 1))
-
-
-def edges(size: int, enlarged: int) -> Array:
-    """Return where outputs stand among the inputs, whose outer edges are the same."""
-    return np.asarray((np.arange(enlarged) + 0.5) * size / enlarged - 0.5)
-
-
-def corners(size: int, enlarged: int) -> Array:
-    """Return where they stand if the outer pixels are the same."""
-    return np.arange(enlarged) * ((size - 1) / max(enlarged - 1, 1))
-
-
-def matrix(
-    size: int,
-    enlarged: int,
-    method: Method,
-    a: float = -0.5,
-    border: Callable[[Taps, int], Taps] = mirrored,
-    places: Callable[[int, int], Array] = edges,
-) -> Array:
-    """Return the matrix (enlarged, size) that interpolates; the defaults are right."""
-    outputs, found = np.arange(enlarged), np.zeros((enlarged, size))
-    if method == "nearest":
-        found[outputs, np.floor(edges(size, enlarged) + 0.5).astype(int)] = 1
-        return found
-    u, reach = places(size, enlarged), 1 if method == "bilinear" else 2
-    taps = np.floor(u)[:, None].astype(int) + np.arange(1 - reach, 1 + reach)
-    x = np.abs(u[:, None] - taps)
-    near = (a + 2) * x**3 - (a + 3) * x**2 + 1  # Keys' kernel for any a
-    far = a * x**3 - 5 * a * x**2 + 8 * a * x - 4 * a
-    cubic = np.where(x <= 1, near, far)
-    np.add.at(
-        found,
-        (outputs[:, None], border(taps, size)),
-        np.maximum(1 - x, 0) if reach == 1 else cubic,
-    )
-    return found
-
-
-def resized(
-    right: Operation, maps: Array, stride: Pair, window: Pair, method: Method, **wrong: Any
-) -> Array:
-    """Enlarge with another matrix, then centre."""
-    sizes = maps.shape[2:]
-    rows, columns = (matrix(n, n * s, method, **wrong) for n, s in zip(sizes, stride, strict=True))
-    return framed(right, rows @ maps @ columns.T, stride, window)
-
-
-def framed(right: Operation, pictures: Array, stride: Pair, window: Pair) -> Array:
-    """Centre as the right one does: as a pool of stride 1 would."""
-    (down, across), (height, width) = stride, window
-    return right(pictures, (1, 1), (1 + height - down, 1 + width - across), "nearest")
-
-
-def stretched(
-    right: Operation,  # noqa: ARG001
-    maps: Array,
-    stride: Pair,
-    window: Pair,
-    method: Method,
-) -> Array:
-    """Enlarge straight to the receptive field."""
-    rows, columns = (
-        matrix(n, (n - 1) * step + size, method)
-        for n, step, size in zip(maps.shape[2:], stride, window, strict=True)
-    )
-    return rows @ maps @ columns.T
+SIZED = ("unpool", "decode")
+"""Where pictures of another size can be returned: elsewhere nothing would fit."""
 
 
 def odd_before(right: Operation, maps: Array, *more: Any) -> Array:
     """Centre with the odd zero before: turn, unpool, and turn back."""
     return np.ascontiguousarray(right(maps[:, :, ::-1, ::-1], *more)[:, :, ::-1, ::-1])
+
+
+def sizes(change: Callable[[Pair, Pair], tuple[Pair, Pair]]) -> Operation:
+    """Take other strides and windows."""
+
+    def unpool(right: Operation, maps: Array, stride: Pair, window: Pair, method: Method) -> Array:
+        return right(maps, *change(stride, window), method)
+
+    return unpool
+
+
+def odd_cropped_before(
+    right: Operation, maps: Array, stride: Pair, window: Pair, method: Method
+) -> Array:
+    """Crop the odd pixel before, where windows are smaller than strides, and pad as it is right."""
+    for axis in range(2):
+        if window[axis] < stride[axis]:
+            maps = np.flip(maps, 2 + axis)
+    found = right(np.ascontiguousarray(maps), stride, window, method)
+    for axis in range(2):
+        if window[axis] < stride[axis]:
+            found = np.flip(found, 2 + axis)
+    return np.ascontiguousarray(found)
+
+
+def odd_zero_before(
+    right: Operation, maps: Array, stride: Pair, window: Pair, method: Method
+) -> Array:
+    """Put the odd zero before, where windows are larger than strides, and crop as it is right."""
+    both = odd_before(right, maps, stride, window, method)
+    turned = partial(odd_cropped_before, partial(odd_before, right))
+    narrow = any(w < s for w, s in zip(window, stride, strict=True))
+    return turned(maps, stride, window, method) if narrow else both
 
 
 def zeros_after(right: Operation, maps: Array, stride: Pair, window: Pair, method: Method) -> Array:
@@ -182,29 +125,38 @@ def shares_overwritten(
 
 
 ALL = (
-    Mistake("bicubic-three-quarters", "bicubic's kernel has a = -3/4; expected: it has a = -1/2",
-        UNPOOL, by(partial(resized, a=-0.75))),
-    Mistake("border-clamped",
-        "pixels beyond the border repeat the last one; expected: they are mirrored: -1 is 0, -2 "
-        "is 1", UNPOOL, by(partial(resized, border=clamped))),
-    Mistake("pytorch-bicubic",
-        "PyTorch's interpolate: bicubic's kernel has a = -3/4 and the border is clamped; "
-        "expected: it has a = -1/2 and the border is mirrored", UNPOOL,
-        by(partial(resized, a=-0.75, border=clamped))),
-    Mistake("aligned-corners",
-        "the outer pixels of the small and the large picture coincide (align_corners); expected: "
-        "their outer edges do", UNPOOL, by(partial(resized, places=corners))),
-    Mistake("stretched-to-the-field",
-        "maps are enlarged straight to their receptive field; expected: they are enlarged by the "
-        "stride, then centred in it", UNPOOL, by(stretched)),
     Mistake("odd-pixel-before",
         "of an odd number of zeros around a map one more is before it; expected: one more is after",
         UNPOOL, by(odd_before)),
+    Mistake("odd-zero-before",
+        "of an odd number of zeros around a map one more is before it; expected: one more is "
+        "after (cropped pixels are right)", UNPOOL, by(odd_zero_before)),
+    Mistake("odd-cropped-before",
+        "of an odd number of pixels that are cropped one more is before; expected: one more is "
+        "after (zeros are right)", SIZED, by(odd_cropped_before)),
     Mistake("not-centred", "all zeros come after the enlarged map; expected: it is centred", UNPOOL,
         by(zeros_after)),
+    Mistake("unpool-stride-swapped",
+        "on the way down strides of pools are taken as [horizontal, vertical]; expected: they are "
+        "[vertical, horizontal]", SIZED,
+        by(sizes(lambda stride, window: (stride[::-1], window)), METHODS)),
+    Mistake("unpool-window-swapped",
+        "on the way down windows of pools are taken as [horizontal, vertical]; expected: they are "
+        "[vertical, horizontal]", SIZED,
+        by(sizes(lambda stride, window: (stride, window[::-1])), METHODS)),
+    Mistake("unpool-stride-one-for-both",
+        "maps are enlarged horizontally as they are vertically; expected: a stride is a pair",
+        SIZED, by(sizes(lambda stride, window: ((stride[0], stride[0]), window)), METHODS)),
+    Mistake("unpool-window-square",
+        "on the way down windows of pools are as wide as they are high; expected: a window is a "
+        "pair", SIZED,
+        by(sizes(lambda stride, window: (stride, (window[0], window[0]))), METHODS)),
+    Mistake("unpool-stride-is-window",
+        "maps are enlarged by the window; expected: by the stride", SIZED,
+        by(sizes(lambda stride, window: (window, window)), METHODS)),  # noqa: ARG005
     Mistake("window-ignored",
         "maps grow by the stride alone; expected: they lie in (n - 1) * stride + window pixels",
-        ("unpool", "decode"), by(window_ignored, METHODS)),
+        SIZED, by(window_ignored, METHODS)),
     Mistake("unpooled-with-zeros",
         "each pixel goes to one place of its window and the others are 0, as in max-unpooling; "
         "expected: maps are enlarged, or under `window` shared out", UNPOOL,
