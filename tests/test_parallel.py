@@ -57,6 +57,47 @@ def test_two_threads_share_the_parts_and_blas_keeps_to_one(two_threads):
     assert blas.threads() == 2
 
 
+def test_what_is_soon_done_is_not_shared(two_threads):
+    """Handing over would take as long."""
+    least, most = parallel.WORTH_SHARING * 0.99, parallel.WORTH_SHARING
+    for seconds, threads in ((0.0, 1), (least, 1), (most, 2)):
+        meeting, seen = threading.Barrier(threads, timeout=20), set()
+
+        def meet(part, meeting=meeting, seen=seen):
+            meeting.wait()
+            seen.add(threading.get_ident())
+            assert blas.threads() == 1
+
+        parallel.each(meet, range(4), seconds)
+        assert len(seen) == threads
+    assert blas.threads() == 2
+
+
+class SentError(Exception):
+    """Somebody else was asked to help."""
+
+
+@pytest.mark.parametrize(
+    ("work", "few", "many"),
+    [
+        (lambda n: fdref.pool(np.ones((n, 1, 64, 64)), 2, 2), 40, 200),
+        (lambda n: fdref.correlate(np.ones((n, 1, 28, 28)), np.ones((1, 1, 5, 5))), 100, 400),
+        (lambda n: fdref.substitute(np.ones((1, n, 1, 1)), np.ones((n, 1, 300, 300))), 10, 100),
+    ],
+)
+def test_how_long_operations_take_is_estimated(two_threads, work, few, many, monkeypatch):
+    def send(*_):
+        raise SentError
+
+    monkeypatch.setattr(cuts, "MAPS", 1000)  # more than one part, whatever it takes
+    monkeypatch.setattr(cuts, "ADDED", 1000)
+    monkeypatch.setattr(compiled, "MATRIX", 1000)
+    monkeypatch.setattr(parallel.team, "send", send)
+    work(few)
+    with pytest.raises(SentError):
+        work(many)
+
+
 def test_parts_within_parts_are_done_by_who_computes_these(two_threads):
     """Also by a helper, who would wait forever for the lock of whoever waits for it."""
     meeting, seen = threading.Barrier(2, timeout=20), []

@@ -25,6 +25,7 @@ from fdref.engines.cuts import (
     by_taps,
     evenly,
     in_slices,
+    seconds,
     stamp_sizes,
 )
 from fdref.engines.parallel import each, scratch
@@ -100,6 +101,7 @@ def correlate(
     response = np.empty((len(images), len(filters), *size), images.dtype)
     if not response.size:
         return response
+    multiplied = response.size * filters[0].size
 
     def fill(part: Part) -> None:
         batch, rows = part
@@ -120,11 +122,13 @@ def correlate(
             answers += bias
 
     if _cover(images, filters, pad):
-        each(fill_whole, in_slices(len(images), images.shape[1:]))
+        each(fill_whole, in_slices(len(images), images.shape[1:]), seconds(multiplied))
     elif shifts.pays(filters, images.shape[1], size, stride, dilate):
         shifts.correlate(images, filters, bias, response, stride, pad, dilate)
     else:
-        each(fill, by_rows(images, filters, size, slice(0, len(images))))
+        gathered = len(images) * images.shape[1] * prod(filters.shape[2:]) * prod(size)
+        parts = by_rows(images, filters, size, slice(0, len(images)))
+        each(fill, parts, seconds(multiplied, gathered))
     return response
 
 
@@ -183,7 +187,8 @@ def _scatter(maps: Array, filters: Array, pictures: Array, stride: Pair, dilate:
             top = tap_rows.start * dilate[0] + rows.start * stride[0]
             kernels.scatter_patches(columns, pictures[batch], stride, dilate, channels.start, top)
 
-    each(fill, by_channels(maps, filters, pictures.shape[1]))
+    parts = by_channels(maps, filters, pictures.shape[1])
+    each(fill, parts, _substitution_seconds(maps, filters, pictures))
 
 
 def _weigh(maps: Array, filters: Array, pictures: Array) -> None:
@@ -202,7 +207,8 @@ def _weigh(maps: Array, filters: Array, pictures: Array) -> None:
     step = max(NARROW, MATRIX // max(1, len(maps)))
     groups = [slice(c, c + own) for c in range(0, pictures.shape[1], own)]
     runs = list(evenly(0, one, step))
-    each(fill, [(group, run) for group in groups for run in runs])
+    parts = [(group, run) for group in groups for run in runs]
+    each(fill, parts, seconds(maps.size * one))
 
 
 def _stamp(maps: Array, filters: Array, pictures: Array, stride: Pair, dilate: Pair) -> None:
@@ -234,7 +240,14 @@ def _stamp(maps: Array, filters: Array, pictures: Array, stride: Pair, dilate: P
 
     channels = pictures.shape[1]
     batches = evenly(0, count, step)
-    each(fill, [(batch, slice(c, c + 1)) for batch in batches for c in range(channels)])
+    parts = [(batch, slice(c, c + 1)) for batch in batches for c in range(channels)]
+    each(fill, parts, _substitution_seconds(maps, filters, pictures))
+
+
+def _substitution_seconds(maps: Array, filters: Array, pictures: Array) -> float:
+    """Estimate the products, each of which is added to a picture."""
+    products = len(maps) * pictures.shape[1] * prod(filters.shape[2:]) * prod(maps.shape[2:])
+    return seconds(maps.size * filters[0].size, products)
 
 
 def unpool(maps: Array, stride: Pair, window: Pair, method: Method) -> Array:
@@ -267,7 +280,7 @@ def unpool(maps: Array, stride: Pair, window: Pair, method: Method) -> Array:
             below = large[part].reshape(-1, both.shape[1])
             np.matmul(small[part].reshape(-1, len(both)), both, out=below)
 
-    each(fill, in_slices(len(large), field))
+    each(fill, in_slices(len(large), field), seconds(moved=large.size))
     return pictures
 
 
@@ -304,7 +317,7 @@ def pool(images: Array, window: Pair, stride: Pair, pad: Margins, method: str) -
     def fill(part: slice) -> None:
         loop(maps[part], results[part], *windows)
 
-    each(fill, in_slices(len(maps), images.shape[2:]))
+    each(fill, in_slices(len(maps), images.shape[2:]), seconds(moved=images.size))
     return pooled.astype(images.dtype, copy=False)
 
 
@@ -356,7 +369,8 @@ def _whole_filter_gradient(images: Array, gradient: Array, filters: Array) -> Ar
     def fill(part: slice) -> None:
         product(delta[:, part].T, by_image, result[part].reshape(-1, by_image.shape[1]))
 
-    each(fill, in_slices(len(filters), filters.shape[1:]))
+    multiplied = delta.size * by_image.shape[1]
+    each(fill, in_slices(len(filters), filters.shape[1:]), seconds(multiplied))
     return result
 
 
@@ -385,7 +399,7 @@ def pool_gradient(
         else:
             kernels.average_pool_gradient(above[part], below[part], *windows)
 
-    each(fill, in_slices(len(maps), images.shape[2:]))
+    each(fill, in_slices(len(maps), images.shape[2:]), seconds(moved=images.size))
     return result.astype(images.dtype, copy=False)
 
 
@@ -396,7 +410,8 @@ def compare(responses: Array, predictions: Array) -> NDArray[np.float64]:
     def fill(part: slice) -> None:
         kernels.compare(responses[part], predictions[part], compared[0, part], compared[1, part])
 
-    each(fill, in_slices(len(responses), responses.shape[1:]))
+    parts = in_slices(len(responses), responses.shape[1:])
+    each(fill, parts, seconds(moved=2 * responses.size))
     return compared
 
 

@@ -38,11 +38,20 @@ MAPS = 2**17
 """Elements of the maps that are pooled or enlarged in one part: 0.5 MB in float32."""
 
 
+# Of one thread, with what it computes in its cache.
+MULTIPLY_ADD, MOVED = 2.5e-11, 5e-10
+"""Seconds that a multiply-add of a product takes, and a number that a loop moves."""
+
 A_FEW = 8
 """Parts: of more it does not matter much if one thread computes one more than another."""
 
 ADDED = 2**21
 """Multiply-adds without a matrix product in one part: 0.1 ms."""
+
+
+def seconds(multiplied: int = 0, moved: int = 0) -> float:
+    """Estimate how long one thread takes for so many multiply-adds, and numbers moved."""
+    return multiplied * MULTIPLY_ADD + moved * MOVED
 
 
 def by_rows(images: Array, filters: Array, size: Pair, several: slice) -> Iterator[Part]:
