@@ -39,7 +39,7 @@ ESCAPES = "\x1b[31mred\x07 \u202egnorw\r\n::error title=a::b"
 @pytest.fixture
 def everything(no_mistakes):
     report = every_verdict()
-    mistake = SimpleNamespace(name="a-mistake", sentence="is made")
+    mistake = SimpleNamespace(name="a-mistake", sentence="is made", made_of=())
     return replace(
         report,
         circumstances=ABOUT,

@@ -151,7 +151,7 @@ class TestReports:
         assert told.count("The result of: ") == 3
 
     def test_failures_of_one_mistake_stand_together_with_one_example_open(self):
-        mistake = SimpleNamespace(name="a-mistake", sentence="is made")
+        mistake = SimpleNamespace(name="a-mistake", sentence="is made", made_of=())
         report = every_verdict()
         tiny = replace(report.verdicts[1].case, id="tiny", expected={"a": np.zeros(1)})
         tiny = judge(tiny, {"a": np.ones(1)})

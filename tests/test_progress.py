@@ -129,9 +129,10 @@ class TestJudging:
             changed = {name: array + 1 for name, array in case.expected.items()}
             np.savez(results / f"{case.id}.npz", **changed)
         assert run("check", kit, results) == 1
-        assert done(bars) == ["judging", "looking for mistakes"]
-        assert [bar.total for bar in bars] == [len(cases()), len(wrong) * len(MISTAKES)]
-        assert [max(bar.steps) for bar in bars] == [1, 1]
+        two = "looking for two mistakes at once"
+        assert done(bars) == ["judging", "looking for mistakes", two]
+        assert [bar.total for bar in bars] == [len(cases()), len(wrong) * len(MISTAKES), len(wrong)]
+        assert [max(bar.steps) for bar in bars] == [1, 1, 1]
 
 
 def test_a_quiet_command_shows_none(bars, tmp_path):

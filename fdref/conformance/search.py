@@ -57,6 +57,8 @@ def pairs_for(
         for one, two in combinations(ranked[:KNOWN], 2):
             if set(one.explains) - set(two.explains) and set(two.explains) - set(one.explains):
                 found.look_at((one.mistake, two.mistake))
+    if not chosen:
+        return _best(found.trials.values())
     known = [trial.mistake for trial in ranked]
     with bar("looking for two mistakes at once", len(chosen)) as advance:
         for attempt in chosen:

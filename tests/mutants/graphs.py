@@ -81,7 +81,7 @@ SENTENCES = {
     ],
     "3.1 with these, stride `upsample`": [
         (engine(substitute=transposed_flipped), "forward-graph-convt"),
-        (named("groups-interleaved"), "decode-group"),
+        (named("group-on-interleaved-channels"), "decode-group"),
         (entries("convt", crop=lambda c: [c[1], c[0], c[2], c[3]]), "forward-graph-convt"),
         (entries("convt", crop=lambda c: [c[0], c[1], c[3], c[2]]), "forward-graph-convt"),
         (entries("convt", crop=lambda c: [c[2], c[3], c[0], c[1]]), "forward-graph-convt"),

@@ -8,13 +8,14 @@ import numpy as np
 
 from fdref.conformance.compute import Library, rounded
 from fdref.conformance.mistakes import MISTAKES
-from fdref.conformance.mistakes.mistake import other, over
+from fdref.conformance.mistakes.mistake import Wrong, other, over
 
 RIGHT = Library("reference")
 
 
 def by(library):
     """What a library that is wrong gives."""
+    library = library.library() if isinstance(library, Wrong) else library
 
     def outputs(case):
         with np.errstate(all="ignore"):
@@ -27,7 +28,7 @@ def by(library):
 def named(name):
     """A mistake that the kit knows by name."""
     (mistake,) = (one for one in MISTAKES if one.name == name)
-    return by(mistake.library)
+    return by(mistake.wrong)
 
 
 def engine(**replaced):

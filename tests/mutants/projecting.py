@@ -140,8 +140,8 @@ SENTENCES = {
     ],
     "| pool, `avg` |": [
         (named("average-counts-padding"), "project-average"),
-        (by(replace(over(pool_gradient=unevenly), way=Whole)), "project-average"),
-        (by(replace(over(pool_gradient=overwritten), way=Whole)), "project-average"),
+        (by(replace(over(pool_gradient=unevenly), parts={"way": Whole})), "project-average"),
+        (by(replace(over(pool_gradient=overwritten), parts={"way": Whole})), "project-average"),
     ],
     "| relu | `gradient`: d where": [
         (named("mask-of-the-way-up"), "project-deconvnet"),

@@ -7,8 +7,8 @@ from math import prod
 
 import numpy as np
 
-from fdref.conformance.mistakes.unpooling import by as unpooled_by
-from fdref.conformance.mistakes.unpooling import matrix, resized
+from fdref.conformance.mistakes.resizing import by as unpooled_by
+from fdref.conformance.mistakes.resizing import keys, matrix, resized
 from fdref.engines.resize import METHODS
 from mutants.making import by, each, given, named
 
@@ -162,7 +162,7 @@ SENTENCES = {
         (wrongly(another("nearest"), ["bilinear"]), "unpool-bilinear-even"),
         (wrongly(another("bilinear"), ["bicubic"]), "unpool-bicubic-even"),
         (named("bicubic-three-quarters"), "unpool-bicubic-imresize unpool-bicubic-tall"),
-        (wrongly(partial(resized, a=-1.0), ["bicubic"]), "unpool-bicubic-imresize"),
+        (wrongly(partial(resized, cubic=keys(-1.0)), ["bicubic"]), "unpool-bicubic-imresize"),
     ],
     "Indices beyond the border are mirrored": [
         (named("border-clamped"), "unpool-bicubic-large unpool-bicubic-line"),
