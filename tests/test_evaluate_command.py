@@ -20,6 +20,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 import fdref
+from fdref.decoding.reading import decoded_layers
 from fdref.measure.running import Running, of_rows
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (230, 9, 9)).astype(np.uint8)
@@ -97,18 +98,6 @@ def test_pictures_arrays_and_the_shipped_digits(model, images, tmp_path):
     assert found[0] == found[1] == found[2]
     assert run("evaluate", "--layers", "1", "--quiet", "--json", tmp_path / "a.json") == 0
     assert told_by(tmp_path / "a.json")["images"] == 1000
-
-
-def test_processes_find_the_same_to_the_bit(model, images, tmp_path):
-    found = []
-    for how in ([], ["--workers", "2", "--decoded", tmp_path / "here" / "d.h5"]):
-        (tmp_path / "here").mkdir(exist_ok=True)
-        command = ["evaluate", model, "--images", images, "--json", tmp_path / "a.json", "--quiet"]
-        assert run(*command, *how) == 0
-        found.append(told_by(tmp_path / "a.json"))
-    assert found[0] == found[1]
-    assert fdref.decode(fdref.load(model), 4).shape == (2, 1, 6, 6)
-    assert {path.name for path in (tmp_path / "here").iterdir()} == {"d.h5"}
 
 
 def test_what_is_decoded_is_not_decoded_again(model, images, tmp_path, monkeypatch, capsys):
@@ -215,7 +204,9 @@ def test_ctrl_c_ends_it_and_its_processes_at_once(model, tmp_path):
 def test_killed_processes_change_no_digit(model, tmp_path):
     """Both, in mid-run."""
     np.save(tmp_path / "in.npy", np.tile(IMAGES, (200, 1, 1)))
-    command = started(model, "--images", tmp_path / "in.npy", "--workers", "2", "--json", "-")
+    place = tmp_path / "decoded.h5"
+    how = ["--workers", "2", "--json", "-", "--decoded", place]
+    command = started(model, "--images", tmp_path / "in.npy", *how)
     killed = set()
     while len(killed) < 2:
         assert command.poll() is None, command.communicate()
@@ -231,6 +222,8 @@ def test_killed_processes_change_no_digit(model, tmp_path):
                "--json", tmp_path / "a.json") == 0  # fmt: skip
     assert found.pop("seconds") > 0
     assert found == told_by(tmp_path / "a.json")
+    with decoded_layers(place) as layers:
+        assert layers[4].bank.tobytes() == fdref.decode(fdref.load(model), 4).tobytes()
 
 
 PEAK = """

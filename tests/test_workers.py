@@ -94,6 +94,22 @@ class TestProcesses:
             fdref.Processes(count)
 
 
+@pytest.mark.parametrize(
+    ("command", "options", "name"),
+    [
+        ("occlude", ["--size", "3", "--stride", "2"], "occluded.h5"),
+        ("project", ["--count", "3"], "projected.h5"),
+    ],
+)
+def test_other_commands_write_the_same_bytes(command, options, name, tmp_path):
+    model = small_model(tmp_path)
+    np.savez(tmp_path / "in.npz", images=IMAGES[:11], labels=np.arange(11) % 2)
+    for folder, how in (("here", []), ("there", ["--workers", "2"])):
+        place = ["--images", tmp_path / "in.npz", "-o", tmp_path / folder, "--no-pictures"]
+        assert run(command, model, *place, *options, *how, "--quiet") == 0
+    assert (tmp_path / "here" / name).read_bytes() == (tmp_path / "there" / name).read_bytes()
+
+
 def by(size):
     return [(first, IMAGES[first : first + size]) for first in range(0, len(IMAGES), size)]
 
