@@ -27,6 +27,7 @@ extensions = [
     "mathml",
     "one_page_each",
     "live_pages",
+    "confusion",
 ]
 exclude_patterns = ["_build", "examples", "extensions"]
 templates_path = ["_templates"]

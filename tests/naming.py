@@ -35,8 +35,8 @@ class Naming(StrEnum):
 @cache
 def report_on(mutant: Mutant) -> Report:
     """Judge a mutant."""
-    module = implementation(mutant.source)
-    verdicts = tuple(judge(case, answer(module, case)) for case in SMALL)
+    operations = implementation(mutant.sources())
+    verdicts = tuple(judge(case, answer(operations, case)) for case in SMALL)
     found = diagnose(verdicts, no_bar, predictions=PREDICTIONS)
     return Report("a mutant", "", verdicts, found.mistakes, found.explanations)
 

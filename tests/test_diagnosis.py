@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from judging import question
+from naming import Naming, named
+from witness_mutants import MUTANTS
 
 from fdref.conformance.cases import cases
 from fdref.conformance.comparison import Problem, judge
@@ -216,3 +219,19 @@ class TestSilence:
     def test_a_refusal_that_failed_has_no_diagnosis(self):
         case = replace(question(refused=np.array(1)), refused=True)
         assert self.report(case, {"refused": np.array(0)}).unexplained() == []
+
+
+class TestMutants:
+    """Changes of an implementation that shares no line with ours."""
+
+    @pytest.mark.parametrize("number", range(0, len(MUTANTS), 24))
+    def test_some_are_found_and_none_is_named_wrongly(self, number):
+        assert named(MUTANTS[number])[0] not in (Naming.PASSED, Naming.WRONGLY)
+
+    @pytest.mark.slow
+    def test_of_all_most_are_named(self):
+        kinds = Counter(named(mutant)[0] for mutant in MUTANTS)
+        assert not kinds[Naming.PASSED]
+        assert not kinds[Naming.WRONGLY]
+        assert kinds[Naming.RIGHTLY] + kinds[Naming.NEARLY] >= 0.7 * len(MUTANTS)
+        assert kinds[Naming.RIGHTLY] >= 0.6 * len(MUTANTS)

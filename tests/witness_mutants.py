@@ -12,18 +12,20 @@ import sys
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple
+from warnings import catch_warnings
 
 import numpy as np
 
 from fdref.conformance.comparison import Problem
-from fdref.conformance.networks import network_of
 
 if TYPE_CHECKING:
     from fdref.conformance.case import Case
     from fdref.conformance.comparison import Answer
 
 FOLDER = Path(__file__).parent / "witnesses"
-SOURCE = (FOLDER / "numpy_scipy.py").read_text(encoding="utf-8")
+FILES = ("kit_files", "numpy_layers", "numpy_unpool", "numpy_decoding", "numpy_scipy")
+"""Those that come first are imported by those that come later."""
+SOURCES = {name: (FOLDER / f"{name}.py").read_text(encoding="utf-8") for name in FILES}
 
 
 class Mutant(NamedTuple):
@@ -35,77 +37,63 @@ class Mutant(NamedTuple):
     """A statement, or the text instead."""
     names: tuple[str, ...]
 
-    @property
-    def source(self) -> str:
-        """What is run."""
+    def sources(self) -> dict[str, str]:
+        """Return what is run."""
         if self.place.isidentifier():
-            head = re.search(rf"^def {self.place}\((?:.|\n)*?-> [^\n]*:\n", SOURCE, re.MULTILINE)
-            assert head, self.place
-            return f"{SOURCE[: head.end()]}    {self.change}\n{SOURCE[head.end() :]}"
-        assert SOURCE.count(self.place) == 1, self.place
-        return SOURCE.replace(self.place, self.change)
+            pattern = rf"^def {self.place}\((?:.|\n)*?-> [^\n]*:\n"
+            heads = {n: re.search(pattern, text, re.MULTILINE) for n, text in SOURCES.items()}
+            [(file, head)] = [(n, head) for n, head in heads.items() if head]
+            text = f"{SOURCES[file][: head.end()]}    {self.change}\n{SOURCES[file][head.end() :]}"
+            return {**SOURCES, file: text}
+        [file] = [name for name, text in SOURCES.items() if self.place in text]
+        assert SOURCES[file].count(self.place) == 1, self.place
+        return {**SOURCES, file: SOURCES[file].replace(self.place, self.change)}
 
 
-def implementation(source: str) -> ModuleType:
-    """Run a source as a module."""
-    sys.path.insert(0, str(FOLDER))
+def implementation(sources: dict[str, str]) -> dict[str, Any]:
+    """Run sources as modules; return the operations."""
+    before = {name: sys.modules.pop(name, None) for name in FILES}
     try:
-        found = ModuleType("mutant")
-        exec(compile(source, "mutant", "exec"), found.__dict__)  # noqa: S102 - ours
-        return found
+        for name, source in sources.items():
+            module = sys.modules[name] = ModuleType(name)
+            exec(compile(source, name, "exec"), module.__dict__)  # noqa: S102 - ours
+        return {
+            operation.__name__: module.in_float64(operation) for operation in module.OPERATIONS
+        } | {"called": sys.modules["kit_files"].called}
     finally:
-        sys.path.remove(str(FOLDER))
+        for name, module in before.items():
+            sys.modules.pop(name)
+            if module is not None:
+                sys.modules[name] = module
 
 
-def answer(module: ModuleType, case: Case) -> Answer:
+def answer(operations: dict[str, Any], case: Case) -> Answer:
     """Answer a case as the witness's files do."""
-    operations = {own.__name__: own for own in module.OPERATIONS}
-    given = {name: np.array(values) for name, values in case.inputs.items()}
-    given |= arguments(case, given)
     try:
-        with np.errstate(all="ignore"):
-            found = module.in_float64(operations[case.operation])(**given)
+        with np.errstate(all="ignore"), catch_warnings(action="ignore"):
+            found = operations["called"](operations[case.operation], arguments(case))
     except Exception as error:  # noqa: BLE001 - it is broken on purpose
         if case.refused and isinstance(error, ValueError):
             return {"refused": np.array(1)}
         return None if isinstance(error, ValueError) else Problem(f"raised {error}")
     if case.refused:
         return {"refused": np.array(0)}
-    if isinstance(found, dict):
-        return {name: np.asarray(values) for name, values in found.items()}
-    return {name: np.asarray(found) for name in case.expected}
+    if not isinstance(found, dict):
+        return {name: np.asarray(found) for name in case.expected}
+    return {name: np.asarray(found[name]) for name in case.expected if name in found}
 
 
-def arguments(case: Case, given: dict[str, Any]) -> dict[str, Any]:
-    """Return parameters, a network's arrays in their places, where no input is left over."""
-    known = dict(case.parameters)
-    described = known.get("network")
-    if isinstance(described, dict):
-        known["network"] = of_lenet()
-    elif described is not None and case.operation != "receptive_field":
-        names = {v for layer in described for v in layer.values() if isinstance(v, str)}
-        known["network"] = [
-            {key: given.get(v, v) if isinstance(v, str) else v for key, v in layer.items()}
-            for layer in described
-        ]
-        for name in names & given.keys():
-            del given[name]
-    return known
-
-
-def of_lenet() -> list[dict[str, Any]]:
-    """Return LeNet's layers as a case would describe them."""
-    found = []
-    for layer in network_of({"network": {"file": "lenet.mat"}}, {}, None):
-        own = {"type": layer.kind, **vars(layer)}
-        if layer.kind == "conv":
-            keys, own["groups"] = ("filters", "bias", "stride", "pad", "dilate", "groups"), 1
-        else:
-            keys = {"pool": ("window", "stride", "pad", "method"), "relu": ("leak",)}.get(
-                layer.kind, ()
-            )
-        found.append({"type": own["type"], **{key: own[key] for key in keys}})
-    return found
+def arguments(case: Case) -> dict[str, Any]:
+    """Return inputs and parameters, a network's arrays in their places."""
+    inputs = {name: np.array(values) for name, values in case.inputs.items()}
+    known = {n: v for n, v in case.parameters.items() if n not in ("layers", "stages", "origin")}
+    if known.get("network") is None:
+        return inputs | known
+    layers = [
+        {key: inputs.get(v, v) if isinstance(v, str) else v for key, v in layer.items()}
+        for layer in known["network"]
+    ]
+    return {n: v for n, v in inputs.items() if n == "images"} | known | {"network": layers}
 
 
 def table(text: str) -> list[Mutant]:
@@ -167,7 +155,7 @@ dense[:, :, :: stride[0], :: stride[1]] >> dense[:, ::-1, :: stride[0], :: strid
 dense[:, :, :: stride[0], :: stride[1]] >> dense[:, :, :: stride[0], :: stride[1]].astype(np.float16) >> float16
 dense[:, :, :: stride[0], :: stride[1]] >> dense[:, :, :: stride[0], :: stride[1]].astype(np.float32) >> float32
 dense[:, :, :: stride[0], :: stride[1]] >> np.rint(dense[:, :, :: stride[0], :: stride[1]])
-return response if bias is None >> return np.maximum(response, 0) if bias is None
+dense[:, :, :: stride[0], :: stride[1]] >> np.maximum(dense[:, :, :: stride[0], :: stride[1]], 0)
 pool >> window = window[::-1] >> pool-window-swapped
 pool >> window = [window[0]] * 2 >> pool-window-square
 pool >> window = [window[1]] * 2 >> pool-window-swapped+pool-window-square
@@ -235,18 +223,18 @@ bnorm >> gain = np.ones_like(gain) >> gain-ignored
 bnorm >> bias = np.zeros_like(bias) >> shift-ignored
 bnorm >> bias = -bias >> shift-subtracted
 * (images - mean) / deviation >> * images / deviation - mean >> mean-after
-special.softmax(maps, axis=1) >> special.softmax(maps, axis=2) >> softmax-over-rows
-special.softmax(maps, axis=1) >> special.softmax(maps, axis=3) >> softmax-over-columns
-special.softmax(maps, axis=1) >> special.softmax(maps, axis=0) >> softmax-over-images
-special.softmax(maps, axis=1) >> special.softmax(maps, axis=(2, 3)) >> softmax-over-pixels
-special.softmax(maps, axis=1) >> special.softmax(maps) >> softmax-over-everything
-special.softmax(maps, axis=1) >> special.log_softmax(maps, axis=1) >> softmax-of-logarithms
-special.softmax(maps, axis=1) >> special.expit(maps) >> sigmoid-for-softmax
-special.softmax(maps, axis=1) >> maps >> softmax-ignored
-special.softmax(maps, axis=1) >> np.exp(maps)
-images = layer_output(layer, images)\n        outputs >> before, images = images, layer_output(layer, images)\n        outputs[f"layer{number}"] = before\n        continue\n        outputs >> layers-shifted
-outputs[f"layer{number}"] = images >> outputs[f"layer{number - 1}"] = images
-outputs[f"layer{number}"] = images >> outputs[f"layer{number}"] = images.transpose(0, 2, 3, 1) >> outputs-nhwc
+"softmax": lambda maps: special.softmax(maps, axis=1) >> "softmax": lambda maps: special.softmax(maps, axis=2) >> softmax-over-rows
+"softmax": lambda maps: special.softmax(maps, axis=1) >> "softmax": lambda maps: special.softmax(maps, axis=3) >> softmax-over-columns
+"softmax": lambda maps: special.softmax(maps, axis=1) >> "softmax": lambda maps: special.softmax(maps, axis=0) >> softmax-over-images
+"softmax": lambda maps: special.softmax(maps, axis=1) >> "softmax": lambda maps: special.softmax(maps, axis=(2, 3)) >> softmax-over-pixels
+"softmax": lambda maps: special.softmax(maps, axis=1) >> "softmax": lambda maps: special.softmax(maps) >> softmax-over-everything
+"softmax": lambda maps: special.softmax(maps, axis=1) >> "softmax": lambda maps: special.log_softmax(maps, axis=1) >> softmax-of-logarithms
+"softmax": lambda maps: special.softmax(maps, axis=1) >> "softmax": lambda maps: special.expit(maps) >> sigmoid-for-softmax
+"softmax": lambda maps: special.softmax(maps, axis=1) >> "softmax": lambda maps: maps >> softmax-ignored
+"softmax": lambda maps: special.softmax(maps, axis=1) >> "softmax": lambda maps: np.exp(maps)
+enumerate(maps_of(images, network))} >> enumerate([images, *maps_of(images, network)])} >> layers-shifted
+enumerate(maps_of(images, network))} >> enumerate(maps_of(images, network)[1:])}
+return {f"layer{number}": maps for >> return {f"layer{number}": maps.transpose(0, 2, 3, 1) for >> outputs-nhwc
 substitute >> filters = filters[:, :, ::-1, ::-1] >> substitution-flipped
 substitute >> filters = filters[:, :, ::-1] >> substitution-upside-down
 substitute >> filters = filters[..., ::-1] >> substitution-mirrored
@@ -280,42 +268,42 @@ decode >> layer = layer + 1 >> layers-from-zero
 decode >> unpool = "nearest" >> nearest-for-all
 decode >> unpool = "bilinear" if unpool == "bicubic" else unpool >> bilinear-for-bicubic
 decode >> unpool = "bicubic" if unpool == "bilinear" else unpool >> bicubic-for-bilinear
-for below in network[layer - 2 :: -1] if layer > 1 else []: >> for below in network[: layer - 1] if layer > 1 else []:
-(below["gain"] / below["moments"][:, 1])[:, None, None]\n        stages >> 1\n        stages >> bnorm-ignored-while-decoding
-(below["gain"] / below["moments"][:, 1])[:, None, None]\n        stages >> (below["moments"][:, 1] / below["gain"])[:, None, None]\n        stages >> bnorm-inverted-while-decoding
-(below["gain"] / below["moments"][:, 1])[:, None, None]\n        stages >> below["gain"][:, None, None]\n        stages
-(below["gain"] / below["moments"][:, 1])[:, None, None]\n        stages >> (1 / below["moments"][:, 1])[:, None, None]\n        stages
-(below["gain"] / below["moments"][:, 1])[:, None, None]\n        stages >> (below["gain"] * below["moments"][:, 1])[:, None, None]\n        stages
-stages[f"stage{len(stages) + 1}"] = picture >> if below["type"] == "relu":\n            picture = np.maximum(picture, 0)\n        stages[f"stage{len(stages) + 1}"] = picture >> rectified-while-decoding
-stages[f"stage{len(stages) + 1}"] = picture >> if below["type"] == "relu":\n            picture = relu(picture, leak=below["leak"])\n        stages[f"stage{len(stages) + 1}"] = picture >> leak-while-decoding
-stages[f"stage{len(stages) + 1}"] = picture >> if below["type"] == "normalize":\n            picture = normalize(picture, **{k: below[k] for k in ("size", "kappa", "alpha", "beta")})\n        stages[f"stage{len(stages) + 1}"] = picture
-if below["type"] == "conv":\n            steps >> if below["type"] == "conv":\n            picture = picture if below["bias"] is None else picture + below["bias"][:, None, None]\n            steps >> bias-added-while-decoding
-if below["type"] == "conv":\n            steps >> if below["type"] == "conv":\n            picture = picture if below["bias"] is None else picture - below["bias"][:, None, None]\n            steps
-steps = {key: below[key] for key in ("stride", "dilate", "groups")} >> steps = {key: below[key] for key in ("stride", "dilate", "groups")} | {"stride": [1, 1]} >> substitution-stride-ignored
-enlarged(picture, below["stride"], below["window"], unpool) >> enlarged(picture, below["window"], below["window"], unpool) >> unpool-stride-is-window
-enlarged(picture, below["stride"], below["window"], unpool) >> enlarged(picture, below["stride"], below["stride"], unpool) >> window-ignored
-enlarged(picture, below["stride"], below["window"], unpool) >> enlarged(picture, below["stride"], below["window"][::-1], unpool) >> unpool-window-swapped
+outputs = {f"stage{number}": seen.pictures for number, seen in enumerate(stages, 1)} >> outputs = {f"stage{number}": seen.pictures for number, seen in enumerate(stages[::-1], 1)} >> stages-reversed
+scaled(pictures, layer["gain"] / layer["moments"][:, 1]) >> scaled(pictures, np.ones(len(layer["gain"]))) >> bnorm-ignored-while-decoding
+scaled(pictures, layer["gain"] / layer["moments"][:, 1]) >> scaled(pictures, layer["moments"][:, 1] / layer["gain"]) >> bnorm-inverted-while-decoding
+scaled(pictures, layer["gain"] / layer["moments"][:, 1]) >> scaled(pictures, layer["gain"])
+scaled(pictures, layer["gain"] / layer["moments"][:, 1]) >> scaled(pictures, 1 / layer["moments"][:, 1])
+scaled(pictures, layer["gain"] / layer["moments"][:, 1]) >> scaled(pictures, layer["gain"] * layer["moments"][:, 1])
+        return seen\n\n    def through_pool >>         return replace(seen, pictures=np.maximum(pictures, 0)) if layer["type"] == "relu" else seen\n\n    def through_pool >> rectified-while-decoding
+        return seen\n\n    def through_pool >>         return replace(seen, pictures=LAYERS["relu"](pictures, leak=layer["leak"])) if layer["type"] == "relu" else seen\n\n    def through_pool >> leak-while-decoding
+        return seen\n\n    def through_pool >>         return replace(seen, pictures=LAYERS["normalize"](pictures, **{k: layer[k] for k in ("size", "kappa", "alpha", "beta")})) if layer["type"] == "normalize" else seen\n\n    def through_pool
+below = substitute(pictures, layer["filters"], **steps) >> below = substitute(pictures if layer["bias"] is None else pictures + layer["bias"][:, None, None], layer["filters"], **steps) >> bias-added-while-decoding
+below = substitute(pictures, layer["filters"], **steps) >> below = substitute(pictures if layer["bias"] is None else pictures - layer["bias"][:, None, None], layer["filters"], **steps)
+below = substitute(pictures, layer["filters"], **steps) >> below = substitute(pictures, layer["filters"], **steps | {"stride": [1, 1]}) >> substitution-stride-ignored
+seen.pictures, stride=stride, window=layer["window"], method >> seen.pictures, stride=layer["window"], window=layer["window"], method >> unpool-stride-is-window
+seen.pictures, stride=stride, window=layer["window"], method >> seen.pictures, stride=stride, window=stride, method >> window-ignored
+seen.pictures, stride=stride, window=layer["window"], method >> seen.pictures, stride=stride, window=layer["window"][::-1], method >> unpool-window-swapped
 as_pictures >> layer = layer | {"dilate": [1, 1]} >> top-not-dilated
 first = channels * (k // (len(filters) // groups))\n        picture >> first = 0\n        picture >> group-on-first-channels
 first = channels * (k // (len(filters) // groups))\n        picture >> first = channels * (k % groups)\n        picture >> group-on-interleaved-channels
-enlarged >> stride = stride[::-1] >> unpool-stride-swapped
-enlarged >> window = window[::-1] >> unpool-window-swapped
-enlarged >> stride = [stride[0]] * 2 >> unpool-stride-one-for-both
-enlarged >> window = [window[0]] * 2 >> unpool-window-square
-enlarged >> window = stride >> window-ignored
-enlarged >> stride = window >> unpool-stride-is-window
-enlarged >> method = "nearest" if method in KERNELS else method >> nearest-for-all
-enlarged >> method = "bilinear" if method == "bicubic" else method >> bilinear-for-bicubic
-enlarged >> method = "bicubic" if method == "bilinear" else method >> bicubic-for-bilinear
-enlarged >> maps = maps if method == "window" else maps / (stride[0] * stride[1]) >> copies-divided
+unpool >> stride = stride[::-1] >> unpool-stride-swapped
+unpool >> window = window[::-1] >> unpool-window-swapped
+unpool >> stride = [stride[0]] * 2 >> unpool-stride-one-for-both
+unpool >> window = [window[0]] * 2 >> unpool-window-square
+unpool >> window = stride >> window-ignored
+unpool >> stride = window >> unpool-stride-is-window
+unpool >> method = "nearest" if method in KERNELS else method >> nearest-for-all
+unpool >> method = "bilinear" if method == "bicubic" else method >> bilinear-for-bicubic
+unpool >> method = "bicubic" if method == "bilinear" else method >> bicubic-for-bilinear
+unpool >> maps = maps if method == "window" else maps / (stride[0] * stride[1]) >> copies-divided
 before, after = abs(extra) // 2, abs(extra) - abs(extra) // 2 >> after, before = abs(extra) // 2, abs(extra) - abs(extra) // 2 >> odd-pixel-before
 before, after = abs(extra) // 2, abs(extra) - abs(extra) // 2 >> before, after = 0, abs(extra) >> not-centred
 before, after = abs(extra) // 2, abs(extra) - abs(extra) // 2 >> before, after = abs(extra), 0
 maps = np.pad(maps, [(0, 0)] * 3 + [(before, after)]) >> maps = np.pad(maps, [(0, 0)] * 3 + [(after, before)]) >> odd-zero-before
 maps = np.pad(maps, [(0, 0)] * 3 + [(before, after)]) >> maps = np.pad(maps, [(0, 0)] * 3 + [(before, after)], "edge")
 maps = maps[..., before : maps.shape[-1] - after] >> maps = maps[..., after : maps.shape[-1] - before] >> odd-cropped-before
-maps / (window[0] * window[1]) >> maps >> window-not-divided
-maps / (window[0] * window[1]) >> maps / (stride[0] * stride[1]) >> window-divided-by-stride
+shared(maps / (window[0] * window[1] if pixels is None else pixels), >> shared(maps, >> window-not-divided
+shared(maps / (window[0] * window[1] if pixels is None else pixels), >> shared(maps / (stride[0] * stride[1]), >> window-divided-by-stride
 u = (phase + 0.5) / factor - 0.5 >> u = phase / factor >> asymmetric
 u = (phase + 0.5) / factor - 0.5 >> u = (phase + 0.5) / factor >> half-a-pixel-off
 u = (phase + 0.5) / factor - 0.5 >> u = (phase - 0.5) / factor - 0.5
@@ -380,15 +368,15 @@ respond >> bank = bank[..., ::-1, ::-1] >> filters-flipped
 ((unit(both[0]) - unit(both[1])) ** 2).mean(axis=1) >> ((both[0] - both[1]) ** 2).mean(axis=1) >> not-normalised
 ((unit(both[0]) - unit(both[1])) ** 2).mean(axis=1) >> ((unit(both[0]) - unit(both[1])) ** 2).mean(axis=1) / 2 >> half-of-the-mean-squared
 both = [array.reshape(len(images), -1) for array in (response, predicted)] >> both = [array.reshape(1, -1).repeat(len(images), 0) for array in (response, predicted)]
-"std": np.nanstd(errors) >> "std": np.nanstd(errors, ddof=1) >> sample-deviation
-"std": np.nanstd(errors) >> "std": np.nanvar(errors) >> variance-for-deviation
-"mean": np.nanmean(errors) >> "mean": np.nanmedian(errors) >> median-for-mean
-np.corrcoef(r, q)[0, 1] for >> np.corrcoef(r, q)[0, 1] ** 2 for >> correlation-squared
-np.corrcoef(r, q)[0, 1] for >> np.cov(r, q)[0, 1] for
-np.corrcoef(r, q)[0, 1] for >> r @ q / np.sqrt(r @ r * (q @ q)) for >> correlation-uncentred
+"std": known.std() if >> "std": known.std(ddof=1) if >> sample-deviation
+"std": known.std() if >> "std": known.var() if >> variance-for-deviation
+"mean": known.mean() if >> "mean": np.median(known) if >> median-for-mean
+return np.corrcoef(r, q)[0, 1] >> return np.corrcoef(r, q)[0, 1] ** 2 >> correlation-squared
+return np.corrcoef(r, q)[0, 1] >> return np.cov(r, q)[0, 1]
+return np.corrcoef(r, q)[0, 1] >> return r @ q / np.sqrt(r @ r * (q @ q)) >> correlation-uncentred
 return (rows - low) / np.where(high > low, high - low, np.nan) >> return rows / np.where(high > low, high - low, np.nan) >> not-shifted
 return (rows - low) / np.where(high > low, high - low, np.nan) >> return rows / high >> normalised-by-the-maximum
-response = forward(images, network[:layer])[f"layer{layer}"] >> response = np.maximum(forward(images, network[:layer])[f"layer{layer}"], 0)
+response = maps_of(images, network[:layer])[-1] >> response = np.maximum(maps_of(images, network[:layer])[-1], 0)
 occlude >> size = size[::-1] >> square-transposed
 occlude >> stride = stride[::-1] >> square-stride-transposed
 occlude >> stride = [1, 1] >> square-at-every-pixel

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fdref.conformance.comparison import equal
+from fdref.conformance.comparison import equal, given
 from fdref.conformance.compute import Library, judged
 from fdref.conformance.mistakes.mistake import FAILURES, NETWORKS
 from fdref.engines import OPERATIONS, patched
@@ -83,15 +83,19 @@ class Predictions:
         wrong = self.of(mistake, attempt.case)
         if not wrong:
             return None
-        names = [name for name in attempt.got if name in wrong]
-        if len(names) == len(wrong):
+        names = given(attempt.case.expected, attempt.got)
+        if not wrong.keys() >= set(names):
+            return False
+        if len(names) == len(attempt.case.expected):
             got = {name: attempt.got[name] for name in names}
             return mistake.gives(attempt.case, wrong, got) or by_parts(attempt.case, wrong, got)
         own, right, got = (
             {name: arrays[name] for name in names}
             for arrays in (wrong, attempt.case.expected, attempt.got)
         )
-        return None if equal(attempt.case, own, right) else mistake.gives(attempt.case, own, got)
+        if not names or equal(attempt.case, own, right):
+            return None
+        return mistake.gives(attempt.case, own, got)
 
 
 def noting(name: str, found: set[str]) -> Callable[..., Any]:
