@@ -35,7 +35,8 @@ def small_parts(monkeypatch):
     """Let whoever asks cut into so few tiles at a time that everything is cut."""
 
     def cut(columns, numbers, parts):
-        for name, value in (("COLUMNS", columns), ("NUMBERS", numbers), ("PARTS", parts)):
+        limits = {"COLUMNS": columns, "NUMBERS": numbers, "PRODUCTS": numbers, "PARTS": parts}
+        for name, value in limits.items():
             monkeypatch.setattr(tiling, name, value)
         tiling.tiling.cache_clear()
 
@@ -59,6 +60,7 @@ def test_tiles_give_what_plain_loops_give(seed, dtype, counts, size, stride, dat
         for name, values in (
             ("COLUMNS", (1, 5, 99)),
             ("NUMBERS", (16, 99, 9999)),
+            ("PRODUCTS", (16, 999)),
             ("PARTS", (1, 5)),
         ):
             patch.setattr(tiling, name, draw(st.sampled_from(values)))

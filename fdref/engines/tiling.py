@@ -26,12 +26,13 @@ if TYPE_CHECKING:
 SIDE, POINTS = 3, 16
 """Pixels of a map along an axis; points at which polynomials in two variables are evaluated."""
 
-# With half as many, VGG-16's conv5_3 takes a tenth longer, with twice as many no shorter, and a
-# thread keeps 32 MB.
-COLUMNS = 2**8
-"""Tiles that are multiplied together: with 512 channels, 8 MB of tiles, and as much of products."""
-NUMBERS = 2**22
-"""Numbers of tiles, or of products, that a thread keeps at most, if strides are not very long."""
+# BLAS copies the maps for each product: with half as many columns, VGG-16's conv5_3 takes a tenth
+# longer, with a quarter a sixth. Of products it is as quick with half the numbers, not with less.
+COLUMNS = 2**9
+"""Tiles that are multiplied together."""
+NUMBERS, PRODUCTS = 2**22, 2**21
+"""Numbers of tiles and of products that a thread keeps at most, if strides are not very long: 16 MB
+and 8 MB in float32, which VGG-16 takes."""
 PARTS = 4
 """Parts, at least, that threads take turns at."""
 
@@ -90,7 +91,7 @@ def tiling(filters: Filters, stride: Pair) -> Tiling:
     Examples
     --------
     >>> tiling((512, 3, 164, 164), (16, 16))
-    Tiling(lines=48, step=3, high=6, wide=6, across=6, columns=21168, most=252)
+    Tiling(lines=48, step=6, high=6, wide=6, across=6, columns=21168, most=504)
     """
     channels, inputs, height, width = filters
     high, wide = ceil(height / (2 * stride[0])), ceil(width / (2 * stride[1]))
@@ -141,7 +142,7 @@ def pays(maps: tuple[int, ...], filters: Filters, stride: Pair, groups: int = 1)
 
 def together(most: int) -> int:
     """Return how many maps are multiplied at a time with so many columns."""
-    return max(1, NUMBERS // (POINTS * most))
+    return max(1, PRODUCTS // (POINTS * most))
 
 
 def scratch_sizes(count: int, filters: Filters, stride: Pair) -> Pair:
