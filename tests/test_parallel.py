@@ -73,6 +73,39 @@ def test_what_is_soon_done_is_not_shared(two_threads):
     assert blas.threads() == 2
 
 
+def test_several_computations_after_each_other_prepare_once(two_threads):
+    meeting, seen = threading.Barrier(2, timeout=20), []
+
+    def compute():
+        seen.append(blas.threads())
+        parallel.each(lambda _: meeting.wait(), range(2))  # two take part all the same
+        seen.append(blas.threads())
+
+    def fail():
+        compute()
+        raise ZeroDivisionError
+
+    with parallel.together():
+        compute()
+        with parallel.together():
+            compute()
+        compute()
+    assert seen == [1] * 6
+    assert blas.threads() == 2
+    with pytest.raises(ZeroDivisionError), parallel.together():
+        fail()
+    assert blas.threads() == 2
+    compute()
+    assert seen[-2:] == [2, 2]
+
+
+def test_a_filter_is_decoded_in_one_go(two_threads, monkeypatch):
+    before, limits = blas.limit, []
+    monkeypatch.setattr(blas, "limit", lambda numbers: (limits.append(numbers), before(numbers)))
+    fdref.decode(fdref.load(), 7, [3], "nearest")
+    assert len(limits) == 1
+
+
 class SentError(Exception):
     """Somebody else was asked to help."""
 

@@ -13,7 +13,7 @@ from fdref.decoding.atoms import Atoms, Composition, contract
 from fdref.decoding.every_pixel import contract_each, every_pixel
 from fdref.decoding.planning import UNASKED, Choice, cheapest, from_above
 from fdref.decoding.ways import Ways
-from fdref.engines import engine_named, goes_from_above
+from fdref.engines import engine_named, goes_from_above, together
 from fdref.engines.resize import METHODS
 from fdref.network.units import FIRST, Unit, receptive_field
 from fdref.walk.down import Decoding
@@ -207,10 +207,15 @@ class _Decoder:
             return
         plan = self.plan
         rules = Decoding(plan.net, way.layer, plan.unpool, plan.operations, plan.unit)
-        together = min(PICTURES // way.largest, plan.choice.at_once(way))
-        step = max(1, min(together, self.largest // way.result))
+        at_once = min(PICTURES // way.largest, plan.choice.at_once(way))
+        step = max(1, min(at_once, self.largest // way.result))
         for first in range(0, len(indices), step):
-            yield known.reached(way, rules.down_to(way.boundary, indices[first : first + step]))
+            with together(plan.operations):
+                met = rules.down_to(way.boundary, indices[first : first + step])
+                block = known.reached(way, met)
+                del met
+            yield block
+            del block  # else it is kept for as long as the next one is being decoded
 
 
 class _Known:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from functools import partial
 from importlib import import_module
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from fdref.imports import imported
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from numpy.typing import NDArray
 
@@ -37,7 +39,8 @@ class Engine(Protocol):
     With an engine, the decoder takes the shortest ways; with one that has an attribute
     ``FROM_ABOVE = True``, the paper's, as with the reference. With one that has ``LOCAL = True``,
     whose operations but for products compute a number from what it sees alone, to the bit,
-    `fdref.occlude` computes no more than what changes.
+    `fdref.occlude` computes no more than what changes. One that has `together` is asked for it, a
+    context, before several operations after each other: what they need is made ready once.
     """
 
     def precision(self, weights: np.dtype[Any]) -> np.dtype[Any]:
@@ -173,6 +176,12 @@ def name_of(engine: Engine | str) -> str:
 def goes_from_above(engine: Engine) -> bool:
     """Tell whether an engine decodes the paper's way only."""
     return bool(getattr(engine, "FROM_ABOVE", False))
+
+
+def together(engine: Engine) -> AbstractContextManager[object]:
+    """Return the context for several of an engine's operations, if it has one."""
+    own: Callable[[], AbstractContextManager[object]] = getattr(engine, "together", nullcontext)
+    return own()
 
 
 def patched(engine: Engine | str, **replaced: Callable[..., Any]) -> Engine:

@@ -28,7 +28,7 @@ from fdref.engines.cuts import (
     seconds,
     stamp_sizes,
 )
-from fdref.engines.parallel import each, scratch
+from fdref.engines.parallel import each, scratch, together  # noqa: F401 - it is asked for `together`
 from fdref.engines.pointwise import normalize, relu, scale, softmax
 from fdref.engines.products import NARROW, product, stacked_product, sum_precision
 from fdref.engines.resize import band

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import deque
 from concurrent.futures import Future, wait
+from contextlib import contextmanager
 from contextvars import copy_context
 from functools import partial
 from math import prod
@@ -21,7 +22,7 @@ import numpy as np
 from fdref.engines import blas, forking
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Iterator
 
     from fdref.arrays import Array
 
@@ -58,18 +59,34 @@ def each(
     if getattr(_own, "computing", False):  # whoever waits for this part holds the lock
         _take_turns(waiting)
         return
+    with together() as threads:
+        helpers = min(threads, len(waiting)) - 1 if seconds >= WORTH_SHARING else 0
+        if helpers > 0:
+            _share(waiting, helpers)
+        else:
+            _compute(waiting)
+
+
+@contextmanager
+def together() -> Iterator[int]:
+    """Keep BLAS to one thread for several computations after each other; yield how many we take.
+
+    So that what is soon computed does not take as long to be prepared. Nobody else computes
+    meanwhile: nothing of the user's own may be called within.
+    """
     with _one_at_a_time:
+        threads = getattr(_own, "threads", 0)
+        if threads:  # within another
+            yield threads
+            return
         before = blas.counts()
+        _own.threads = min(before, default=1)
         try:
             blas.limit(before)
-            shared = before and seconds >= WORTH_SHARING
-            helpers = min(*before, len(waiting)) - 1 if shared else 0
-            if helpers > 0:
-                _share(waiting, helpers)
-            else:
-                _compute(waiting)
+            yield _own.threads
         finally:
             blas.free(before)
+            _own.threads = 0
 
 
 def _compute(waiting: Tasks) -> None:
@@ -208,7 +225,7 @@ def scratch(purpose: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array
 _scratch = local()
 
 _own = local()
-"""Whether this thread is computing a part."""
+"""Whether this thread is computing a part, and how many threads its computations may take."""
 
 _one_at_a_time = RLock()
 """Whoever else computed meanwhile would find BLAS limited, and might free it too early."""

@@ -63,11 +63,12 @@ class Adjoint(ABC):
         self, number: int, picture: Picture
     ) -> list[Picture]:
         """Express a picture over a layer's output over each map that it takes."""
-        layer, values, engine = self.net[number], picture.values, self.engine
+        layer, values, engine = self.net.layers[number - 1], picture.values, self.engine
         channels = [self.net.channels_of(taken) for taken in self.net.takes[number]]
         match layer:
             case kinds.Conv(filters=filters, stride=stride, pad=pad, dilate=dilate):
-                bank, groups = np.ascontiguousarray(filters, values.dtype), self.net.groups(number)
+                bank = np.ascontiguousarray(filters, values.dtype)
+                groups = channels[0] // bank.shape[1]
                 below = engine.substitute(values, bank, stride, dilate, groups)
                 return [Picture(below, moved(picture.origin, stride, pad))]
             case kinds.ConvTranspose():
