@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fdref.arguments import shown, whole_number
 from fdref.errors import ArgumentError, FdrefError
 from fdref.imports import imported
+from fdref.measure import allocating
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -179,6 +180,7 @@ def serve(connection: Connection, threads: int) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threadpoolctl = imported("threadpoolctl", "threads are limited with threadpoolctl")
     threadpoolctl.threadpool_limits(threads)
+    allocating.keep()
     while True:
         try:
             call = connection.recv_bytes()
