@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from math import inf
 from pkgutil import resolve_name
 from time import monotonic
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -72,6 +73,7 @@ class Cluster:
         self.files: list[tuple[object, InFile]] = []
         """what lies in files that the workers may be able to read, too"""
         self._taught: str | None = None
+        self._width, self._asked = 1, -inf
         self._dask = imported("dask", USE, "dask")
         try:
             self._client = distributed.Client(address, timeout=PATIENCE, set_as_default=False)
@@ -108,9 +110,12 @@ class Cluster:
 
     @property
     def width(self) -> int:
-        """How many tasks the workers do at a time, by now."""
-        threads: dict[str, int] = self._client.nthreads()
-        return max(1, sum(threads.values()))
+        """How many tasks the workers do at a time, as of a second ago."""
+        now = monotonic()
+        if now - self._asked > 1:
+            threads: dict[str, int] = self._client.nthreads()
+            self._width, self._asked = max(1, sum(threads.values())), now
+        return self._width
 
     def teach(self, sent: Sent) -> None:
         """Have each worker make a function, from files where it has them; later ones, too."""
