@@ -224,7 +224,7 @@ class TestSilence:
 class TestMutants:
     """Changes of an implementation that shares no line with ours."""
 
-    @pytest.mark.parametrize("number", range(0, len(MUTANTS), 24))
+    @pytest.mark.parametrize("number", range(50, len(MUTANTS), 48))
     def test_some_are_found_and_none_is_named_wrongly(self, number):
         assert named(MUTANTS[number])[0] not in (Naming.PASSED, Naming.WRONGLY)
 

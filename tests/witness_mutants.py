@@ -227,7 +227,7 @@ bnorm >> bias = -bias >> shift-subtracted
 "softmax": lambda maps: special.softmax(maps, axis=1) >> "softmax": lambda maps: special.softmax(maps, axis=3) >> softmax-over-columns
 "softmax": lambda maps: special.softmax(maps, axis=1) >> "softmax": lambda maps: special.softmax(maps, axis=0) >> softmax-over-images
 "softmax": lambda maps: special.softmax(maps, axis=1) >> "softmax": lambda maps: special.softmax(maps, axis=(2, 3)) >> softmax-over-pixels
-"softmax": lambda maps: special.softmax(maps, axis=1) >> "softmax": lambda maps: special.softmax(maps) >> softmax-over-everything
+"softmax": lambda maps: special.softmax(maps, axis=1) >> "softmax": lambda maps: special.softmax(maps)
 "softmax": lambda maps: special.softmax(maps, axis=1) >> "softmax": lambda maps: special.log_softmax(maps, axis=1) >> softmax-of-logarithms
 "softmax": lambda maps: special.softmax(maps, axis=1) >> "softmax": lambda maps: special.expit(maps) >> sigmoid-for-softmax
 "softmax": lambda maps: special.softmax(maps, axis=1) >> "softmax": lambda maps: maps >> softmax-ignored

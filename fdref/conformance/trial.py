@@ -163,11 +163,11 @@ class Trial:
     def follow(self) -> set[str]:
         """The operations whose failures follow from it, in whatever way.
 
-        Where single operations have a mistake, those that are composed of them fail; how depends
+        Where simple operations have a mistake, those that are composed of them fail; how depends
         on what else an implementation does there by the same code.
         """
-        single = sum(own not in NETWORKS for own in self.explains.values())
-        return set(COMPOSED) if single >= ENOUGH else set()
+        simple = sum(own not in COMPOSED for own in self.explains.values())
+        return set(COMPOSED) if simple >= ENOUGH else set()
 
 
 def try_on(

@@ -51,9 +51,15 @@ def scaled(change: Callable[[Array], Array]) -> Wrong:
     return over(scale=scale)
 
 
+def staged(found: Outputs) -> Outputs:
+    """Return the stages, without the origin."""
+    return {name: values for name, values in found.items() if name.startswith("stage")}
+
+
 def same(found: Outputs, *question: Any) -> Outputs:  # noqa: ARG001
     """Return the first filter's pictures for each filter."""
-    return {name: np.repeat(values[:1], len(values), axis=0) for name, values in found.items()}
+    stages = {n: np.repeat(values[:1], len(values), axis=0) for n, values in staged(found).items()}
+    return {**found, **stages}
 
 
 def asked(**changes: Callable[[Any], Any]) -> Wrong:
@@ -67,7 +73,7 @@ def asked(**changes: Callable[[Any], Any]) -> Wrong:
 
 def turned_colours(found: Outputs, net: Network, *question: Any) -> Outputs:  # noqa: ARG001
     """Reverse the channels of the last stage, if these are three."""
-    *_, last = found
+    *_, last = staged(found)
     if net.channels[0] != COLOURS:
         return found
     return {**found, last: found[last][:, ::-1]}
@@ -83,7 +89,8 @@ def bgr(operation: str, inputs: Arrays, known: Parameters) -> tuple[Arrays, Para
 
 def reverse(found: Outputs, *question: Any) -> Outputs:  # noqa: ARG001
     """Name the stages from the image."""
-    return dict(zip(found, reversed(found.values()), strict=True))
+    stages = staged(found)
+    return {**found, **dict(zip(stages, reversed(stages.values()), strict=True))}
 
 
 ALL = (
