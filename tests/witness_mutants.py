@@ -269,7 +269,7 @@ decode >> unpool = "nearest" >> nearest-for-all
 decode >> unpool = "bilinear" if unpool == "bicubic" else unpool >> bilinear-for-bicubic
 decode >> unpool = "bicubic" if unpool == "bilinear" else unpool >> bicubic-for-bilinear
 outputs = {f"stage{number}": seen.pictures for number, seen in enumerate(stages, 1)} >> outputs = {f"stage{number}": seen.pictures for number, seen in enumerate(stages[::-1], 1)} >> stages-reversed
-scaled(pictures, layer["gain"] / layer["moments"][:, 1]) >> scaled(pictures, np.ones(len(layer["gain"]))) >> bnorm-ignored-while-decoding
+scaled(pictures, layer["gain"] / layer["moments"][:, 1]) >> scaled(pictures, np.ones(len(layer["gain"]))) >> bnorm-ignored-while-decoding deviation-ignored+gain-ignored
 scaled(pictures, layer["gain"] / layer["moments"][:, 1]) >> scaled(pictures, layer["moments"][:, 1] / layer["gain"]) >> bnorm-inverted-while-decoding
 scaled(pictures, layer["gain"] / layer["moments"][:, 1]) >> scaled(pictures, layer["gain"])
 scaled(pictures, layer["gain"] / layer["moments"][:, 1]) >> scaled(pictures, 1 / layer["moments"][:, 1])
