@@ -44,31 +44,22 @@ def alone(kit, *arguments, absent=None):
     )
 
 
-def spoil(results):
-    """Answer as some mistakes have it, one here, one there."""
-    flipped, clamped = (
-        next(one for one in MISTAKES if one.name == name)
-        for name in ("filters-flipped", "border-clamped")
-    )
-    for case in cases():
-        mistake = clamped if case.operation in ("unpool", "decode") else flipped
-        if outputs := mistake.compute(case):
-            np.savez(results / f"{case.id}.npz", **outputs)
-
-
 def test_its_report_is_that_of_fdref(kit, results, capsys):
-    spoil(results)
-    assert run("check", kit, results, "--json", "-") == 1
+    (mistake,) = (one for one in MISTAKES if one.name == "filters-flipped")
+    for case in cases():
+        if case.operation in ("correlate", "forward"):
+            wrong = mistake.compute(case)
+            if wrong is not None:
+                np.savez(results / f"{case.id}.npz", **wrong)
+    asked = "--only", "correlate", "--only", "forward", "--json", "-"
+    assert run("check", kit, results, *asked) == 1
     expected = json.loads(capsys.readouterr().out)
-    done = alone(kit, results, "--json", "-")
+    done = alone(kit, results, *asked)
     assert (done.returncode, done.stderr) == (1, "")
     assert json.loads(done.stdout) == expected
-    assert {one["mistake"] for one in expected["diagnosis"]} >= {
-        "filters-flipped",
-        "border-clamped",
-    }
+    assert [one["mistake"] for one in expected["diagnosis"]] == ["filters-flipped"]
     named = [case["id"] for case in expected["cases"] if case["mistakes"]]
-    assert any("lenet" in name for name in named)  # whose network is a file
+    assert "forward-lenet" in named  # whose network is a file
 
 
 def test_all_that_passes_passes(kit):
