@@ -130,7 +130,8 @@ def slow_decode(net, known):
     if net.is_chain and "input_size" not in known and not known.get("origin"):
         number, method = known["layer"], known["unpool"]
         every = [naive.decode_by_paths(net, number, k, method) for k in known["filters"]]
-        return {"last": np.array(every)}
+        size = naive.decode_by_paths(net, number, 0, method).shape  # of none, too
+        return {"last": np.array(every).reshape(len(every), *size)}
     stages = [slow_stages(net, known, k) for k in known["filters"]]
     pictures = {
         f"stage{place}": np.array([picture for picture, _ in same])

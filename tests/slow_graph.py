@@ -17,7 +17,7 @@ def slow_stages(net, known, k):
     number, position = known["layer"], tuple(known.get("position", (0, 0)))
     sizes = net.map_sizes(known["input_size"]) if "position" in known else None
     single = net.map_sizes(known["input_size"]) if "input_size" in known else None
-    copies = _copies(net, number)
+    copies = _copies(net, number, single)
     shares = known["unpool"] != "window" and len(set(copies.values())) > 1
     handed, found = defaultdict(list), []
     start = {(k, *position): 1.0}
@@ -34,8 +34,8 @@ def slow_stages(net, known, k):
             for place, value in own.items():
                 bag[place] += value
         if sizes is not None:
-            (rows, columns) = sizes[at]
-            bag = {p: v for p, v in bag.items() if 0 <= p[1] < rows and 0 <= p[2] < columns}
+            kept = {p: v for p, v in bag.items() if _within(*p[1:], sizes[at])}
+            bag = kept or _zeros(*(_nearest(bag, axis, sizes[at][axis]) for axis in (0, 1)))
         picture, origin = _picture(bag, net.channels[at])
         found.append((picture * (min(copies.values()) if shares and not at else 1), origin))
         if at:
@@ -44,7 +44,26 @@ def slow_stages(net, known, k):
     return found
 
 
-def _copies(net, number):
+def _nearest(bag, axis, size):
+    """The rows or columns of a bag that are on a map, or the map's one that is nearest to them."""
+    places = {place[1 + axis] for place in bag}
+    on = places & set(range(size))
+    return on or {0 if max(places) < 0 else size - 1}
+
+
+def _zeros(rows, columns):
+    return {(0, y, x): 0.0 for y in rows for x in columns}
+
+
+def _reached(layer, bag, axis):
+    """The rows or columns whose filters reach a bag, or the last one before it."""
+    taps, step, crop = layer.filters.shape[2 + axis], layer.upsample[axis], layer.crop[2 * axis]
+    places = {place[1 + axis] + crop for place in bag}
+    found = {(y - u) // step for y in places for u in range(taps) if (y - u) % step == 0}
+    return found or {max(places) // step}
+
+
+def _copies(net, number, single):
     """By how many copies each way to the image makes of a pixel: its pools' strides."""
     ways = {}
 
@@ -52,7 +71,7 @@ def _copies(net, number):
         if at == 0:
             ways[way] = count
             return
-        own = prod(net[at].stride) if net[at].kind == "pool" else 1
+        own = prod(_window(net, at, single)[1]) if net[at].kind == "pool" else 1
         for place, taken in enumerate(net.takes[at]):
             go(taken, (*way, (at, place)), count * own)
 
@@ -100,6 +119,8 @@ def _down(  # noqa: C901, PLR0912 - a layer is a branch
                         source = c // own * count + j
                         place = source, row // layer.upsample[0], column // layer.upsample[1]
                         below[0][place] += value * float(layer.filters[source, c % own, u, v])
+                    elif not below[0]:
+                        below[0].update(_zeros(*(_reached(layer, bag, axis) for axis in (0, 1))))
             case "pool":
                 window = _window(net, number, single)[0]
                 seen = []
@@ -149,7 +170,7 @@ def _enlarged(net, number, bag, method, single, shares):
     window, stride = _window(net, number, single)
     picture, (top, left) = _picture(bag, net.channels[number])
     if shares:
-        picture = picture / prod(layer.stride)
+        picture = picture / prod(stride)
     large = naive.unpool(picture[None], stride, window, method)[0]
     first = top * stride[0] - layer.pad[0], left * stride[1] - layer.pad[2]
     return {

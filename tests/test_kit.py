@@ -436,3 +436,36 @@ def test_unknown_formats_and_operations_are_refused(tmp_path):
         write_kit(tmp_path / "kit", "zip")
     with pytest.raises(ArgumentError, match="no operation 'train'"):
         call("train", {}, {})
+
+
+INPUTS = {
+    "correlate": {"images", "filters", "bias"},
+    "pool": {"images"},
+    "relu": {"images"},
+    "normalize": {"images"},
+    "bnorm": {"images", "gain", "bias", "moments"},
+    "substitute": {"maps", "filters"},
+    "unpool": {"maps"},
+    "receptive_field": set(),
+    "respond": {"images", "bank"},
+    "forward": {"images"},
+    "decode": set(),
+    "project": {"images"},
+    "evaluate": {"images"},
+    "occlude": {"images"},
+}
+"""As SPECIFICATION.md has them for each operation; those that a network names come to these."""
+ARRAYS = {"filters", "bias", "gain", "moments", "factor", "offset"}
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
+def test_that_inputs_are_those_that_the_operation_or_its_network_names(case):
+    """Whoever passes on all of them, as README.md shows, is given nothing that nobody asks for."""
+    network = case.parameters.get("network", [])
+    entries = network if isinstance(network, list) else []
+    of_network = {entry[key] for entry in entries for key in ARRAYS if entry.get(key)}
+    own = INPUTS[case.operation]
+    assert case.inputs.keys() - {"bias"} - of_network == own - {"bias"}
+    assert of_network <= case.inputs.keys()
+    if "bias" in case.inputs:
+        assert "bias" in own | of_network

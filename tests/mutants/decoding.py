@@ -127,6 +127,7 @@ SENTENCES = {
         (asked(filters=sorted), "decode-first decode-duplicates"),
         (asked(filters=lambda f: [*dict.fromkeys(f)]), "decode-duplicates"),
         (asked(filters=lambda f: [0] * len(f)), "decode-integers decode-handmade"),
+        (asked(filters=lambda f: f or [0]), "decode-none"),
         (asked(unpool=lambda _: "nearest"), "decode-bilinear decode-bicubic decode-window"),
         (asked(layer=lambda _: 3), "decode-integers"),
     ],

@@ -23,6 +23,14 @@ def edges_repeated(right, x, filters, bias, stride, pad, dilate):
     return right(padded, filters, bias, stride, (0, 0, 0, 0), dilate)
 
 
+def read_on_below(right, x, filters, bias, stride, pad, dilate):
+    """Go on in memory below the image, where the next one begins, instead of seeing zeros."""
+    following = np.concatenate([x[1:], np.zeros_like(x[:1])])
+    under = following[:, :, : pad[1]]
+    return right(np.concatenate([x, under], axis=2), filters, bias, stride,
+                 (pad[0], pad[1] - under.shape[2], *pad[2:]), dilate)  # fmt: skip
+
+
 def correlation_rounded_up(right, x, filters, bias, stride, pad, dilate):
     """Go on to where the last window begins on the map."""
     pad = list(pad)
@@ -97,6 +105,11 @@ def overflowing(right, x):
     return powers / powers.sum(axis=1, keepdims=True)
 
 
+def overflowing_late(right, x):
+    powers = np.exp(x.astype(np.float64))
+    return powers / powers.sum(axis=1, keepdims=True)
+
+
 def first_maps(found, case):
     """Give the first maps under the names that are asked for."""
     whole = asked(layers=lambda _: None)(case)
@@ -158,6 +171,13 @@ SENTENCES = {
         (named("pool-pad-left-right-top-bottom"), "pool-max-pad"),
         (named("pad-top-left-bottom-right"), "correlate-pad"),
         (named("pool-pad-top-left-bottom-right"), "pool-max-pad"),
+        (asked(pad=lambda p: [0, *p[1:]]), "correlate-pad-top pool-max-pad-top pool-avg-pad-top"),
+        (asked(pad=lambda p: [p[0], 0, *p[2:]]),
+         "correlate-pad-bottom pool-max-pad-bottom pool-avg-pad-bottom"),
+        (asked(pad=lambda p: [*p[:2], 0, p[3]]),
+         "correlate-pad-left pool-max-pad-left pool-avg-pad-left"),
+        (asked(pad=lambda p: [*p[:3], 0]),
+         "correlate-pad-right pool-max-pad-right pool-avg-pad-right"),
         (asked(pad=lambda p: [p[1], p[0], p[2], p[3]]), "correlate-pad pool-max-pad"),
         (asked(pad=lambda p: [p[0], p[1], p[3], p[2]]), "correlate-pad pool-max-pad"),
     ],
@@ -191,6 +211,7 @@ SENTENCES = {
         (named("dilation-ignored"), "correlate-dilate"),
         (asked(pad=lambda p: [0, p[1], p[2], p[3]]), "correlate-stride-pad correlate-small"),
         (asked(pad=lambda p: [p[0], p[1], 0, p[3]]), "correlate-pad correlate-small"),
+        (engine(correlate=read_on_below), "correlate-pad-bottom"),
         (engine(correlate=first_group_for_all), "correlate-groups correlate-depthwise"),
         (given(filters=np.abs), "correlate-basic"),
     ],
@@ -256,6 +277,7 @@ SENTENCES = {
         (told(first_maps), "forward-layers"),
         (named("softmax-over-pixels"), "forward-softmax forward-real"),
         (engine(softmax=overflowing), "forward-softmax forward-softmax-equal"),
+        (engine(softmax=overflowing_late), "forward-softmax-large"),
         (engine(softmax=lambda right, x: x), "forward-softmax"),
         (engine(softmax=lambda right, x: right(x / 2)), "forward-softmax forward-real"),
     ],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from fdref.layers import Dropout, Elementwise, ReLU, Sum
-from mutants.making import asked, engine, given, layers, named, part, swapped, told
+from mutants.making import asked, engine, given, layers, named, part, swapped, told, unrefused
 from mutants.ways_down import (
     Centred,
     ConcatReversed,
@@ -15,10 +15,14 @@ from mutants.ways_down import (
     Halved,
     InTheFirstBox,
     LastAlone,
+    MixedGroups,
     NothingClipped,
+    NothingLeft,
+    NothingReached,
     NotMultiplied,
     OffsetAdded,
     OtherSides,
+    OwnStridesOrigin,
     PadIgnored,
     PhaseMirrored,
     PoolPadIgnored,
@@ -88,6 +92,11 @@ SENTENCES = {
         (entries("convt", bias=lambda _: None), "forward-graph-convt"),
         (given(bias2=lambda a: -a), "forward-graph-convt"),
         (given(filters2=lambda a: a[[0, 2, 1, 3]]), "forward-graph-convt-groups"),
+        (given(filters2=lambda a: a[:, ::-1]), "forward-graph-convt-groups-two"),
+        (entries("convt", crop=lambda c: [c[0], c[1], -c[2], c[3] + 2 * c[2]]),
+         "forward-graph-convt-crop"),
+        *((entries("convt", crop=lambda c, side=side: [*c[:side], 0, *c[side + 1 :]]),
+           "forward-graph-convt-crop") for side in range(4)),
     ],
     "- `sum` (Sum) adds its maps": [
         (part(read=lambda one: Sum((1,) * 2 + (-1,)) if one.kind == "sum" else one),
@@ -143,6 +152,9 @@ SENTENCES = {
         (part(rules=PhaseMirrored), "decode-graph-convt decode-graph-convt-groups"),
         (part(rules=FirstIsZero), "decode-graph-convt decode-graph-convt-pixel"),
         (part(rules=CropIgnored), "decode-graph-convt decode-graph-convt-apart"),
+        (part(rules=CropIgnored), "decode-graph-convt-position decode-graph-convt-position-end"),
+        (part(rules=MixedGroups), "decode-graph-convt-groups-two"),
+        (part(rules=NothingReached), "decode-graph-convt-nothing"),
     ],
     "| sum | the same": [
         (part(rules=SumHalved), "decode-graph-sum"),
@@ -176,10 +188,19 @@ SENTENCES = {
         (part(rules=Unclipped), "decode-position-corner decode-position-end"),
         (part(rules=NothingClipped), "decode-position-corner decode-graph-position"),
     ],
+    "Where that leaves nothing, along either": [
+        (part(rules=NothingLeft), "decode-position-nothing decode-position-nothing-end"),
+        (part(rules=Unclipped), "decode-position-nothing decode-position-nothing-end"),
+    ],
     "Under `window` a pixel is shared over": [(part(rules=WholeShares), "decode-position-window")],
     "Where the size of the images is known": [
         (asked(input_size=lambda _: None), "decode-graph-single"),
         (asked(input_size=lambda size: [size[0] + 3, size[1]]), "decode-graph-single"),
+    ],
+    "That stride counts in origins, too": [
+        (part(rules=OwnStridesOrigin), "decode-graph-single-pad"),
+        (unrefused, "refuse-decode-graph-single"),
+        (part(rules=CopiesNotDivided), "decode-graph-single-joined"),
     ],
     "Where ways from L to the input lead": [
         (part(rules=CopiesNotDivided), "decode-graph-copies"),

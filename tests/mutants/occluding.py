@@ -6,6 +6,7 @@ import numpy as np
 
 from fdref.conformance.mistakes.occlusions import NoSoftmax, OneColour
 from fdref.conformance.occlusion import BruteForce
+from mutants.forward import overflowing_late
 from mutants.making import asked, named, part, swapped, told
 
 
@@ -55,6 +56,13 @@ class LowerMedian(BruteForce):
         inside[1:-1, 1:-1] = True
         ring = np.sort(image[:, ~inside], axis=1)
         return ring[:, (ring.shape[1] - 1) // 2, None, None]
+
+
+class Overflowing(BruteForce):
+    """Takes exponentials of scores as they are."""
+
+    def scores(self, maps):
+        return overflowing_late(None, maps).mean(axis=(2, 3))
 
 
 class LastStrongest(BruteForce):
@@ -112,6 +120,7 @@ SENTENCES = {
     "Probabilities are what a network gives": [
         (part(sight=NoSoftmax), "occlude-square"),
         (named("softmax-twice"), "occlude-real"),
+        (part(sight=Overflowing), "occlude-large"),
         (named("averaged-before-softmax"), "occlude-integers"),
     ],
     "Of equal maxima the first counts.": [

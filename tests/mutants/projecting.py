@@ -8,7 +8,7 @@ import numpy as np
 
 from fdref.conformance.mistakes.mistake import over
 from fdref.conformance.mistakes.projections import Whole, going, ruled
-from fdref.layers import Conv, ReLU, Softmax
+from fdref.layers import Conv, Normalize, ReLU, Softmax
 from fdref.walk.pictures import Picture
 from mutants.making import asked, by, each, named, part
 
@@ -52,6 +52,15 @@ class SoftmaxAlone(Whole):
             return super().derived(layer, number, picture)
         (y,) = [self.maps[number][self.images]]
         return [picture.values * y * (1 - y)]
+
+
+class WindowOneLess(Whole):
+    """Takes a derivative over as many channels above as below, of odd sizes one less."""
+
+    def derived(self, layer, number, picture):
+        if isinstance(layer, Normalize) and layer.size % 2:
+            layer = Normalize(layer.size - 1, layer.kappa, layer.alpha, layer.beta)
+        return super().derived(layer, number, picture)
 
 
 class OwnTypePassed(Whole):
@@ -158,7 +167,8 @@ SENTENCES = {
     ],
     "| normalize | d; under": [
         (named("normalize-differentiated"), "project-normalize project-real-guided"),
-        (named("normalize-passed-by-the-gradient"), "project-real-gradient"),
+        (named("normalize-passed-by-the-gradient"), "project-real-gradient project-normalize-odd"),
+        (part(way=WindowOneLess), "project-normalize-odd"),
     ],
     "| softmax | under `gradient`": [(part(way=SoftmaxAlone), "project-real-softmax")],
     "The order is the network's: d is rectified": [

@@ -6,6 +6,7 @@ import numpy as np
 
 from fdref.layers import Conv, ConvTranspose, Dropout, Pool, Scale, Sum
 from fdref.network.units import Unit
+from fdref.walk.adjoint import moved
 from fdref.walk.down import Decoding
 from fdref.walk.pictures import Picture, unite
 
@@ -225,6 +226,53 @@ class NothingClipped(Decoding):
 
     def __init__(self, net, number, unpool, engine, unit):
         super().__init__(net, number, unpool, engine, Unit(unit.at))
+
+
+def one_more(picture):
+    """A row and a column of zeros more."""
+    values = np.pad(picture.values, ((0, 0), (0, 0), (0, 1), (0, 1)))
+    return Picture(values, (picture.origin[0] - 1, picture.origin[1] - 1))
+
+
+class NothingLeft(Decoding):
+    """Keeps two rows and columns where nothing is on the map."""
+
+    def united(self, number, pictures):
+        found = super().united(number, pictures)
+        return found if found.values.any() else one_more(found)
+
+
+class NothingReached(Decoding):
+    """Keeps two rows and columns where no filter reaches."""
+
+    def below(self, number, picture):
+        found = super().below(number, picture)
+        if not isinstance(self.net[number], ConvTranspose):
+            return found
+        return [one if one.values.any() else one_more(one) for one in found]
+
+
+class OwnStridesOrigin(Decoding):
+    """Moves pictures by a pool's own stride where its pixels are spread further."""
+
+    def below(self, number, picture):
+        found, layer = super().below(number, picture), self.net[number]
+        if not isinstance(layer, Pool):
+            return found
+        return [Picture(p.values, moved(picture.origin, layer.stride, layer.pad)) for p in found]
+
+
+class MixedGroups(Decoding):
+    """Exchanges the channels of a transposed convolution's groups."""
+
+    def below(self, number, picture):
+        layer = self.net[number]
+        if isinstance(layer, ConvTranspose):
+            mixed = picture.values.reshape(len(picture.values), layer.groups, -1,
+                *picture.values.shape[2:]).swapaxes(1, 2)  # fmt: skip
+            picture = Picture(np.ascontiguousarray(mixed).reshape(picture.values.shape),
+                              picture.origin)  # fmt: skip
+        return super().below(number, picture)
 
 
 class WholeShares(Decoding):

@@ -172,26 +172,34 @@ def decoded(
     handed: list[list[Seen]] = [[] for _ in range(layer + 1)]
     handed[top].append(seen)
     stages = []
+    # Along an axis where the layer has a single row, no neighbour is moved.
+    moves = [0, 1] if way.sizes is None else [a for a in (0, 1) if way.sizes[layer][a] > 1]
     for number in range(top, -1, -1):
         if not handed[number]:
             continue
-        stages.append(united(handed[number], None if position is None else way.sizes[number]))
+        size = None if position is None else way.sizes[number]
+        stages.append(united(handed[number], size, moves))
         for turn, below in enumerate(taken(network, number) if number else ()):
             handed[below].append(way.down(number, stages[-1], turn, clips=position is not None))
     stages[-1] = replace(stages[-1], pictures=stages[-1].pictures * way.fewest)
     return stages
 
 
-def united(handed: Sequence[Seen], size: Pair | None) -> Seen:
-    """Add pictures in the smallest box that holds them, or in what a map of a size has of it."""
+def united(handed: Sequence[Seen], size: Pair | None, moves: Sequence[int]) -> Seen:
+    """Add pictures in the smallest box that holds them, or in what a map of a size has of it.
+
+    That is at least the map's nearest row and column. `moves` are the axes along which units have
+    neighbours.
+    """
     jump = handed[0].jump
-    demand(all((each.jump == jump).all() for each in handed), "ways down that move differently")
-    some = [each for each in handed if each.pictures.size] or handed
-    first = np.min([each.origin for each in some], axis=0)
-    end = np.max([each.end for each in some], axis=0)
+    alike = all((each.jump == jump)[moves].all() for each in handed)
+    demand(alike, "ways down that move differently")
+    first = np.min([each.origin for each in handed], axis=0)
+    end = np.max([each.end for each in handed], axis=0)
     if size is not None:
-        first, end = np.maximum(first, 0), np.minimum(end, size)
-    return Seen(sum(each.within(first, end) for each in some), first, jump)
+        first = np.minimum(np.maximum(first, 0), np.array(size) - 1)
+        end = np.maximum(np.minimum(end, size), first + 1)
+    return Seen(sum(each.within(first, end) for each in handed), first, jump)
 
 
 def through_convt(layer: Layer, seen: Seen) -> Seen:
@@ -200,9 +208,7 @@ def through_convt(layer: Layer, seen: Seen) -> Seen:
     crop = np.array([layer["crop"][0], layer["crop"][2]])
     first = -((-(seen.origin + crop - filters.shape[2:] + 1)) // stride)  # rounded up
     last = (seen.end - 1 + crop) // stride
-    if (last < first).any():
-        nothing = np.zeros((len(seen.pictures), len(filters), 0, 0))
-        return Seen(nothing, first, seen.jump / stride)
+    first = np.minimum(first, last)  # filters may leave gaps; one of 0 remains there
     under = seen.within(first * stride - crop, last * stride - crop + filters.shape[2:])
     below = correlate(
         under, filters, stride=stride, pad=[0] * 4, dilate=[1, 1], groups=layer["groups"]

@@ -92,7 +92,7 @@ def substitute(maps: Array, filters: Array, *, stride: Pair, dilate: Pair, group
     down, right = ((n - 1) * s + 1 for n, s in zip(size, stride, strict=True))
     bottom, end = ((k - 1) * d for k, d in zip(filters.shape[2:], dilate, strict=True))
     pictures = np.zeros((count, groups, channels, down + bottom, right + end))
-    maps = maps.reshape(count, groups, -1, *size)
+    maps = maps.reshape(count, groups, len(filters) // groups, *size)
     weights = filters.reshape(groups, -1, channels, *filters.shape[2:])
     for u, v in np.ndindex(filters.shape[2:]):
         y, x = u * dilate[0], v * dilate[1]
@@ -118,6 +118,7 @@ def convt(
 
 def scale(images: Array, factor: Array, offset: Array | None = None) -> Array:
     demand(factor.shape == images.shape[1:2], f"{factor.shape} for maps of {images.shape}")
+    demand(offset is None or offset.shape == factor.shape, f"{factor.shape}, other offsets")
     scaled = factor[:, None, None] * images
     return scaled if offset is None else scaled + offset[:, None, None]
 

@@ -177,6 +177,7 @@ def occlude(
 ) -> dict[str, Array]:
     demand(1 <= layer <= len(network), f"no layer {layer} of {len(network)}")
     found: dict[str, list[Any]] = {"map": [], "activity": [], "probability": [], "label": []}
+    demand(min(size) > 0, f"a square of {size}")
     for image, label in zip(images, labels, strict=True):
         axes = zip(image.shape[1:], size, stride, strict=True)
         starts = [range(0, pixels - own + 1, step) for pixels, own, step in axes]

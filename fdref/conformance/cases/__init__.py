@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from fdref.conformance.case import OPERATIONS
 from fdref.conformance.cases import (
     decoding,
+    enlarging,
     graphs,
     layers,
     lenet,
@@ -15,12 +16,27 @@ from fdref.conformance.cases import (
     occlusions,
     projections,
     refusals,
+    sides,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from fdref.conformance.case import Case
+
+
+PARTS = (
+    layers,
+    sides,
+    decoding,
+    networks,
+    graphs,
+    enlarging,
+    projections,
+    occlusions,
+    lenet,
+    refusals,
+)
 
 
 def cases() -> list[Case]:
@@ -30,11 +46,7 @@ def cases() -> list[Case]:
 
 @cache
 def _cases() -> tuple[Case, ...]:
-    found = [
-        case
-        for part in (layers, decoding, networks, graphs, projections, occlusions, lenet, refusals)
-        for case in part.cases()
-    ]
+    found = [case for part in PARTS for case in part.cases()]
     for case in found:
         for array in (*case.inputs.values(), *case.expected.values()):
             array.flags.writeable = False

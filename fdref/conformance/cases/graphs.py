@@ -194,8 +194,9 @@ def decodings() -> list[Case]:
         rounded("decode-graph-united",
             "bicubic: what two ways hand down is united before it is enlarged, not after", apart,
             network=united, layer=5, filters=[0, 1], unpool="bicubic", origin=True),
-        exact("decode-graph-twice", "a map that a sum takes twice counts twice", norm,
-            network=twice, layer=3, filters=[1], unpool="nearest", origin=True),
+        exact("decode-graph-twice", "a map that a sum takes twice counts twice",
+            {name: norm[name] for name in ("filters1", "filters6")}, network=twice, layer=3,
+            filters=[1], unpool="nearest", origin=True),
     ]  # fmt: skip
 
 
@@ -216,8 +217,8 @@ def enlarging() -> list[Case]:
             origin=True),
         exact("decode-graph-convt-apart",
             "upsampling by 3 and 2, more than the filter is high: some pixels are never reached",
-            wide, network=apart, layer=3, filters=[0, 1],
-            unpool="nearest", origin=True),
+            {name: wide[name] for name in ("filters1", "filters2", "filters3")}, network=apart,
+            layer=3, filters=[0, 1], unpool="nearest", origin=True),
         exact("decode-graph-convt-pixel", "a transposed convolution by itself: one pixel", up,
             network=upwards, layer=2, filters=[1], unpool="nearest",
             origin=True),
@@ -316,19 +317,32 @@ def evaluations() -> list[Case]:
 def refusals() -> list[Case]:
     """Cases of section 7: what graphs refuse."""
     arrays, network = residual()
-    given = {"images": integers(695, (1, 2, 6, 7)), **arrays}
+    images = integers(695, (1, 2, 6, 7))
+
+    def given(*names: str) -> Named:
+        return {"images": images, **{name: arrays[name] for name in names}}
+
+    later = given("filters1", "filters3", "filters4", "filters6")
+    scaled = {**given("filters4"), "factor2": np.ones(3, np.float32)}
+    scale = {"type": "scale", "factor": "factor2", "offset": None}
     two = {"filters1": arrays["filters1"], "filters2": arrays["filters6"]}
     known: dict[str, Any] = {"filters": [0], "unpool": "nearest"}
     apart = [conv("filters1"), taking(conv("filters1", stride=(2, 1)), 0), taking("sum", 1, 2)]
     return [
-        refused("refuse-forward-graph-sum", "a sum of maps of different sizes", given,
+        refused("refuse-forward-graph-sum", "a sum of maps of different sizes",
+            given("filters1", "filters4"),
             network=[conv("filters1"), taking(conv("filters4"), 0), taking("sum", 1, 2)]),
-        refused("refuse-forward-graph-channels", "a sum of maps of 3 and of 2 channels", given,
-            network=[conv("filters1"), taking("sum", 1, 0)]),
-        refused("refuse-forward-graph-concat", "a concatenation of maps of different sizes", given,
-            network=[conv("filters1"), taking("concat", 1, 0)]),
-        refused("refuse-forward-graph-later", "a layer takes a map that is made later", given,
+        refused("refuse-forward-graph-channels", "a sum of maps of 3 and of 2 channels",
+            given("filters1"), network=[conv("filters1"), taking("sum", 1, 0)]),
+        refused("refuse-forward-graph-concat", "a concatenation of maps of different sizes",
+            given("filters1"), network=[conv("filters1"), taking("concat", 1, 0)]),
+        refused("refuse-forward-graph-later", "a layer takes a map that is made later", later,
             network=[taking(conv("filters1"), 0), taking(conv("filters4"), 3), *network[2:]]),
+        refused("refuse-forward-graph-scale", "2 factors for maps of 3 channels",
+            scaled | {"factor2": np.ones(2, np.float32)}, network=[conv("filters4"), scale]),
+        refused("refuse-forward-graph-offset", "1 offset for maps of 3 channels",
+            scaled | {"offset2": np.ones(1, np.float32)},
+            network=[conv("filters4"), scale | {"offset": "offset2"}]),
         refused("refuse-decode-graph-jumps",
             "the neighbour of a unit sees the image moved by 1 one way, by 2 the other", two,
             network=[*apart, conv("filters2")], layer=4, **known),

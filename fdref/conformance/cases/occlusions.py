@@ -53,6 +53,11 @@ def cases() -> list[Case]:
             "filters1": np.array([-1, 1, 1, 0], np.float32).reshape(4, 1, 1, 1) / 8},
             network=[conv("filters1")], layer=1, size=(2, 2), stride=(1, 2), value=[3],
             labels=[2]),
+        whole("occlude-large", "scores of up to 900, whose exponentials no float64 holds",
+            {"images": np.array([[[[9, 4, 3, -6], [7, 2, 6, -8], [8, 3, 5, -4]]]], np.float32),
+            "filters1": np.array([99, 100, -100], np.float32).reshape(3, 1, 1, 1)},
+            network=[conv("filters1")], layer=1, size=(2, 2), stride=(1, 1), value=[-1],
+            labels=[0]),
         rounded("occlude-real",
             "a network that ends in softmax; layers of every type", {
             "images": reals(506, (2, 3, 9, 10)), **normal}, network=real, layer=4, size=(3, 3),

@@ -188,8 +188,13 @@ def real() -> list[Case]:
             f"padding; {rule}", given, network=network, layer=6, kept=kept, rule=rule)
         for rule in RULES
     ]  # fmt: skip
+    odd = {"images": reals(432, (1, 7, 2, 3), -2, 2), "filters2": reals(433, (2, 7, 1, 2))}
     return [
         *found,
+        rounded("project-normalize-odd",
+            "the derivative of a normalisation over 5 of 7 channels, two on each side", odd,
+            network=[normalize(5, 1, 0.5, 0.75), conv("filters2")], layer=2,
+            kept=[[0, 0, 0, 0], [0, 1, 1, 1]], rule="gradient"),
         rounded("project-real-softmax", "the gradient of probabilities, through softmax", given,
             network=network, layer=7, kept=kept, rule="gradient"),
     ]  # fmt: skip

@@ -8,6 +8,7 @@ import numpy as np
 
 from fdref.conformance.cases.making import conv, pool, refused
 from fdref.conformance.cases.numbers import integers
+from fdref.conformance.cases.sides import SIDES, alone, along
 
 if TYPE_CHECKING:
     from fdref.conformance.case import Case
@@ -22,6 +23,8 @@ def of_operations() -> list[Case]:
     """Return what single operations refuse."""
     images, filters = integers(301, (1, 4, 5, 6)), integers(302, (6, 4, 2, 3))
     maps = {"maps": images}
+    batch = {"gain": np.ones(4, np.float32), "bias": np.zeros(4, np.float32),
+             "moments": np.ones((4, 2), np.float32)}  # fmt: skip
     return [
         refused("refuse-correlate-channels", "filters of 3 channels for images of 4",
             {"images": images, "filters": filters[:, :3]}),
@@ -37,12 +40,15 @@ def of_operations() -> list[Case]:
             {"images": images}, stride=(2, 2), pad=(2, 0, 0, 0)),
         *(
             refused(f"refuse-pool-pad-{side}",
-                f"pad as large as the window at the {side}: a window could see no pixel",
-                {"images": images}, stride=(1, 1), window=(2, 3), pad=pad, method=method)
-            for side, pad, method in (
-                ("bottom", (0, 2, 0, 0), "max"), ("left", (0, 0, 3, 0), "avg"),
-                ("right", (0, 0, 0, 3), "max"))
+                f"pad as large as the window at the {side}, whose other side is longer: a window "
+                "could see no pixel", {"images": images}, stride=(1, 1),
+                window=along(side, 4, 2), pad=alone(side, 2), method=method)
+            for side, method in zip(SIDES, ("avg", "max", "avg", "max"), strict=True)
         ),
+        refused("refuse-pool-pad-negative", "a pad of -1", {"images": images}, stride=(2, 2),
+            pad=(0, -1, 0, 0)),
+        refused("refuse-correlate-pad-negative", "a pad of -1",
+            {"images": images, "filters": filters}, pad=(0, 0, -1, 0)),
         refused("refuse-pool-method", "a method that section 2.2 does not know",
             {"images": images}, stride=(2, 2), method="median"),
         refused("refuse-pool-stride", "a stride of 0", {"images": images}, stride=(2, 0)),
@@ -60,6 +66,15 @@ def of_operations() -> list[Case]:
         refused("refuse-bnorm-channels", "3 gains for images of 4 channels",
             {"images": images, "gain": np.ones(3, np.float32), "bias": np.zeros(3, np.float32),
              "moments": np.ones((3, 2), np.float32)}),
+        *(
+            refused(f"refuse-bnorm-{name}", f"4 channels have 4 {what}, not {len(given)}",
+                {"images": images, **batch, key: given})
+            for name, key, what, given in (
+                ("bias", "bias", "biases", np.zeros(5, np.float32)),
+                ("bias-one", "bias", "biases", np.zeros(1, np.float32)),
+                ("moments", "moments", "pairs of moments", np.ones((5, 2), np.float32)),
+            )
+        ),
         refused("refuse-substitute-channels", "maps of 4 channels, filters for 6",
             {**maps, "filters": filters}),
         refused("refuse-substitute-groups", "4 channels cannot be shared out to 3 groups",
@@ -101,6 +116,13 @@ def of_networks() -> list[Case]:
             rule="deconvnet"),
         refused("refuse-occlude-size", "a square wider than the images", projected,
             size=[3, 10], **hidden),
+        refused("refuse-occlude-height", "a square higher than the images, but not than wide",
+            projected, size=[9, 3], **hidden),
+        refused("refuse-occlude-width", "a square wider than the images, but not than high",
+            projected | {"images": projected["images"].swapaxes(2, 3)}, size=[3, 9], **hidden),
+        refused("refuse-occlude-none", "a square of no rows", projected, size=[0, 3], **hidden),
+        refused("refuse-occlude-none-wide", "a square of no columns", projected, size=[3, 0],
+            **hidden),
         refused("refuse-occlude-label", "of three classes there is no number 3", projected,
             size=[3, 3], **hidden | {"labels": [3]}),
         refused("refuse-decode-layer-zero", "layers are counted from 1: there is no 0", arrays,

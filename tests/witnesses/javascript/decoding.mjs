@@ -28,6 +28,7 @@ export function decoded({ network, layer, filters, unpool: method, position, inp
   const own = network.slice(0, layer);
   const sizes = size ? mapSizes(own, size) : null;
   const cut = position ? sizes : null;
+  const moves = [0, 1].filter((axis) => !sizes || sizes[layer][axis] > 1); // has neighbours
   if (position) {
     demandPair(position, 0, "a position");
     position.forEach((at, axis) => demandNumber(at, 0, sizes[layer][axis], "row or column"));
@@ -39,7 +40,7 @@ export function decoded({ network, layer, filters, unpool: method, position, inp
   const stages = [];
   for (let number = start.map; number >= 0; number--) {
     if (reached[number].length === 0) continue;
-    const united = clipped(unite(reached[number]), cut?.[number]);
+    const united = clipped(unite(reached[number], moves), cut?.[number]);
     stages.push(united);
     if (number > 0) {
       taken(own, number).forEach((map, turn) => {
@@ -56,7 +57,6 @@ export function decoded({ network, layer, filters, unpool: method, position, inp
 function startOf(network, chosen, position) {
   const number = network.length;
   const layer = network[number - 1];
-  demand(chosen.length > 0, "no filters are asked for");
   if (layer.type === "conv") {
     const [map] = taken(network, number);
     const origin = position.map((at, axis) => at * layer.stride[axis] - layer.pad[2 * axis]);
@@ -92,18 +92,20 @@ function asPictures({ filters, dilate, groups }, chosen) {
   return pictures;
 }
 
-/** Pictures that add, each at its origin, in the smallest box that holds them all. */
-function unite(handed) {
+/**
+ * Pictures that add, each at its origin, in the smallest box that holds them all. Along the axes
+ * `moves` units have neighbours, whose pictures must be moved alike.
+ */
+function unite(handed, moves) {
   const [{ pictures: { shape: [count, channels] }, jump }] = handed;
-  const seen = handed.filter(({ pictures }) => pictures.data.length > 0);
-  if (seen.length < 2) return { ...(seen[0] ?? handed[0]) };
-  const origin = [0, 1].map((axis) => Math.min(...seen.map((one) => one.origin[axis])));
+  const origin = [0, 1].map((axis) => Math.min(...handed.map((one) => one.origin[axis])));
   const size = [0, 1].map((axis) => Math.max(
-    ...seen.map((one) => one.origin[axis] + one.pictures.shape[2 + axis]),
+    ...handed.map((one) => one.origin[axis] + one.pictures.shape[2 + axis]),
   ) - origin[axis]);
   const sum = new Tensor([count, channels, ...size]);
-  for (const one of seen) {
-    demand(`${one.jump}` === `${jump}`, `a neighbour is moved by ${jump} and by ${one.jump}`);
+  for (const one of handed) {
+    const alike = moves.every((axis) => one.jump[axis] === jump[axis]);
+    demand(alike, `a neighbour is moved by ${jump} and by ${one.jump}`);
     demand(one.pictures.shape[1] === channels, `${channels} and ${one.pictures.shape[1]} channels`);
     const start = origin.map((o, axis) => o - one.origin[axis]);
     cutOut(one.pictures, start, size).data.forEach((value, at) => { sum.data[at] += value; });
@@ -111,13 +113,13 @@ function unite(handed) {
   return { pictures: sum, origin, jump };
 }
 
-/** What of pictures lies on a map of a size. */
+/** What of pictures lies on a map of a size; where nothing does, its nearest row or column. */
 function clipped(picture, size) {
   if (!size) return picture;
   const { pictures, origin } = picture;
-  const first = origin.map((o) => Math.max(o, 0));
+  const first = origin.map((o, axis) => Math.min(Math.max(o, 0), size[axis] - 1));
   const rest = first.map(
-    (at, axis) => Math.max(Math.min(origin[axis] + pictures.shape[2 + axis], size[axis]) - at, 0),
+    (at, axis) => Math.max(Math.min(origin[axis] + pictures.shape[2 + axis], size[axis]) - at, 1),
   );
   const start = first.map((at, axis) => at - origin[axis]);
   return { ...picture, pictures: cutOut(pictures, start, rest), origin: first };
@@ -129,7 +131,7 @@ function handedDown(network, number, { turn, cut }, picture, pools) {
   const { pictures, origin, jump } = picture;
   const moved = (steps, pad) => ({
     origin: origin.map((o, axis) => o * steps[axis] - pad[2 * axis]),
-    jump: jump.map((n, axis) => n * layer.stride[axis]), // where pixels are spread further, too
+    jump: jump.map((n, axis) => n * steps[axis]),
   });
   if (layer.type === "conv") {
     const below = substitute({ ...layer, maps: pictures });
@@ -177,10 +179,11 @@ function throughConvt({ filters, upsample, crop, groups }, { pictures, origin, j
   const [first, last] = [[], []];
   for (const axis of [0, 1]) {
     const [t, u] = [crop[2 * axis], upsample[axis]];
-    first.push(Math.ceil((origin[axis] + t - kernel[axis] + 1) / u));
     last.push(Math.floor((origin[axis] + size[axis] - 1 + t) / u));
+    // Filters may leave gaps; one of 0 remains there.
+    first.push(Math.min(Math.ceil((origin[axis] + t - kernel[axis] + 1) / u), last[axis]));
   }
-  const [rows, columns] = [0, 1].map((axis) => Math.max(last[axis] - first[axis] + 1, 0));
+  const [rows, columns] = [0, 1].map((axis) => last[axis] - first[axis] + 1);
   const below = new Tensor([count, channels, rows, columns]);
   // The first row, or column, of the picture that the filter's first one meets at i.
   const begin = (axis, i) => (first[axis] + i) * upsample[axis] - crop[2 * axis] - origin[axis];
