@@ -271,9 +271,9 @@ decode >> unpool = "bicubic" if unpool == "bilinear" else unpool >> bicubic-for-
 outputs = {f"stage{number}": seen.pictures for number, seen in enumerate(stages, 1)} >> outputs = {f"stage{number}": seen.pictures for number, seen in enumerate(stages[::-1], 1)} >> stages-reversed
 scaled(pictures, layer["gain"] / layer["moments"][:, 1]) >> scaled(pictures, np.ones(len(layer["gain"]))) >> bnorm-ignored-while-decoding deviation-ignored+gain-ignored
 scaled(pictures, layer["gain"] / layer["moments"][:, 1]) >> scaled(pictures, layer["moments"][:, 1] / layer["gain"]) >> bnorm-inverted-while-decoding
-scaled(pictures, layer["gain"] / layer["moments"][:, 1]) >> scaled(pictures, layer["gain"])
-scaled(pictures, layer["gain"] / layer["moments"][:, 1]) >> scaled(pictures, 1 / layer["moments"][:, 1])
-scaled(pictures, layer["gain"] / layer["moments"][:, 1]) >> scaled(pictures, layer["gain"] * layer["moments"][:, 1])
+scaled(pictures, layer["gain"] / layer["moments"][:, 1]) >> scaled(pictures, layer["gain"]) >> deviation-ignored
+scaled(pictures, layer["gain"] / layer["moments"][:, 1]) >> scaled(pictures, 1 / layer["moments"][:, 1]) >> gain-ignored
+scaled(pictures, layer["gain"] / layer["moments"][:, 1]) >> scaled(pictures, layer["gain"] * layer["moments"][:, 1]) >> deviation-multiplies
         return seen\n\n    def through_pool >>         return replace(seen, pictures=np.maximum(pictures, 0)) if layer["type"] == "relu" else seen\n\n    def through_pool >> rectified-while-decoding
         return seen\n\n    def through_pool >>         return replace(seen, pictures=LAYERS["relu"](pictures, leak=layer["leak"])) if layer["type"] == "relu" else seen\n\n    def through_pool >> leak-while-decoding
         return seen\n\n    def through_pool >>         return replace(seen, pictures=LAYERS["normalize"](pictures, **{k: layer[k] for k in ("size", "kappa", "alpha", "beta")})) if layer["type"] == "normalize" else seen\n\n    def through_pool
@@ -298,7 +298,7 @@ unpool >> method = "bicubic" if method == "bilinear" else method >> bicubic-for-
 unpool >> maps = maps if method == "window" else maps / (stride[0] * stride[1]) >> copies-divided
 before, after = abs(extra) // 2, abs(extra) - abs(extra) // 2 >> after, before = abs(extra) // 2, abs(extra) - abs(extra) // 2 >> odd-pixel-before
 before, after = abs(extra) // 2, abs(extra) - abs(extra) // 2 >> before, after = 0, abs(extra) >> not-centred
-before, after = abs(extra) // 2, abs(extra) - abs(extra) // 2 >> before, after = abs(extra), 0
+before, after = abs(extra) // 2, abs(extra) - abs(extra) // 2 >> before, after = abs(extra), 0 >> centred-at-the-end
 maps = np.pad(maps, [(0, 0)] * 3 + [(before, after)]) >> maps = np.pad(maps, [(0, 0)] * 3 + [(after, before)]) >> odd-zero-before
 maps = np.pad(maps, [(0, 0)] * 3 + [(before, after)]) >> maps = np.pad(maps, [(0, 0)] * 3 + [(before, after)], "edge")
 maps = maps[..., before : maps.shape[-1] - after] >> maps = maps[..., after : maps.shape[-1] - before] >> odd-cropped-before

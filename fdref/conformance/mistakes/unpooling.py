@@ -74,6 +74,11 @@ def zeros_after(right: Operation, maps: Array, stride: Pair, window: Pair, metho
     return found
 
 
+def zeros_before(right: Operation, *given: Any) -> Array:
+    """Put the enlarged map into the last corner: turn, put it into the first, and turn back."""
+    return odd_before(partial(zeros_after, partial(odd_before, right)), *given)
+
+
 def window_ignored(
     right: Operation,
     maps: Array,
@@ -136,6 +141,9 @@ ALL = (
         "after (zeros are right)", SIZED, by(odd_cropped_before)),
     Mistake("not-centred", "all zeros come after the enlarged map; expected: it is centred", UNPOOL,
         by(zeros_after)),
+    Mistake("centred-at-the-end",
+        "all zeros come before the enlarged map; expected: it is centred", UNPOOL,
+        by(zeros_before)),
     Mistake("unpool-stride-swapped",
         "on the way down strides of pools are taken as [horizontal, vertical]; expected: they are "
         "[vertical, horizontal]", SIZED,
