@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 import fdref
-from fdref.arguments import one_of, path_of, shown
+from fdref.arguments import one_of, path_of, shown, texts
 from fdref.conformance.case import OPERATIONS, SPECIFICATION_VERSION
 from fdref.conformance.comparison import Problem
 from fdref.errors import ArgumentError
@@ -91,14 +91,12 @@ def assert_conforms(
     from fdref.conformance.report import text  # noqa: PLC0415
 
     functions = _functions(function, operation, profile)
-    for what, names in (("xfail", xfail), ("only", only)):
-        if isinstance(names, str):
-            raise ArgumentError(f"{what} is {shown(names)}; expected a sequence of str")
+    excused, asked = texts(xfail, "xfail"), texts(only, "only")
     folder = None if kit is None else path_of(kit, "kit")
     version, everything, about = _cases(folder)
     whole = [case for case in everything if profile is not None or case.operation in functions]
-    part, cases = part_of(whole, only, profile)
-    known = excuses(xfail, [case.id for case in whole])
+    part, cases = part_of(whole, asked, profile)
+    known = excuses(excused, [case.id for case in whole])
     errors: list[Exception] = []
 
     def answer(case: Case) -> Answer:
@@ -123,6 +121,8 @@ def _functions(
             f"operation is {shown(operation)} for {what}; expected a function and its operation, "
             "or a dict of functions by operation"
         )
+    if operation is not None:
+        one_of(operation, "operation", OPERATIONS)
     if profile is not None and not several:
         raise ArgumentError(f"profile is {shown(profile)} for one function; expected a dict")
     given = dict(function) if isinstance(function, Mapping) else {operation: function}

@@ -215,6 +215,23 @@ PARAMETERS = {
     ),
     "assert_conforms function": (lambda v: assert_conforms(v, "relu"), (None, "relu", 1)),
     "assert_conforms operation": (lambda v: assert_conforms(abs, v), NO_WORD),
+    "assert_conforms functions": (
+        assert_conforms,
+        ({"max": abs}, {1: abs}, {("relu",): abs}, {"relu": "abs"}, {}, [abs], abs),
+    ),
+    "assert_conforms only": (
+        lambda v: assert_conforms(abs, "relu", only=v),
+        ("relu", ["unpool"], [1], [None], 1, [["relu"]]),
+    ),
+    "assert_conforms profile": (
+        lambda v: assert_conforms({"relu": abs}, profile=v),
+        [word for word in NO_WORD if word is not None],
+    ),
+    "Processes count": (fdref.Processes, (0, *NO_WHOLE)),
+    "Cluster address": (
+        fdref.Cluster,
+        (None, 5, "", "10.0.0.1", ["tcp://10.0.0.1:1"], b"tcp://a:1"),
+    ),
     "assert_conforms kit": (lambda v: assert_conforms(abs, "relu", kit=v), NO_PATH),
     "assert_conforms xfail": (lambda v: assert_conforms(abs, "relu", xfail=v), ("relu", "*")),
 }

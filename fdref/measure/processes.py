@@ -36,6 +36,10 @@ DEATHS = 3
 """Processes that may die over the same task; then it is the task."""
 
 
+MOST = 1024
+"""Processes that may be asked for: each has a thread here, and takes some 100 MB."""
+
+
 class Processes:
     """Processes on this machine, to be passed as ``executor=``.
 
@@ -52,7 +56,7 @@ class Processes:
     Raises
     ------
     ArgumentError
-        If that is no whole number from 1.
+        If that is no whole number from 1 to 1024.
 
     Examples
     --------
@@ -67,7 +71,7 @@ class Processes:
 
     def __init__(self, count: int | None = None) -> None:
         cpus = os.cpu_count() or 1
-        self.width = cpus if count is None else whole_number(count, "count", 1)
+        self.width = cpus if count is None else whole_number(count, "count", 1, MOST)
         self.files: list[tuple[object, InFile]] = []
         """what lies in files that the processes can read, too"""
         self._threads = ThreadPoolExecutor(self.width, "fdref-process")
