@@ -14,7 +14,7 @@ import jax
 import numpy as np
 from jax import lax, nn
 from jax import numpy as jnp
-from kit_files import answer, demand_chain, demand_number
+from kit_files import answer, demand_chain, demand_from, demand_number
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -41,6 +41,7 @@ def correlate(
     # returns an empty one, and it takes strides of 0.
     if min(stride) < 1:
         raise ValueError(f"a stride of {stride}")
+    demand_from(0, pad, "pads")
     demand_room(images, span(filters, dilate), pad)
     if bias is not None and bias.shape != filters.shape[:1]:
         raise ValueError(f"biases {bias.shape} of filters {filters.shape}")  # one would broadcast
@@ -57,6 +58,7 @@ def correlate(
 
 
 def pool(images: Array, *, window: Pair, stride: Pair, pad: Sequence[int], method: str) -> Array:
+    demand_from(0, pad, "pads")
     demand_room(images, window, pad)
     if max(pad[:2]) >= window[0] or max(pad[2:]) >= window[1]:
         raise ValueError(f"windows of {window} in paddings of {pad} may see no pixel")
@@ -137,6 +139,8 @@ def convt(
 
 
 def scale(images: Array, factor: Array, offset: Array | None = None) -> Array:
+    if offset is not None and offset.shape != factor.shape:
+        raise ValueError(f"{factor.shape} factors, {offset.shape} offsets")  # one would broadcast
     scaled = factor[:, None, None] * images
     return scaled if offset is None else scaled + offset[:, None, None]
 
@@ -235,7 +239,7 @@ def as_pictures(layer: Layer, chosen: Sequence[int]) -> Array:
     """Return filters with the holes and the groups that they do not see as zeros."""
     # Each filter is what a map of its own with one pixel of 1 is substituted by.
     filters = layer["filters"]
-    one = np.eye(len(filters), dtype=filters.dtype)[np.array(chosen)][:, :, None, None]
+    one = np.eye(len(filters), dtype=filters.dtype)[list(chosen)][:, :, None, None]
     return substitute(one, filters, stride=(1, 1), dilate=layer["dilate"], groups=layer["groups"])
 
 
@@ -317,7 +321,8 @@ def respond(images: Array, bank: Array, *, stride: Pair, offset: Pair, output: P
     for axis, start in enumerate(offset):
         end = start + stride[axis] * (output[axis] - 1) + bank.shape[2 + axis]
         pad += [-start, end - images.shape[2 + axis]]  # negative ones crop
-    return correlate(images, bank, stride=stride, pad=pad, dilate=(1, 1), groups=1)
+    seen = bordered(images, pad)
+    return correlate(seen, bank, stride=stride, pad=(0, 0, 0, 0), dilate=(1, 1), groups=1)
 
 
 def evaluate(images: Array, network: Sequence[Layer], layer: int, unpool: str) -> dict[str, Array]:
@@ -349,6 +354,7 @@ def occlude(
     layer: int,
     labels: Sequence[int],
 ) -> dict[str, Array]:
+    demand_from(1, size, "a square")
     given = network, size, stride, value, layer
     demand_number(layer, 1, len(network) + 1, "layer")
     found = [of_image(*each, *given) for each in zip(images, labels, strict=True)]

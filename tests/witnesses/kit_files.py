@@ -91,6 +91,12 @@ def demand_number(number: int, first: int, end: int, what: str) -> None:
         raise ValueError(f"there is no {what} {number}: they are {first} to {end - 1}")
 
 
+def demand_from(least: int, numbers: Sequence[int], what: str) -> None:
+    """Refuse what would crop where it should pad, or hide nothing."""
+    if min(numbers) < least:
+        raise ValueError(f"{what} of {numbers}: they begin at {least}")
+
+
 def arguments(kit: Path, name: str, parameters: dict[str, Any]) -> dict[str, Any]:
     """Return a case's inputs and parameters; a network is a list of layers with their arrays."""
     parameters = {key: value for key, value in parameters.items() if key not in CHOOSING}

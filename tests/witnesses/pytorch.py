@@ -11,7 +11,7 @@ from functools import wraps
 from typing import TYPE_CHECKING, Any
 
 import torch
-from kit_files import answer, demand_chain, demand_number
+from kit_files import answer, demand_chain, demand_from, demand_number
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812 - its name everywhere
 
@@ -42,10 +42,12 @@ def correlate(
     groups: int,
 ) -> Tensor:
     # What PyTorch calls a convolution is a correlation.
+    demand_from(0, pad, "pads")
     return F.conv2d(bordered(images, pad), filters, bias, stride, 0, dilate, groups)
 
 
 def pool(images: Tensor, *, window: Pair, stride: Pair, pad: Sequence[int], method: str) -> Tensor:
+    demand_from(0, pad, "pads")
     if max(pad[:2]) >= window[0] or max(pad[2:]) >= window[1]:
         raise ValueError(f"windows of {window} in paddings of {pad} may see no pixel")
     if method == "max":
@@ -94,6 +96,8 @@ def convt(
 
 
 def scale(images: Tensor, factor: Tensor, offset: Tensor | None = None) -> Tensor:
+    if offset is not None and offset.shape != factor.shape:
+        raise ValueError(f"{factor.shape} factors, {offset.shape} offsets")  # one would broadcast
     scaled = factor[:, None, None] * images
     return scaled if offset is None else scaled + offset[:, None, None]
 
@@ -276,6 +280,7 @@ def occlude(
     layer: int,
     labels: Sequence[int],
 ) -> dict[str, Tensor]:
+    demand_from(1, size, "a square")
     given = network, size, stride, value, layer
     demand_number(layer, 1, len(network) + 1, "layer")
     demand_number(min(labels), 0, max(labels) + 1, "class")

@@ -62,6 +62,7 @@ bias = [];
 if isfield(inputs, 'bias')
   bias = inputs.bias;
 end
+demand(min(p.pad) >= 0, 'a pad is at least 0');
 found = {correlate(inputs.images, inputs.filters, bias, p.stride, p.pad, p.dilate, p.groups)};
 end
 
@@ -97,6 +98,7 @@ images = inputs.images;
 demand(any(strcmp(p.method, {'max', 'avg'})), 'no such method');
 demand(max(p.pad(1:2)) < p.window(1) && max(p.pad(3:4)) < p.window(2), ...
        'a window may see nothing but padding');
+demand(min(p.pad) >= 0, 'a pad is at least 0');
 padded = with_border(images, p.pad, 0);
 on_map = with_border(true(size(images, 1), size(images, 2)), p.pad, false) > 0;
 [height, width] = places(size(padded), p.window, p.stride);
