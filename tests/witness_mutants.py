@@ -257,7 +257,7 @@ substitute >> dilate = [1, 1] >> substitution-dilation-ignored
 pictures[hit] += np.einsum( >> pictures[hit] = np.einsum(
 pictures[hit] += np.einsum( >> pictures[hit] -= np.einsum(
 maps, weights[..., u, v]) >> maps, weights[..., v % filters.shape[2], u % filters.shape[3]])
-maps = maps.reshape(count, groups, -1, *size) >> maps = maps.reshape(count, -1, groups, *size).swapaxes(1, 2)
+maps = maps.reshape(count, groups, len(filters) // groups, *size) >> maps = maps.reshape(count, len(filters) // groups, groups, *size).swapaxes(1, 2)
 weights = filters.reshape(groups, -1, channels, *filters.shape[2:]) >> weights = filters.reshape(groups, -1, channels, *filters.shape[2:])[:1].repeat(groups, 0)
 decode >> filters = [k - 1 for k in filters] >> filters-from-one
 decode >> filters = [k + 1 for k in filters]

@@ -27,6 +27,8 @@ KNOWN = 6
 """Mistakes that explain most of all: each two are tried together whatever they explain."""
 MOST = 120
 """Pairs that are tried on a case of a network, which takes milliseconds for each."""
+MOST_UNKNOWN = 400
+"""Where no mistake is known from other cases: there is no other hope then."""
 
 
 def pairs_for(
@@ -35,7 +37,7 @@ def pairs_for(
     """Look for pairs of mistakes behind the wrong results that no single one gives.
 
     Of single operations all pairs are tried that make a difference there; of networks those of
-    which one is known already, from other cases.
+    which one is known already, from other cases, or if none is, some.
 
     Parameters
     ----------
@@ -114,8 +116,12 @@ def _likely(attempt: Attempt, known: Sequence[Mistake], predictions: Predictions
     matter = [one for one in MISTAKES if predictions.of(one, case)]
     own = [one for one in known if one in matter]
     rest = [one for one in matter if one not in own]
-    if case.operation in NETWORKS:
+    if case.operation in NETWORKS and own:
         yield from islice(chain(_by_rank(own), product(own, rest)), MOST)
+    elif case.operation in NETWORKS:
+        # Those first that show here alone: others would be known.
+        ranked = sorted(rest, key=lambda one: len(one.operations))
+        yield from islice(combinations(ranked, 2), MOST_UNKNOWN)
     else:
         yield from combinations([*own, *rest], 2)
 

@@ -27,8 +27,8 @@ there, of single operations and of networks; and of networks at all, where as ma
 operations contradict it. Most are wrong at once, and cases become large."""
 
 
-COMPOSED = ("project", "evaluate", "occlude")
-"""Operations that go through a network more than once."""
+COMPOSED = ("respond", "project", "evaluate", "occlude")
+"""Operations that are made of others: correlations at other places, networks gone through twice."""
 ENOUGH = 2
 
 
