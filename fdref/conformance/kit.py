@@ -7,6 +7,7 @@ import json
 import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from time import sleep
 from typing import TYPE_CHECKING, Any
 
 import fdref
@@ -90,14 +91,24 @@ def write_kit(folder: Path, form: Format = "npz", model: Model | None = None) ->
     files = contents(form, model)
     with turn_in(folder):
         if not holds(folder, files):
-            check_folder(folder)
             try:
+                check_folder(folder)
                 write_folder(folder, files)
-            except FileError:  # perhaps another process has just written it
-                if not holds(folder, files):
-                    check_folder(folder)
+            except (
+                FileError
+            ):  # perhaps another process has just written it, or tries whether it can
+                if not _held_soon(folder, files):
+                    check_folder(folder)  # which says more, if somebody has just written another
                     raise
     return len(_cases(model))
+
+
+def _held_soon(folder: Path, files: Mapping[str, bytes]) -> bool:
+    for _ in range(5):
+        if holds(folder, files):
+            return True
+        sleep(0.05)
+    return False
 
 
 def check_place(folder: Path) -> None:
