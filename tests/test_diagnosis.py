@@ -229,9 +229,11 @@ class TestMutants:
         assert named(MUTANTS[number])[0] not in (Naming.PASSED, Naming.WRONGLY)
 
     @pytest.mark.slow
-    def test_of_all_most_are_named(self):
-        kinds = Counter(named(mutant)[0] for mutant in MUTANTS)
+    def test_of_one_in_ten_most_are_named(self):
+        """Of all, `benchmarks/mutants.py` counts them; that takes minutes."""
+        some = MUTANTS[4::10]
+        kinds = Counter(named(mutant)[0] for mutant in some)
         assert not kinds[Naming.PASSED]
         assert not kinds[Naming.WRONGLY]
-        assert kinds[Naming.RIGHTLY] + kinds[Naming.NEARLY] >= 0.7 * len(MUTANTS)
-        assert kinds[Naming.RIGHTLY] >= 0.6 * len(MUTANTS)
+        assert kinds[Naming.RIGHTLY] + kinds[Naming.NEARLY] >= 0.7 * len(some)
+        assert kinds[Naming.RIGHTLY] >= 0.6 * len(some)

@@ -316,12 +316,12 @@ inner = 1.5 * t**3 - 2.5 * t**2 + 1\n    outer = -0.5 * t**3 + 2.5 * t**2 - 4 * 
 inner = 1.5 * t**3 - 2.5 * t**2 + 1\n    outer = -0.5 * t**3 + 2.5 * t**2 - 4 * t + 2 >> inner = t**3 - 2 * t**2 + 1\n    outer = -(t**3) + 5 * t**2 - 8 * t + 4 >> bicubic-one
 inner = 1.5 * t**3 - 2.5 * t**2 + 1\n    outer = -0.5 * t**3 + 2.5 * t**2 - 4 * t + 2 >> inner = t**3 / 2 - t**2 + 2 / 3\n    outer = (2 - t) ** 3 / 6 >> bicubic-spline
 return np.repeat(maps, factor, axis) >> return np.roll(np.repeat(maps, factor, axis), 1, axis)
-project >> rule = "gradient"
+project >> rule = "gradient" >> gradient-for-all+normalize-differentiated
 project >> rule = "deconvnet"
 project >> rule = "guided"
 project >> rule = "deconvnet" if rule == "guided" else rule >> guided-without-the-way-up
 project >> rule = "guided" if rule == "deconvnet" else rule >> both-masks
-project >> rule = "guided" if rule == "gradient" else rule
+project >> rule = "guided" if rule == "gradient" else rule >> gradient-rectified+normalize-passed-by-the-gradient
 project >> kept = [[unit[0], unit[1], unit[3], unit[2]] for unit in kept]
 project >> layer = layer - 1 >> layers-from-two
 d[tuple(unit)] = own[-1][tuple(unit)] >> d[tuple(unit)] = 1 >> one-for-the-activation

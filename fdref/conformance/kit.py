@@ -94,9 +94,7 @@ def write_kit(folder: Path, form: Format = "npz", model: Model | None = None) ->
             try:
                 check_folder(folder)
                 write_folder(folder, files)
-            except (
-                FileError
-            ):  # perhaps another process has just written it, or tries whether it can
+            except FileError:  # perhaps another process has just written it, or tries to
                 if not _held_soon(folder, files):
                     check_folder(folder)  # which says more, if somebody has just written another
                     raise
