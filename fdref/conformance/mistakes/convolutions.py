@@ -65,15 +65,9 @@ def steps(change: Callable[[Pair, Margins, Pair], tuple[Pair, Margins, Pair]]) -
     """Take other strides, paddings and dilations."""
 
     def correlate(
-        right: Operation,
-        x: Array,
-        filters: Array,
-        bias: Array | None,
-        stride: Pair,
-        pad: Margins,
-        dilate: Pair,
+        right: Operation, x: Array, filters: Array, bias: Array | None, *given: Any
     ) -> Array:
-        return right(x, filters, bias, *change(stride, pad, dilate))
+        return right(x, filters, bias, *change(*given))
 
     return over(correlate=correlate)
 
