@@ -61,7 +61,7 @@ def gather_tiles(
     `corner[1]` on.
     """
     height = filters.shape[2]
-    different, right = min(stride[0], height), stride[1]
+    different = min(stride[0], height)
     left, beside = np.empty((4, count), filters.dtype), np.empty((4, count), filters.dtype)
     for k in range(len(filters)):
         column = 0
@@ -70,45 +70,64 @@ def gather_tiles(
             if row >= height:
                 continue
             channel = filters[k, line // different]
-            _part(channel[row, corner[1] :], right, left[0], beside[0])
+            _part(channel, row, corner[1], stride[1], left, beside, 0)
             if row + stride[0] < height:
-                _part(channel[row + stride[0], corner[1] :], right, left[3], beside[3])
+                _part(channel, row + stride[0], corner[1], stride[1], left, beside, 3)
             else:
                 left[3], beside[3] = 0, 0
-            _combine(left[0], left[3], left[1], left[2])
-            _combine(beside[0], beside[3], beside[1], beside[2])
-            own = slice(column, column + count)
+            _combine(left)
+            _combine(beside)
             for i in range(4):
-                columns[4 * i, k, own] = left[i]
-                columns[4 * i + 3, k, own] = beside[i]
-                plus, minus = columns[4 * i + 1, k, own], columns[4 * i + 2, k, own]
-                _combine(left[i], beside[i], plus, minus)
+                _evaluate(left, beside, i, columns, k, column)
             column += count
 
 
-@register_jitable(inline="always")
-def _combine(one: Array, other: Array, plus: Array, minus: Array) -> None:
-    """Add and subtract, in loops that LLVM can vectorise."""
-    for x in range(plus.size):
-        plus[x] = one[x] + other[x]
-    for x in range(minus.size):
-        minus[x] = one[x] - other[x]
+# Slices would be nearer at hand in what follows. But to make one takes as long as some ten numbers;
+# and where an index cannot be seen to be no less than 0, Numba asks of each whether it counts from
+# the end, and nothing is vectorized: hence max(0, ...).
 
 
 @register_jitable(inline="always")
-def _part(row: Array, right: int, one: Array, other: Array) -> None:
+def _part(
+    channel: Array, row: int, start: int, right: int, one: Array, other: Array, end: int
+) -> None:
     """Part a row into the left and the right pixels of its tiles; zero beyond the row."""
-    for first in range(0, one.size, right):
-        count = min(right, one.size - first)
-        pixels = row[2 * first :]
-        for x in range(count):
-            one[first + x] = pixels[x]
-        pixels = row[2 * first + right :]
-        present = min(count, pixels.size)
+    count, width = one.shape[1], channel.shape[1]
+    for block in range(0, count, right):
+        first = max(0, block)
+        tiles = min(right, count - first)
+        here = max(0, start + 2 * first)
+        after = max(0, here + right)
+        for x in range(tiles):
+            one[end, first + x] = channel[row, here + x]
+        present = max(0, min(tiles, width - after))
         for x in range(present):
-            other[first + x] = pixels[x]
-        for x in range(present, count):
-            other[first + x] = 0
+            other[end, first + x] = channel[row, after + x]
+        for x in range(present, tiles):
+            other[end, first + x] = 0
+
+
+@register_jitable(inline="always")
+def _combine(ends: Array) -> None:
+    """Add and subtract values at 0 and infinity (rows 0 and 3), in loops that LLVM vectorizes."""
+    for x in range(ends.shape[1]):
+        ends[1, x] = ends[0, x] + ends[3, x]
+    for x in range(ends.shape[1]):
+        ends[2, x] = ends[0, x] - ends[3, x]
+
+
+@register_jitable(inline="always")
+def _evaluate(left: Array, beside: Array, i: int, columns: Array, k: int, start: int) -> None:
+    """Write the values of one row at the four points along the other axis, from a column on."""
+    first = max(0, start)
+    for x in range(left.shape[1]):
+        columns[4 * i, k, first + x] = left[i, x]
+    for x in range(left.shape[1]):
+        columns[4 * i + 1, k, first + x] = left[i, x] + beside[i, x]
+    for x in range(left.shape[1]):
+        columns[4 * i + 2, k, first + x] = left[i, x] - beside[i, x]
+    for x in range(left.shape[1]):
+        columns[4 * i + 3, k, first + x] = beside[i, x]
 
 
 @compiled
@@ -126,73 +145,73 @@ def add_tiles(
     Columns are those of `gather_tiles`; `size`: of the filters.
     """
     different, right = min(stride[0], size[0]), stride[1]
-    between = np.empty((8, products.shape[2]), products.dtype)
+    between = np.empty((2, 4, 1, products.shape[2]), products.dtype)
     even = np.empty(count + right, products.dtype)
     odd = np.empty(count + right, products.dtype)
     for n in range(len(pictures)):
         for j in range(4):
-            zero, plus = products[j, n], products[4 + j, n]
-            minus, infinity = products[8 + j, n], products[12 + j, n]
-            _interpolate(zero, plus, minus, infinity, between[j], between[4 + j])
+            _interpolate(products, j, n, between)
         column = 0
         for line in range(lines[0], lines[1]):
             row = line % different + corner[0]
             if row >= size[0]:
                 continue
             channel = pictures[n, line // different]
-            own = slice(column, column + count)
-            column += count
-            for i in range(4):
-                if row + i * stride[0] >= len(channel):
-                    break
+            for i in range(min(4, -(-(len(channel) - row) // stride[0]))):
                 if i in (0, 3):
-                    zero, plus = products[4 * i, n], products[4 * i + 1, n]
-                    minus, infinity = products[4 * i + 2, n], products[4 * i + 3, n]
+                    _join(products, 4 * i, n, column, count, right, even, odd)
                 else:
-                    zero, plus = between[4 * i - 4], between[4 * i - 3]
-                    minus, infinity = between[4 * i - 2], between[4 * i - 1]
-                _join(zero[own], plus[own], minus[own], infinity[own], right, even, odd)
-                _add_blocks(even, odd, right, channel[row + i * stride[0], corner[1] :])
+                    _join(between[i - 1], 0, 0, column, count, right, even, odd)
+                _add_blocks(even, odd, right, channel, row + i * stride[0], corner[1])
+            column += count
 
 
 @register_jitable(inline="always")
-def _interpolate(
-    zero: Array, plus: Array, minus: Array, infinity: Array, first: Array, second: Array
-) -> None:
+def _interpolate(products: Array, j: int, n: int, between: Array) -> None:
     """Find the two inner coefficients of cubics; the outer ones are the values at 0 and infinity.
 
     No number on the way is larger than the sum of the coefficients' terms, each taken positive.
     """
-    for i in range(first.size):
-        first[i] = (plus[i] - minus[i]) - infinity[i]
-    for i in range(second.size):
-        second[i] = (plus[i] + minus[i]) - zero[i]
+    size = products.shape[2]
+    for x in range(size):
+        difference = products[4 + j, n, x] - products[8 + j, n, x]
+        between[0, j, 0, x] = difference - products[12 + j, n, x]
+    for x in range(size):
+        total = products[4 + j, n, x] + products[8 + j, n, x]
+        between[1, j, 0, x] = total - products[j, n, x]
 
 
 @register_jitable(inline="always")
 def _join(
-    zero: Array, plus: Array, minus: Array, infinity: Array, right: int, even: Array, odd: Array
+    values: Array, i: int, n: int, start: int, count: int, right: int, even: Array, odd: Array
 ) -> None:
-    """Find the four coefficients along a row, and add two of them to the next tile's other two."""
-    count = zero.size
-    for i in range(count):
-        even[i] = zero[i]
-    for i in range(count):
-        odd[i] = (plus[i] - minus[i]) - infinity[i]
+    """Find the four coefficients along a row, and add two of them to the next tile's other two.
+
+    Values at 0, 1, -1 and infinity: ``values[i:i + 4, n, start:start + count]``.
+    """
+    first, after = max(0, start), max(0, right)
+    for x in range(count):
+        even[x] = values[i, n, first + x]
+    for x in range(count):
+        difference = values[i + 1, n, first + x] - values[i + 2, n, first + x]
+        odd[x] = difference - values[i + 3, n, first + x]
     even[count:], odd[count:] = 0, 0
-    for i in range(count):
-        even[i + right] += (plus[i] + minus[i]) - zero[i]
-    for i in range(count):
-        odd[i + right] += infinity[i]
+    for x in range(count):
+        total = values[i + 1, n, first + x] + values[i + 2, n, first + x]
+        even[after + x] += total - values[i, n, first + x]
+    for x in range(count):
+        odd[after + x] += values[i + 3, n, first + x]
 
 
 @register_jitable(inline="always")
-def _add_blocks(even: Array, odd: Array, right: int, pixels: Array) -> None:
+def _add_blocks(even: Array, odd: Array, right: int, channel: Array, row: int, left: int) -> None:
     """Add what takes turns to a row: as many pixels of one array, then of the other."""
-    for first in range(0, even.size, right):
+    width = channel.shape[1]
+    for block in range(0, even.size, right):
+        first = max(0, block)
         count = min(right, even.size - first)
-        one, other = pixels[2 * first :], pixels[2 * first + right :]
-        for i in range(count):
-            one[i] += even[first + i]
-        for i in range(min(count, other.size)):  # beyond the picture there are zeros
-            other[i] += odd[first + i]
+        one, other = max(0, left + 2 * first), max(0, left + 2 * first + right)
+        for x in range(count):
+            channel[row, one + x] += even[first + x]
+        for x in range(min(count, width - other)):  # beyond the picture there are zeros
+            channel[row, other + x] += odd[first + x]
