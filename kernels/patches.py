@@ -64,16 +64,16 @@ def _copy(
     size: tuple[int, int],
 ) -> None:
     """Copy so many pixels; in a loop by itself, for beside a branch it takes five times as long."""
+    at, source = max(0, first[1]), max(0, corner[1])
     for n in range(len(taps)):
         for y in range(size[0]):
-            tap = taps[n, first[0] + y, first[1] :]
-            pixels = images[n, channel, corner[0] + y * stride[0], corner[1] :]
+            tap, row = max(0, first[0] + y), max(0, corner[0] + y * stride[0])
             if stride[1] == 1:
                 for x in range(size[1]):
-                    tap[x] = pixels[x]
+                    taps[n, tap, at + x] = images[n, channel, row, source + x]
             else:
                 for x in range(size[1]):
-                    tap[x] = pixels[x * stride[1]]
+                    taps[n, tap, at + x] = images[n, channel, row, source + x * stride[1]]
 
 
 @register_jitable
@@ -98,15 +98,15 @@ def scatter_patches(
     for c in range(channels):
         for u in range(kernel_height):
             for v in range(kernel_width):
+                left = max(0, v * dilate[1])
                 for n in range(count):
                     for y in range(height):
-                        column = columns[c, u, v, n, y]
-                        row = top + y * stride[0] + u * dilate[0]
-                        pixels = images[n, channel + c, row, v * dilate[1] :]
+                        row = max(0, top + y * stride[0] + u * dilate[0])
                         # Apart: LLVM vectorises steps of 1, not of a number known later.
                         if stride[1] == 1:
                             for x in range(width):
-                                pixels[x] += column[x]
+                                images[n, channel + c, row, left + x] += columns[c, u, v, n, y, x]
                         else:
                             for x in range(width):
-                                pixels[x * stride[1]] += column[x]
+                                at = left + x * stride[1]
+                                images[n, channel + c, row, at] += columns[c, u, v, n, y, x]

@@ -58,7 +58,15 @@ def max_pool(
             best = pooled[m].reshape(-1)
         _highest(cells, window[1], stride[1], best)
         if pitch > columns:
-            pooled[m] = best.reshape(rows, pitch)[:, :columns]
+            _leave_out(best.reshape(rows, pitch), pooled[m])
+
+
+@register_jitable
+def _leave_out(rows: Array, pooled: Array) -> None:
+    """Copy rows without what lies between them; an assignment of slices takes twice as long."""
+    for y in range(pooled.shape[0]):
+        for x in range(pooled.shape[1]):
+            pooled[y, x] = rows[y, x]
 
 
 @register_jitable
@@ -187,10 +195,13 @@ def average_pool(
                 pixels = maps[m, row]
                 for x in range(reach):
                     cell[x] += pixels[x]
+        if pitch == columns:
+            total = pooled[m].reshape(-1)
         _sum(cells, window[1], stride[1], total)
         for i in range(total.size):
             total[i] /= areas[i]
-        pooled[m] = total.reshape(rows, pitch)[:, :columns]
+        if pitch > columns:
+            _leave_out(total.reshape(rows, pitch), pooled[m])
 
 
 @register_jitable
@@ -242,7 +253,9 @@ def average_pool_gradient(
     shares = np.zeros((rows, pitch), result.dtype)
     areas = _areas(gradient, result, window, stride, pad).reshape(rows, pitch)
     for m in range(len(result)):
-        shares[:, :columns] = gradient[m] / areas[:, :columns]
+        for y in range(rows):
+            for x in range(columns):
+                shares[y, x] = gradient[m, y, x] / areas[y, x]
         _spread(shares.reshape(-1), window[1], stride[1], cells)
         for y in range(rows):
             first, last = _clip(y, window[0], stride[0], pad[0], result.shape[1])

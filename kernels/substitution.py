@@ -38,12 +38,13 @@ def substitute(
                     value = maps[n, j, y, x]
                     if value == 0:  # NaN is not, so that it reaches the pictures
                         continue
+                    left = max(0, x * stride[1])
                     for c in range(own):
                         for u in range(kernel_height):
-                            row = pictures[n, channel + c, y * stride[0] + u * dilate[0]]
-                            weights = filters[j, c, u]
+                            row = max(0, y * stride[0] + u * dilate[0])
                             for v in range(kernel_width):
-                                row[x * stride[1] + v * dilate[1]] += value * weights[v]
+                                at = left + v * dilate[1]
+                                pictures[n, channel + c, row, at] += value * filters[j, c, u, v]
 
 
 @compiled
@@ -61,18 +62,16 @@ def add_stamps(
     at the pictures' row `top`.
     """
     count, height, width, rows, taps = stamps.shape
-    reach = (taps - 1) * dilate[1] + 1
     # Rows of filters before pixels: a row of the picture is added to as a whole, from the cache.
     for n in range(count):
         for y in range(height):
             for u in range(rows):
-                row = top + y * stride[0] + u * dilate[0]
+                row = max(0, top + y * stride[0] + u * dilate[0])
                 for x in range(width):
-                    stamp = stamps[n, y, x, u]
-                    pixels = pictures[n, channel, row, x * stride[1] : x * stride[1] + reach]
+                    at = max(0, x * stride[1])
                     if dilate[1] == 1:  # a loop that LLVM can vectorise
                         for v in range(taps):
-                            pixels[v] += stamp[v]
+                            pictures[n, channel, row, at + v] += stamps[n, y, x, u, v]
                     else:
                         for v in range(taps):
-                            pixels[v * dilate[1]] += stamp[v]
+                            pictures[n, channel, row, at + v * dilate[1]] += stamps[n, y, x, u, v]
