@@ -20,7 +20,7 @@ from strategies import convs, pairs, seeds
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import fdref
-from fdref.engines import blas, compiled, cuts, parallel, reference, shifts
+from fdref.engines import blas, compiled, cuts, parallel, reference, shifting
 from fdref.geometry import extent
 
 
@@ -380,11 +380,14 @@ def test_however_operations_are_cut_they_are_the_references(data, block, channel
     with pytest.MonkeyPatch.context() as patch:
         for name in ("MATRIX", "LARGEST_MATRIX", "MAPS", "STAMPS", "PIXELS", "ADDED"):
             patch.setattr(cuts, name, block)
-        patch.setattr(shifts, "FEW", 0)
+        patch.setattr(shifting, "MAPS", block)
+        patch.setattr(shifting, "FEW", 0)
         by_patches = compiled.correlate(images, layer.filters, None, *steps)
-        patch.setattr(shifts, "FEW", inf)
+        by_columns = compiled.substitute(maps, layer.filters, *down)
+        patch.setattr(shifting, "FEW", inf)
         found = (
             by_patches,
+            by_columns,
             compiled.correlate(images, layer.filters, None, *steps),
             compiled.substitute(maps, layer.filters, *down),
             compiled.substitute(corner, layer.filters, *down),
@@ -394,6 +397,7 @@ def test_however_operations_are_cut_they_are_the_references(data, block, channel
         )
     expected = (
         maps,
+        reference.substitute(maps, layer.filters, *down),
         maps,
         reference.substitute(maps, layer.filters, *down),
         reference.substitute(corner, layer.filters, *down),

@@ -271,7 +271,9 @@ class Ways:
         lattice, pictures = self.lattices[below], self.net.channels[below] * self.net.channels[0]
         assert lattice is not None  # noqa: S101 - a way leads through it
         copied = pictures * prod(lattice.size) * prod(layer.window)
-        kept = substitution_scratch(pictures, lattice.size, (1, 1, *layer.window), 1, (1, 1))
+        window = 1, 1, *layer.window
+        jump = lattice.field.stride
+        kept = substitution_scratch(pictures, lattice.size, window, 1, (1, 1), jump)
         return Cost(copied, short=copied, calls=2), max(kept)
 
     def _bank_numbers(self, bank: int) -> int:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fdref import kernels
-from fdref.engines import minimal_filtering, shifts
+from fdref.engines import minimal_filtering, shifting, shifts
 from fdref.engines.cuts import (
     MATRIX,
     by_channels,
@@ -123,7 +123,7 @@ def correlate(
 
     if _cover(images, filters, pad):
         each(fill_whole, in_slices(len(images), images.shape[1:]), seconds(multiplied))
-    elif shifts.pays(filters, images.shape[1], size, stride, dilate):
+    elif shifting.pays(filters.shape, images.shape[1], size, stride, dilate):
         shifts.correlate(images, filters, bias, response, stride, pad, dilate)
     else:
         gathered = len(images) * images.shape[1] * prod(filters.shape[2:]) * prod(size)
@@ -152,6 +152,10 @@ def substitute(maps: Array, filters: Array, stride: Pair, dilate: Pair, groups: 
         kernels.substitute(maps, filters, pictures, stride, dilate)
     elif size == (1, 1) and dilate == (1, 1):
         _weigh(maps, filters, pictures)
+    elif shifting.pays_to_substitute(maps.shape, filters.shape, groups, stride, dilate) and (
+        _all_finite(filters)
+    ):
+        shifts.substitute(maps, filters, pictures, dilate)
     elif (
         dilate == (1, 1)
         and pays(maps.shape, filters.shape, stride, groups)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from math import prod
 from typing import TYPE_CHECKING
 
+from fdref.engines import shifting
 from fdref.engines.products import LONG
 from fdref.engines.tiling import pays, scratch_sizes
 
@@ -66,7 +67,7 @@ def by_rows(images: Array, filters: Array, size: Pair, several: slice) -> Iterat
 
 def by_strips(count: int, filters: Array, height: int, pitch: int) -> Iterator[Part]:
     """Cut images whose maps are added up tap by tap into batches, and large maps into strips."""
-    tall = min(height, max(1, MAPS // (pitch * filters.shape[1])))
+    tall = min(height, max(1, shifting.MAPS // (pitch * filters.shape[1])))
     step = max(1, ADDED // (filters.size * height * pitch)) if tall == height else 1
     for batch in evenly(0, count, step):
         for rows in evenly(0, height, tall):
@@ -104,16 +105,25 @@ def stamp_sizes(count: int, size: Pair, taps: Pair) -> tuple[int, int, int]:
 
 
 def substitution_scratch(
-    count: int, size: Pair, filters: Filters, groups: int, stride: Pair
+    count: int,
+    size: Pair,
+    filters: Filters,
+    groups: int,
+    stride: Pair,
+    dilate: Pair = (1, 1),
 ) -> Pair:
     """Return how many elements a thread keeps for one picture (K, h, w), and for `count` of them.
 
     The planner bounds memory by it before anything is computed: it follows the branches of
     `fdref.engines.compiled.substitute`, and the arrays that they take from `scratch`.
     """
+    maps = count, filters[0], *size
     one, most = _plain_scratch(count, size, filters, groups)
-    if pays((count, filters[0], *size), filters, stride, groups):
-        # Beside those of plain sums: what numbers they are decides, and which there were before.
+    # Which way is taken depends on the numbers, too: all of them count.
+    moved = shifting.scratch_size(maps, filters, groups, stride, dilate)
+    one, most = max(one, moved), max(most, moved)
+    if pays(maps, filters, stride, groups):
+        # Beside the others, which there may have been before.
         tiled = scratch_sizes(count, filters, stride)
         one, most = one + tiled[0], most + tiled[1]
     return one, most
