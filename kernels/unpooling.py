@@ -51,9 +51,7 @@ def enlarge(
 
 
 @register_jitable
-def _enlarge_rows(
-    rows: Array, starts: NDArray[np.int64], weights: Array, enlarged: Array
-) -> None:
+def _enlarge_rows(rows: Array, starts: NDArray[np.int64], weights: Array, enlarged: Array) -> None:
     """Blend pixels of rows (h, w) into rows (h, W), by weights (taps, W)."""
     for y in range(len(rows)):
         for x in range(starts.size):

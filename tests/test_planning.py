@@ -14,9 +14,11 @@ import fdref
 from fdref import Conv, Network, Pool, ReLU
 from fdref.decoding import planning
 from fdref.decoding import ways as every_way
+from fdref.decoding.atoms import Atoms, Composition, contract
 from fdref.decoding.blocks import Plan
 from fdref.decoding.costs import Cost
 from fdref.decoding.ways import Ways
+from fdref.walk.pictures import Picture
 from fdref.weights.handmade import handmade
 
 EVERY = {"lenet": fdref.load(), "handmade": handmade()}
@@ -123,11 +125,32 @@ def test_counts_of_a_small_network():
     assert above.cost.multiplied == 3 * 2 * 16 * 4
     assert above.cost.short == 3 * (2 * 16 + 16 * 4)
     assert above.largest == 2 * 16
-    # Of 2 atoms of 2x2, every pixel copied four times; then for each of 3 filters, each of 4 pixels
-    # replaced by an atom of 3x3, on each of 2 channels.
-    assert atoms_2.cost.multiplied == 2 * 4 * 4 + 3 * 2 * 4 * 9
-    assert atoms_2.cost.long == 3 * 4 * 9
+    # For each of 3 filters, each of 4 pixels replaced by a filter of 2x2, on each of 2 channels;
+    # what that is, spread over pictures of 5x5.
+    assert atoms_2.cost.multiplied == 3 * 2 * 4 * 4
+    assert atoms_2.cost.short == 3 * 4 * 4
+    assert atoms_2.cost.long == 3 * 25
     assert atoms_2.banks == {1}
+
+
+@pytest.mark.parametrize("unpool", ["nearest", "window"])
+@pytest.mark.parametrize(("window", "stride"), [(2, 2), (3, 2), (2, 1), ((1, 3), (1, 2))])
+def test_unpooled_first_or_last(unpool, window, stride):
+    random = np.random.default_rng(0)
+    layers = [
+        Conv(random.standard_normal((4, 2, 3, 2)), stride=(1, 2), pad=(0, 1, 2, 0)),
+        Pool(window, stride, pad=(0, 0, 0, 1)),
+        Conv(random.standard_normal((5, 4, 2, 3))),
+    ]
+    net, engine = Network(layers), fdref.engines.engine_named("compiled")
+    rules = Composition(net, unpool, engine)
+    bank = Atoms(Picture(net[1].filters, (0, -1)), (1, 2))
+    picture = Picture(net[3].filters, (0, 0))
+    last = rules.contracted(2, picture, {1: bank}.get)
+    first = contract(picture, rules.above(2, [bank]), engine)
+    assert last.box == first.box
+    assert abs(last.values - first.values).max() <= 1e-14 * abs(first.values).max()
+    assert rules.contracted(2, picture, {}.get) is None  # no way leads down
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from strategies import methods, networks
 
 import fdref
-from fdref import Channels, Conv, Network, Pool, ReLU
+from fdref import Channels, Conv, Network, Pool, ReLU, Scale
 from fdref.decoding import blocks, planning
 from fdref.decoding.atoms import Composition
 from fdref.decoding.blocks import Plan
@@ -176,10 +176,10 @@ def test_blocks_of_a_bank_that_others_stand_on_are_as_small_as_asked():
 
 
 def test_what_several_ways_meet_is_found_once_and_let_go_after_them(monkeypatch):
-    """Two convolutions on one pool, and one on another: three maps above banks, each found once."""
+    """Two convolutions on one map, and one on another: three maps above banks, each found once."""
     random = np.random.default_rng(0)
     net = Network(
-        [Conv(random.standard_normal((3, count, 3, 3))) if count else Pool(2, 2)
+        [Conv(random.standard_normal((3, count, 3, 3))) if count else Scale(np.arange(3.0))
          for count in (1, 0, 3, 3, 0, 3)],
         wiring={4: 2, 5: 4},
     )  # fmt: skip

@@ -19,7 +19,7 @@ from fdref.walk.down import top
 from fdref.walk.pictures import Picture, unite
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from fdref.engines import Engine
     from fdref.engines.resize import Method
@@ -126,8 +126,26 @@ class Composition:
             case _:
                 assert_never(layer)
 
+    def contracted(
+        self, number: int, picture: Picture, atoms_of: Callable[[int], Atoms | None]
+    ) -> Picture | None:
+        """Express a picture over a map in the input; None where no way leads down to the input.
+
+        Unpooling comes last: the pixels' own atoms are larger than those that a pool adds up.
+        """
+        layer = self.net.decoded_as.get(number)
+        pool = layer if isinstance(layer, kinds.Pool) else None
+        atoms = atoms_of(number if pool is None else self.net.takes[number][0])
+        if atoms is None:
+            return None
+        if pool is None:
+            return contract(picture, atoms, self.engine)
+        apart = Atoms(atoms.pictures, _product(atoms.jump, pool.stride))
+        once = contract(picture, apart, self.engine)
+        return self._copied(pool, Atoms(once, atoms.jump))
+
     def _copied(self, pool: kinds.Pool, atoms: Atoms) -> Picture:
-        """Add up the copies that unpooling makes of a pixel."""
+        """Add up the copies that unpooling makes of a pixel, or of all pixels of pictures."""
         pictures = atoms.pictures
         pixel = np.ones((1, 1, 1, 1), self.dtype)
         # Unpooling one pixel of value 1 shows its copies; each moves the pixel's atom by the jump.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fdref.arguments import one_of, whole_number
-from fdref.decoding.atoms import Atoms, Composition, contract
+from fdref.decoding.atoms import Atoms, Composition
 from fdref.decoding.every_pixel import contract_each, every_pixel
 from fdref.decoding.planning import UNASKED, Choice, cheapest, from_above
 from fdref.decoding.ways import Ways
@@ -254,12 +254,8 @@ class _Known:
 
     def contracted(self, met: Mapping[int, Picture]) -> Array:
         """Express pictures over several maps in the input, and add them."""
-        pictures = [
-            contract(picture, atoms, self.engine)
-            for number, picture in met.items()
-            if (atoms := self.of(number)) is not None
-        ]
-        return unite(pictures).values
+        found = [self.rules.contracted(number, own, self.of) for number, own in met.items()]
+        return unite([picture for picture in found if picture is not None]).values
 
     def every_pixel(self, number: int, size: Pair) -> Array:
         """Return what each pixel of pictures of a size amounts to."""

@@ -12,6 +12,7 @@ from fdref.decoding.lattice import lattices
 from fdref.decoding.paths import BAND, paths_of, pixels_of
 from fdref.engines import products
 from fdref.engines.cuts import substitution_scratch
+from fdref.geometry import extent, substituted_size
 from fdref.layers import BatchNorm, Concat, Conv, ConvTranspose, Dropout, Pool, ReLU, Scale, Sum
 from fdref.network.fields import Box, around, seen
 from fdref.network.units import FIRST, Unit, boxes
@@ -224,18 +225,45 @@ class Ways:
         return frozenset([lattice.alone])
 
     def _by_atoms(self, layer: int, count: int, stage: Stage, banks: frozenset[int]) -> Way:
-        total, held = stage.cost.times(count), 0
+        total, held, spread = stage.cost.times(count), 0, 0
         for number, box in stage.cut.items():
-            lattice = self.lattices[number]
-            if lattice is not None:
-                atoms = (self.net.channels_of(number), self.net.channels[0], *lattice.size)
-                jump = lattice.field.stride
-                own, numbers, scratch = self._raise(number)
-                total += composition(count, box.size, atoms, jump) + own
-                held += numbers
-                one, most = substitution_scratch(count, box.size, atoms, 1, jump)
-                stage = stage.with_scratch(max(one, scratch), max(most, scratch))
-        return self._way(layer, count, "atoms", stage, total, held, banks)
+            if self.lattices[number] is None:
+                continue
+            pool = self.net.decoded_as.get(number)
+            below = number
+            if isinstance(pool, Pool):  # unpooled last
+                (below,) = self.net.takes[number]
+                step, kept = self._spread(pool, below, count, box.size)
+                total, stage = total + step, stage.with_scratch(kept, kept)
+                spread = self.net.channels[0] * prod(self._field(layer))
+            atoms, jump = self._atoms(below), self._jump(number)
+            own, numbers, scratch = self._raise(below)
+            total += composition(count, box.size, atoms, jump) + own
+            held += numbers
+            one, most = substitution_scratch(count, box.size, atoms, 1, jump)
+            stage = stage.with_scratch(max(one, scratch), max(most, scratch))
+        return self._way(layer, count, "atoms", stage, total, held, banks, spread)
+
+    def _atoms(self, number: int) -> tuple[int, int, int, int]:
+        """Return the shape of a map's atoms."""
+        lattice = self.lattices[number]
+        assert lattice is not None  # noqa: S101 - somebody meets its atoms
+        return self.net.channels_of(number), self.net.channels[0], *lattice.size
+
+    def _jump(self, number: int) -> Pair:
+        lattice = self.lattices[number]
+        assert lattice is not None  # noqa: S101 - somebody meets its atoms
+        return lattice.field.stride
+
+    def _spread(self, pool: Pool, below: int, count: int, size: Pair) -> tuple[Cost, int]:
+        """Count the unpooling of so many pictures, in the input, and what a thread keeps."""
+        pictures, jump = count * self.net.channels[0], self._jump(below)
+        apart = jump[0] * pool.stride[0], jump[1] * pool.stride[1]
+        once = substituted_size(size, apart, self._atoms(below)[2:])
+        window = 1, 1, *pool.window
+        kept = substitution_scratch(pictures, once, window, 1, (1, 1), jump)
+        spread = pictures * prod(substituted_size(once, (1, 1), extent(pool.window, jump)))
+        return Cost(long=spread, calls=2), max(kept)
 
     def _raise(self, number: int) -> tuple[Cost, int, int]:
         """Count what turns banks into the atoms of a map above them.
@@ -248,7 +276,7 @@ class Ways:
             return self._raised[number]
         lattice, net = self.lattices[number], self.net
         assert lattice is not None  # noqa: S101 - somebody meets its atoms
-        numbers = net.channels_of(number) * net.channels[0] * prod(lattice.size)
+        numbers = prod(self._atoms(number))
         cost, held, scratch = Cost(), 0, 0
         layer = net.decoded_as.get(number)
         if layer is not None and not isinstance(layer, Conv):
@@ -268,13 +296,7 @@ class Ways:
             return Cost(long=numbers, calls=1), 0
         if not isinstance(layer, Pool):
             return Cost(), 0
-        lattice, pictures = self.lattices[below], self.net.channels[below] * self.net.channels[0]
-        assert lattice is not None  # noqa: S101 - a way leads through it
-        copied = pictures * prod(lattice.size) * prod(layer.window)
-        window = 1, 1, *layer.window
-        jump = lattice.field.stride
-        kept = substitution_scratch(pictures, lattice.size, window, 1, (1, 1), jump)
-        return Cost(copied, short=copied, calls=2), max(kept)
+        return self._spread(layer, below, self.net.channels[below], (1, 1))
 
     def _bank_numbers(self, bank: int) -> int:
         return self.net.channels[bank] * self.net.channels[0] * prod(self._field(bank))
@@ -316,12 +338,13 @@ class Ways:
         cost: Cost,
         held: int,
         banks: frozenset[int] = frozenset(),
+        spread: int = 0,
     ) -> Way:
         seconds = cost.seconds(self.itemsize) + ONCE
         result = self.net.channels[0] * prod(self._field(layer))
         # A picture, the next one, and that in double or its products; or of the last one what it is
         # transformed to.
-        elements = 4 * stage.largest
+        elements = 4 * stage.largest + spread
         if kind == "atoms" and len(stage.cut) > 1:
             elements += len(stage.cut) * result  # one for each map, before they are added
         most = max(prod(box.size) for box in stage.cut.values())
