@@ -260,7 +260,7 @@ def cluster(scheduler):
 
 class TestCluster:
     def test_all_is_the_same_to_the_bit(self, cluster):
-        assert cluster.width == 2
+        assert cluster.width == clusters.TOGETHER  # for two
         wanted = fdref.evaluate(NET, X)
         executor = cluster._client.get_executor()  # noqa: SLF001
         for workers in (cluster, executor):

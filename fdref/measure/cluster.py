@@ -30,6 +30,9 @@ USE = "clusters are reached with dask.distributed"
 ADDRESS = re.compile(
     r"(?:(?:tcp|tls|ucx|wss?)://)?[^\s/:]+:[0-9]{1,5}|(?:tcp|tls)://\[[0-9a-f:]+\]:[0-9]+"
 )
+TOGETHER = 8
+"""Tasks that are handed over together, at least: of one by itself a scheduler makes as much ado, 7
+milliseconds of them."""
 PATIENCE = 5.0
 """Seconds to wait for an answer."""
 ALONE = 30.0
@@ -73,7 +76,7 @@ class Cluster:
         self.files: list[tuple[object, InFile]] = []
         """what lies in files that the workers may be able to read, too"""
         self._taught: str | None = None
-        self._width, self._asked = 1, -inf
+        self._width, self._asked = TOGETHER, -inf
         self._dask = imported("dask", USE, "dask")
         try:
             self._client = distributed.Client(address, timeout=PATIENCE, set_as_default=False)
@@ -110,11 +113,11 @@ class Cluster:
 
     @property
     def width(self) -> int:
-        """How many tasks the workers do at a time, as of a second ago."""
+        """How many tasks the workers do at a time, or a few, as of a second ago."""
         now = monotonic()
         if now - self._asked > 1:
             threads: dict[str, int] = self._client.nthreads()
-            self._width, self._asked = max(1, sum(threads.values())), now
+            self._width, self._asked = max(TOGETHER, sum(threads.values())), now
         return self._width
 
     def teach(self, sent: Sent) -> None:
