@@ -55,16 +55,25 @@ def each(
         How long one thread would take for all of them, as estimated: what is soon done is done
         here.
     """
-    waiting = _tasks(work, parts)
+    several = list(parts)
     if getattr(_own, "computing", False):  # whoever waits for this part holds the lock
-        _take_turns(waiting)
+        for part in several:
+            work(part)
         return
-    with together() as threads:
-        helpers = min(threads, len(waiting)) - 1 if seconds >= WORTH_SHARING else 0
-        if helpers > 0:
-            _share(waiting, helpers)
-        else:
-            _compute(waiting)
+    if not getattr(_own, "threads", 0):
+        with together():
+            each(work, several, seconds)
+        return
+    helpers = min(_own.threads, len(several)) - 1 if seconds >= WORTH_SHARING else 0
+    if helpers > 0:
+        _share(_tasks(work, several), helpers)
+        return
+    _own.computing = True
+    try:
+        for part in several:
+            work(part)
+    finally:
+        _own.computing = False
 
 
 @contextmanager
@@ -74,11 +83,11 @@ def together() -> Iterator[int]:
     So that what is soon computed does not take as long to be prepared. Nobody else computes
     meanwhile: nothing of the user's own may be called within.
     """
+    threads = getattr(_own, "threads", 0)
+    if threads:  # within another
+        yield threads
+        return
     with _one_at_a_time:
-        threads = getattr(_own, "threads", 0)
-        if threads:  # within another
-            yield threads
-            return
         before = blas.counts()
         _own.threads = min(before, default=1)
         try:
