@@ -118,4 +118,4 @@ def _correlation(
             products[x] += value * same
             squares[x] += value * value
             other_squares[x] += same * same
-    return products.sum() / sqrt(squares.sum() * other_squares.sum())
+    return float(products.sum()) / sqrt(squares.sum() * other_squares.sum())

@@ -233,7 +233,7 @@ def test_plans_count_what_the_engine_does():
 def wide():
     """Strides and a pool, then 3x3 filters of many channels, of integers small enough."""
     random = np.random.default_rng(4)
-    shapes = (128, 3, 24, 24), (96, 128, 3, 3)
+    shapes = (128, 3, 64, 64), (96, 128, 3, 3)
     first, second = (random.integers(-2, 3, shape).astype(np.float32) for shape in shapes)
     return Network([Conv(first, stride=8), ReLU(), Pool(2, 2), Conv(second)])
 
@@ -257,7 +257,7 @@ def test_limits_count_what_tiles_take(wide):
     stages = [way for way in ways.all_to(4, 96) if way.cost.tiled]
     assert stages
     for way in stages:
-        plain = max(cuts._plain_scratch(96, (3, 3), (128, 3, 32, 32), 1))  # noqa: SLF001
+        plain = max(cuts._plain_scratch(96, (3, 3), (128, 3, 64, 64), 1))  # noqa: SLF001
         assert way.scratch[1] > 4 * plain
     for limit in (3 * 10**6, 10**7):
         found = fdref.decode(wide, 4, unpool="nearest", max_memory=limit)

@@ -10,14 +10,14 @@ checks nothing, allocates everything, and hands over to `fdref.kernels`.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from math import prod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fdref import kernels
-from fdref.engines import minimal_filtering, shifting, shifts
+from fdref.engines import enlarging, minimal_filtering, shifting, shifts
+from fdref.engines.contents import all_finite, is_sparse
 from fdref.engines.cuts import (
     MATRIX,
     by_channels,
@@ -31,7 +31,6 @@ from fdref.engines.cuts import (
 from fdref.engines.parallel import each, scratch, together  # noqa: F401 - it is asked for `together`
 from fdref.engines.pointwise import normalize, relu, scale, softmax
 from fdref.engines.products import NARROW, product, stacked_product, sum_precision
-from fdref.engines.resize import band
 from fdref.engines.tiling import pays
 from fdref.geometry import extent, output_size, substituted_size
 
@@ -45,8 +44,6 @@ if TYPE_CHECKING:
     from fdref.engines.resize import Method
     from fdref.geometry import Margins, Pair
 
-    Taps = NDArray[np.int64]
-    Band = tuple[Taps, Array]
 
 __all__ = [
     "compare",
@@ -65,14 +62,6 @@ __all__ = [
 
 LOCAL = True
 """Its loops compute a number from what it sees alone; products `fdref.engines.local` makes so."""
-
-# From 8x8 to 16x16 pixels, 2**14 elements, one GEMM took 1/2 (bilinear) to 1/3 (bicubic) of the
-# loop's time; from 16x16 to 32x32, 2**18 elements, twice as long as the loop.
-SMALL = 2**14
-"""Elements of a matrix that enlarges along both axes at once, up to which it is used."""
-
-COUNTED = 2**14
-"""Elements among which zeros are counted: enough for an estimate, and done in 8 microseconds."""
 
 # However many threads there are: the order of a sum decides its last bits. More threads than these
 # would find nothing to do.
@@ -143,7 +132,7 @@ def substitute(maps: Array, filters: Array, stride: Pair, dilate: Pair, groups: 
     # How many terms are added one by one to a pixel. Where maps are sparse no product adds over the
     # filters first; that half of them meet there is far more than `_is_sparse` expects.
     overlap = min(taps[0], size[0]) * min(taps[1], size[1])
-    sparse = _is_sparse(maps) and _all_finite(filters)
+    sparse = is_sparse(maps) and all_finite(filters)
     terms = overlap * len(filters) // (2 * groups) if sparse else overlap
     pictures = np.zeros((len(maps), channels, *enlarged), sum_precision(terms, maps.dtype))
     if not maps.size:
@@ -153,7 +142,7 @@ def substitute(maps: Array, filters: Array, stride: Pair, dilate: Pair, groups: 
     elif size == (1, 1) and dilate == (1, 1):
         _weigh(maps, filters, pictures)
     elif shifting.pays_to_substitute(maps.shape, filters.shape, groups, stride, dilate) and (
-        _all_finite(filters)
+        all_finite(filters)
     ):
         shifts.substitute(maps, filters, pictures, dilate)
     elif (
@@ -255,58 +244,12 @@ def _substitution_seconds(maps: Array, filters: Array, pictures: Array) -> float
 
 
 def unpool(maps: Array, stride: Pair, window: Pair, method: Method) -> Array:
-    """Enlarge along both axes by bands of weights, then frame or crop; or share over windows."""
-    if method == "window":
-        share = np.full((1, 1, *window), 1 / prod(window), maps.dtype)
-        shared = substitute(maps.reshape(-1, 1, *maps.shape[2:]), share, stride, (1, 1), 1)
-        return shared.reshape(*maps.shape[:2], *shared.shape[2:])
-    size = maps.shape[2:]
-    field = substituted_size(size, stride, window)
-    pictures = np.zeros((*maps.shape[:2], *field), maps.dtype)
-    small, large = _maps(maps), _maps(pictures)
-    framed = window[0] > stride[0] or window[1] > stride[1]
-    large_matrix = size[0] * size[1] * field[0] * field[1] > SMALL
-    finite = _all_finite(maps)
-    if framed or large_matrix or not finite:  # one NaN would spread over a whole product
-        rows, columns = (_band(size[a], stride[a], window[a], method, maps.dtype) for a in (0, 1))
-        origin = (max(window[0] - stride[0], 0) // 2, max(window[1] - stride[1], 0) // 2)
-
-        def fill(part: slice) -> None:
-            if finite:
-                kernels.enlarge(small[part], *rows, *columns, origin, large[part])
-            else:
-                _enlarge_by_reach(small[part], rows, columns, origin, large[part])
-
-    else:
-        both = _both_axes(size, stride, window, method, maps.dtype)
-
-        def fill(part: slice) -> None:
-            below = large[part].reshape(-1, both.shape[1])
-            np.matmul(small[part].reshape(-1, len(both)), both, out=below)
-
-    each(fill, in_slices(len(large), field), seconds(moved=large.size))
-    return pictures
-
-
-def _enlarge_by_reach(
-    maps: Array, rows: Band, columns: Band, origin: Pair, pictures: Array
-) -> None:
-    """Enlarge so that what weighs 0 takes no part, as NaN and infinity times 0 are not 0."""
-    for own_rows, row_band in _by_reach(*rows):
-        for own_columns, column_band in _by_reach(*columns):
-            part = np.empty((len(maps), len(own_rows), len(own_columns)), maps.dtype)
-            kernels.enlarge(maps, *row_band, *column_band, (0, 0), part)
-            pictures[:, origin[0] + own_rows[:, None], origin[1] + own_columns] = part
-
-
-def _by_reach(starts: NDArray[np.int64], weights: Array) -> Iterator[tuple[Taps, Band]]:
-    """Part a band into outputs that have as many weights, none of them 0."""
-    used = weights != 0
-    counts, firsts = used.sum(axis=1), used.argmax(axis=1)  # those that are not 0 are neighbours
-    for count in np.unique(counts):
-        own = np.flatnonzero(counts == count)
-        taps = firsts[own, None] + np.arange(count)
-        yield own, (starts[own] + firsts[own], np.take_along_axis(weights[own], taps, axis=1))
+    """Enlarge by bands of weights, or share over windows."""
+    if method != "window":
+        return enlarging.enlarge(maps, stride, window, method)
+    share = np.full((1, 1, *window), 1 / prod(window), maps.dtype)
+    shared = substitute(maps.reshape(-1, 1, *maps.shape[2:]), share, stride, (1, 1), 1)
+    return shared.reshape(*maps.shape[:2], *shared.shape[2:])
 
 
 def pool(images: Array, window: Pair, stride: Pair, pad: Margins, method: str) -> Array:
@@ -452,49 +395,6 @@ def _groups(filters: Array, rows: int) -> Iterator[tuple[slice, slice]]:
     share = len(filters) // groups
     for g in range(groups):
         yield slice(g * own, (g + 1) * own), slice(g * share, (g + 1) * share)
-
-
-def _is_sparse(maps: Array) -> bool:
-    """Tell whether scattering pixel by pixel beats a product over all channels.
-
-    Measured with 1 to 512 channels: a product takes as long as one pixel in every fourth position,
-    and one more for every 200 channels. The first maps speak for all, since counting takes its
-    time; small ones are multiplied before they are counted.
-    """
-    if maps.size < COUNTED:
-        return False
-    some = maps[: max(1, COUNTED // maps[0].size)]
-    positions = len(some) * maps.shape[2] * maps.shape[3]
-    return bool(np.count_nonzero(some) < positions * (0.25 + maps.shape[1] / 200))
-
-
-def _band(size: int, factor: int, window: int, method: Method, dtype: np.dtype[Any]) -> Band:
-    starts, weights = band(size, factor, window, method)
-    return starts, weights.astype(dtype, copy=False)
-
-
-@lru_cache(maxsize=32)
-def _both_axes(
-    size: Pair, stride: Pair, window: Pair, method: Method, dtype: np.dtype[Any]
-) -> Array:
-    """Return the matrix (h*w, H*W), of SMALL numbers at most, that enlarges maps as rows."""
-    axes = []
-    for axis in range(2):
-        starts, weights = band(size[axis], stride[axis], window[axis], method)
-        dense = np.zeros((len(starts), size[axis]))
-        np.put_along_axis(dense, starts[:, None] + np.arange(weights.shape[1]), weights, axis=1)
-        axes.append(dense)
-    return np.kron(*axes).T.astype(dtype, order="C")  # maps are rows: (N, h*w) @ (h*w, H*W)
-
-
-def _all_finite(maps: Array) -> bool:
-    """Tell whether maps are free of NaN and infinities; one sum is quicker than a test of each.
-
-    Where they are not, a product would spread NaN, zero times infinity, to pixels that a loop does
-    not touch. A sum that overflows says no as well, which only costs time.
-    """
-    with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(maps.sum()))
 
 
 def _maps(images: Array) -> Array:
