@@ -21,17 +21,17 @@ Kind = Literal["from above", "atoms", "pixels"]
 
 # Seconds, for the compiled engine in float32 with two threads, from benchmarks/fit_costs.py. What
 # counts is which way is shorter: of 174 choices the worst took 1.21 times as long as the best.
-MULTIPLY_ADD = 1.4e-11
+MULTIPLY_ADD = 1.25e-11
 """in a product"""
-LONG = 1.0e-9
+LONG = 4.5e-10
 """to write a number of a product and add it where it belongs, in the long rows of atoms"""
-SHORT = 1.6e-9
+SHORT = 3.7e-10
 """the same in the short rows on the way down; also to enlarge a picture by a pixel"""
-TILED = 7e-10
+TILED = 4.7e-10
 """to move a number of what minimal filtering transforms"""
-CALL = 6e-5
+CALL = 5.2e-5
 """for an operation, however small"""
-ONCE = 8e-5
+ONCE = 1.15e-4
 """to set out at all"""
 
 

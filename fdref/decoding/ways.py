@@ -13,7 +13,22 @@ from fdref.decoding.paths import BAND, paths_of, pixels_of
 from fdref.engines import products
 from fdref.engines.cuts import substitution_scratch
 from fdref.geometry import extent, substituted_size
-from fdref.layers import BatchNorm, Concat, Conv, ConvTranspose, Dropout, Pool, ReLU, Scale, Sum
+from fdref.layers import (
+    BatchNorm,
+    Concat,
+    Conv,
+    ConvTranspose,
+    Dropout,
+    Elementwise,
+    Normalize,
+    Pool,
+    PReLU,
+    ReLU,
+    Scale,
+    Softmax,
+    Sum,
+    Upsample,
+)
 from fdref.network.fields import Box, around, seen
 from fdref.network.units import FIRST, Unit, boxes
 
@@ -33,6 +48,9 @@ COUNTED = (*WINDOWED, Sum, Concat)
 """Layers through which a step takes something."""
 PASSED = (ReLU, BatchNorm, Scale, Dropout)
 """The most frequent of those that pictures pass as they are: there is nothing to count."""
+
+HANDED_ON = (ReLU, PReLU, Elementwise, Dropout, Softmax, Normalize, Upsample)
+"""Layers whose atoms are those below themselves, not a copy of them."""
 
 
 class Stage(NamedTuple):
@@ -279,6 +297,8 @@ class Ways:
         numbers = prod(self._atoms(number))
         cost, held, scratch = Cost(), 0, 0
         layer = net.decoded_as.get(number)
+        if isinstance(layer, HANDED_ON):
+            return self._raise(net.takes[number][0])
         if layer is not None and not isinstance(layer, Conv):
             under = [n for n in net.takes[number] if self.lattices[n] is not None]
             for below in under:
