@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from strategies import methods, networks, seeds
 
 import fdref
-from fdref import Conv, Network, Pool, ReLU
+from fdref import Conv, Network, Pool, ReLU, Scale
 from fdref.decoding import planning
 from fdref.decoding import ways as every_way
 from fdref.decoding.atoms import Atoms, Composition, contract
@@ -131,6 +131,14 @@ def test_counts_of_a_small_network():
     assert atoms_2.cost.short == 3 * 4 * 4
     assert atoms_2.cost.long == 3 * 25
     assert atoms_2.banks == {1}
+
+
+@pytest.mark.parametrize(("between", "banks"), [(ReLU(), 1), (Scale(np.ones(2)), 2)])
+def test_what_is_handed_on_is_held_once(between, banks):
+    """A scale makes atoms of its own, beside the bank; a ReLU hands on the bank itself."""
+    net = Network([Conv(np.ones((2, 1, 2, 2))), between, Conv(np.ones((3, 2, 2, 2)))])
+    way = next(way for way in ways_to(net, 3, "nearest") if way.boundary == 2)
+    assert way.held == banks * 2 * 4 * 4
 
 
 @pytest.mark.parametrize("unpool", ["nearest", "window"])

@@ -2,9 +2,9 @@
 
 A correlation is im2col, which gathers the patches of some images as the columns of a matrix, then a
 matrix product (GEMM) with the filters; a substitution, its adjoint (transposed convolution), is the
-product first, then col2im, which adds the columns up where their patches were; or, of many maps of
-3x3 pixels, `fdref.engines.minimal_filtering`, which multiplies less. Every operation is cut into
-parts that a core's cache can hold, which `fdref.engines.parallel` computes. This module
+product first, then col2im, which adds the columns up where their patches were. With few filters
+`shifts` moves maps instead; of many maps of 3x3 pixels `minimal_filtering` multiplies less. Every
+operation is cut into parts that a core's cache can hold, which `parallel` computes. This module
 checks nothing, allocates everything, and hands over to `fdref.kernels`.
 """
 
@@ -105,8 +105,8 @@ def correlate(
 
     def fill_whole(part: slice) -> None:
         answers = response[part].reshape(-1, len(filters))
-        weights = filters.reshape(len(filters), -1)
-        product(images[part].reshape(len(answers), -1), weights.T, answers)
+        weights = filters.reshape(len(filters), -1).T
+        product(images[part].reshape(len(answers), -1), weights, answers)
         if bias is not None:
             answers += bias
 
@@ -130,7 +130,7 @@ def substitute(maps: Array, filters: Array, stride: Pair, dilate: Pair, groups: 
     channels = filters.shape[1] * groups
     enlarged = substituted_size(size, stride, extent(taps, dilate))
     # How many terms are added one by one to a pixel. Where maps are sparse no product adds over the
-    # filters first; that half of them meet there is far more than `_is_sparse` expects.
+    # filters first; that half of them meet there is far more than `is_sparse` expects.
     overlap = min(taps[0], size[0]) * min(taps[1], size[1])
     sparse = is_sparse(maps) and all_finite(filters)
     terms = overlap * len(filters) // (2 * groups) if sparse else overlap
