@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fdref.decoding.costs import ONCE, Cost, Way, composition, substitution
 from fdref.decoding.every_pixel import path_down, with_pools
-from fdref.decoding.lattice import lattices
+from fdref.decoding.lattice import Lattice, lattices
 from fdref.decoding.paths import BAND, paths_of, pixels_of
 from fdref.engines import products
 from fdref.engines.cuts import substitution_scratch
@@ -254,7 +254,7 @@ class Ways:
                 step, kept = self._spread(pool, below, count, box.size)
                 total, stage = total + step, stage.with_scratch(kept, kept)
                 spread = self.net.channels[0] * prod(self._field(layer))
-            atoms, jump = self._atoms(below), self._jump(number)
+            atoms, jump = self._atoms(below), self._lattice(number).field.stride
             own, numbers, scratch = self._raise(below)
             total += composition(count, box.size, atoms, jump) + own
             held += numbers
@@ -262,20 +262,18 @@ class Ways:
             stage = stage.with_scratch(max(one, scratch), max(most, scratch))
         return self._way(layer, count, "atoms", stage, total, held, banks, spread)
 
+    def _lattice(self, number: int) -> Lattice:
+        lattice = self.lattices[number]
+        assert lattice is not None  # noqa: S101 - somebody meets its atoms
+        return lattice
+
     def _atoms(self, number: int) -> tuple[int, int, int, int]:
         """Return the shape of a map's atoms."""
-        lattice = self.lattices[number]
-        assert lattice is not None  # noqa: S101 - somebody meets its atoms
-        return self.net.channels_of(number), self.net.channels[0], *lattice.size
-
-    def _jump(self, number: int) -> Pair:
-        lattice = self.lattices[number]
-        assert lattice is not None  # noqa: S101 - somebody meets its atoms
-        return lattice.field.stride
+        return self.net.channels_of(number), self.net.channels[0], *self._lattice(number).size
 
     def _spread(self, pool: Pool, below: int, count: int, size: Pair) -> tuple[Cost, int]:
         """Count the unpooling of so many pictures, in the input, and what a thread keeps."""
-        pictures, jump = count * self.net.channels[0], self._jump(below)
+        pictures, jump = count * self.net.channels[0], self._lattice(below).field.stride
         apart = jump[0] * pool.stride[0], jump[1] * pool.stride[1]
         once = substituted_size(size, apart, self._atoms(below)[2:])
         window = 1, 1, *pool.window
@@ -292,11 +290,9 @@ class Ways:
         """
         if number in self._raised:
             return self._raised[number]
-        lattice, net = self.lattices[number], self.net
-        assert lattice is not None  # noqa: S101 - somebody meets its atoms
+        net, layer = self.net, self.net.decoded_as.get(number)
         numbers = prod(self._atoms(number))
         cost, held, scratch = Cost(), 0, 0
-        layer = net.decoded_as.get(number)
         if isinstance(layer, HANDED_ON):
             return self._raise(net.takes[number][0])
         if layer is not None and not isinstance(layer, Conv):
@@ -304,7 +300,7 @@ class Ways:
             for below in under:
                 own, _, kept = self._raise(below)
                 cost, scratch = cost + own, max(scratch, kept)
-            held = sum(self._bank_numbers(bank) for bank in lattice.banks)
+            held = sum(self._bank_numbers(bank) for bank in self._lattice(number).banks)
             step, kept = self._raise_once(layer, numbers, under[0])
             cost, scratch = cost + step, max(scratch, kept)
         self._raised[number] = cost, numbers + held, scratch
