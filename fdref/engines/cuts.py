@@ -67,7 +67,7 @@ def by_rows(images: Array, filters: Array, size: Pair, several: slice) -> Iterat
 
 def by_strips(count: int, filters: Array, height: int, pitch: int) -> Iterator[Part]:
     """Cut images whose maps are added up tap by tap into batches, and large maps into strips."""
-    tall = min(height, max(1, shifting.MAPS // (pitch * filters.shape[1])))
+    tall = min(height, max(1, shifting.MAPS // (pitch * (filters.shape[1] + shifting.SUMS))))
     step = max(1, ADDED // (filters.size * height * pitch)) if tall == height else 1
     for batch in evenly(0, count, step):
         for rows in evenly(0, height, tall):

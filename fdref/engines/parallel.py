@@ -226,6 +226,7 @@ def scratch(purpose: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Array
     size = prod(shape) * dtype.itemsize
     kept: dict[str, Any] = _scratch.__dict__  # of a `local`: another one in each thread
     if purpose not in kept or kept[purpose].nbytes < size:
+        kept.pop(purpose, None)  # before there is the next one: both are more than was counted
         kept[purpose] = np.empty(size, np.uint8)
     array: Array = kept[purpose][:size].view(dtype).reshape(shape)
     return array

@@ -25,8 +25,9 @@ FEW = 20
 SETTING_OUT = 64
 """Pixels that could be added up while a tap's row is set out on."""
 
-MAPS = 2**17
-"""Pixels of the maps that are moved in one part: 0.5 MB in float32."""
+MAPS, SUMS = 2**18, 3
+"""Pixels of the maps that are moved in one part, and of the sums that they are added to, of three
+filters at a time: 1 MB in float32."""
 
 Filters = tuple[int, ...]
 """(K, C/groups, kh, kw), the shape of the filters"""
@@ -76,6 +77,6 @@ def scratch_size(
     own = filters[0] // groups
     height, width = substituted_size((maps[2], maps[3]), stride, extent(filters[2:], dilate))
     beyond = (filters[3] - 1) * dilate[1]
-    lines = min(height, max(1, MAPS // ((width + beyond) * own)))
-    # The maps of a group with zeros around them, and three sums.
-    return (own * (lines + (filters[2] - 1) * dilate[0]) + 3 * lines) * (width + beyond)
+    lines = min(height, max(1, MAPS // ((width + beyond) * (own + SUMS))))
+    # The maps of a group with zeros around them, and the sums.
+    return (own * (lines + (filters[2] - 1) * dilate[0]) + SUMS * lines) * (width + beyond)
