@@ -103,8 +103,8 @@ class TestDecoding:
         assert run("decode", *options, "-o", tmp_path / "out") == 0
         assert done(bars) == ["decoding"]
         plan = Plan(fdref.load(), {5: range(100)}, "nearest", "compiled").choice
-        assert len(plan.ways) == 2
-        assert len(bars[0].steps) >= 2
+        assert len(plan.ways) == 3
+        assert len(bars[0].steps) >= 3
         assert max(bars[0].steps) <= max(way.seconds for way in plan.ways) * 1.001
 
     def test_work_counts_what_a_filter_costs(self, bars, tmp_path):

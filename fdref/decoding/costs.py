@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 Kind = Literal["from above", "atoms", "pixels"]
 
 # Seconds, for the compiled engine in float32 with two threads, from benchmarks/fit_costs.py. What
-# counts is which way is shorter: of 174 choices the worst took 1.21 times as long as the best.
-MULTIPLY_ADD = 1.25e-11
+# counts is which way is shorter: of 232 choices the worst took 1.21 times as long as the best.
+MULTIPLY_ADD = 1.5e-11
 """in a product"""
-LONG = 4.5e-10
+LONG = 3.5e-10
 """to write a number of a product and add it where it belongs, in the long rows of atoms"""
-SHORT = 3.7e-10
+SHORT = 4e-10
 """the same in the short rows on the way down; also to enlarge a picture by a pixel"""
-TILED = 4.7e-10
+TILED = 4.2e-10
 """to move a number of what minimal filtering transforms"""
-CALL = 5.2e-5
+CALL = 4.5e-5
 """for an operation, however small"""
-ONCE = 1.15e-4
+ONCE = 3e-5
 """to set out at all"""
 
 
