@@ -340,6 +340,19 @@ def test_memory_is_looked_at_only_where_much_is_needed(monkeypatch):
     assert asked
 
 
+def test_all_go_down_together_where_memory_is_free(monkeypatch):
+    """Though one by one they would take no more than nobody asks for, in four times the time."""
+    net = fdref.load()
+    way = planning.cheapest(net, {5: 500}, "nearest", 4).ways[-1]
+    monkeypatch.setattr(planning, "UNASKED", way.memory + 10**5)
+    monkeypatch.setattr(planning, "free_memory", lambda: 10**9)
+    alike = Network(list(net)[:5])  # nobody has planned for it
+    plan = planning.cheapest(alike, {5: 500}, "nearest", 4)
+    assert plan.ways[-1].memory == way.memory
+    assert [plan.at_once(own) for own in plan.ways] == [own.filters for own in plan.ways]
+    assert plan.memory == 5 * 10**8
+
+
 def test_large_strides_and_overlapping_pools_compose():
     random = np.random.default_rng(3)
 

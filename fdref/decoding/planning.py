@@ -28,7 +28,7 @@ LARGEST = 2**31
 
 # 256 MB, which any machine that computes has; asking takes importing psutil first.
 UNASKED = 2**28
-"""Bytes that are taken without looking how many are free."""
+"""Bytes that are taken without looking how many are free, where all filters go down together."""
 
 REMEMBERED_WAYS, REMEMBERED_PLANS = 2**8, 2**4
 """How many ways a choice may have to be kept, and how many choices are kept of a network: 2 MB."""
@@ -129,7 +129,7 @@ def cheapest(
     _check_single(net, wanted, unit)
     plan = _within(ways, wanted, max_memory)
     _check_sizes(net, plan.ways)
-    if max_memory is None and any(way.memory > UNASKED for way in plan.ways):
+    if max_memory is None and any(plan.at_once(way) < way.filters for way in plan.ways):
         plan = replace(plan, memory=max(UNASKED, free_memory() // 2))
         return plan if _fits(plan) else _within(ways, wanted, plan.memory)
     if len(plan.ways) <= REMEMBERED_WAYS:
