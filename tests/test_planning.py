@@ -70,6 +70,7 @@ def test_a_whole_network_at_once_is_its_layers_one_by_one(net, unpool):
         )
 
 
+@pytest.mark.large
 @pytest.mark.parametrize("unpool", ["bicubic", "nearest", "bilinear"])
 @pytest.mark.parametrize("name", EVERY)
 def test_all_ways_through_real_networks(name, unpool):
