@@ -72,6 +72,8 @@ def filter_indices(net: Network, number: int, filters: ArrayLike | None) -> Sequ
     every = range(net.channels[number])
     if filters is None:
         return every
+    if isinstance(filters, range) and all(end in every for end in (*filters[:1], *filters[-1:])):
+        return filters
     return tuple(filter_index(net, number, k) for k in _chosen(filters, every, "filters"))
 
 
