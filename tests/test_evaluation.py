@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from slow_cases import slow_respond
 from strategies import images_for, networks
 
 import fdref
@@ -87,6 +88,19 @@ def test_padding_is_aligned():
     inner = np.s_[:, :, 2:-2, 3:-3]
     assert response[inner].size > 50
     np.testing.assert_allclose(predicted[inner], response[inner], atol=1e-10)
+
+
+@pytest.mark.parametrize("size", [(1, 2), (4, 9)])
+@pytest.mark.parametrize("pad", [(5, 7, 3, 0), (0, 4, 0, 6), (0, 0, 0, 0)])
+def test_fields_that_see_nothing_but_padding_answer_zero(engine, pad, size):
+    random = np.random.default_rng(0)
+    net = Network([Conv(random.standard_normal((2, 1, 1, 2)), stride=(2, 3), pad=pad)])
+    x, bank = random.standard_normal((2, 1, *size)), fdref.decode(net, 1)
+    response = fdref.forward(net, x)[1]
+    predicted = fdref.respond(net, 1, bank, x, engine)
+    expected = slow_respond(x, bank, (2, 3), (-pad[0], -pad[2]), response.shape[2:])
+    np.testing.assert_allclose(predicted, expected, atol=1e-12)
+    np.testing.assert_allclose(predicted, response, atol=1e-12)
 
 
 def test_neither_chunks_nor_company_change_an_image_s_error(monkeypatch):

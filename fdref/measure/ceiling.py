@@ -246,7 +246,7 @@ def patches(net: Network, layer: int, x: Array) -> NDArray[np.float64]:
     field = receptive_field(net, layer)
     height, width = map_size(net, layer, x.shape[2:])
     windows = np.lib.stride_tricks.sliding_window_view(padded(net, layer, x), field.size, (2, 3))
-    windows = windows[:, :, :: field.stride[0], :: field.stride[1]][:, :, :height, :width]
+    windows = windows[:, :, :: field.stride[0], :: field.stride[1]]
     pixels = x.shape[1] * field.size[0] * field.size[1]
     # im2col, as rows: (n, c, y, x, i, j) to (n, y, x, c, i, j), a patch for each pixel of the map
     rows = windows.transpose(0, 2, 3, 1, 4, 5).reshape(len(x) * height * width, pixels)

@@ -257,23 +257,17 @@ def respond(
             f"bank has shape {filters.shape}; expected (K, {images.shape[1]}, {field.size[0]}, "
             f"{field.size[1]}), pictures of the receptive field of {net.describe(number)}"
         )
-    height, width = map_size(net, number, images.shape[2:])
     dtype = operations.precision(common_precision(np.result_type(filters, net.dtype)))
-    response = operations.correlate(
-        in_precision(padded(net, number, images), dtype, "images"),
-        in_precision(filters, dtype, "bank"),
-        None,
-        field.stride,
-        (0, 0, 0, 0),
-        (1, 1),
-    )
-    return response[:, :, :height, :width]
+    seen = in_precision(padded(net, number, images), dtype, "images")
+    weights = in_precision(filters, dtype, "bank")
+    return operations.correlate(seen, weights, None, field.stride, (0, 0, 0, 0), (1, 1))
 
 
 def padded(net: Network, number: int, images: Array) -> Array:
-    """Put zeros around images wherever receptive fields of a layer reach beyond them.
+    """Return of images what a layer's receptive fields see, zeros where these reach beyond them.
 
-    Rows and columns before the first field, which the network crops, are left out.
+    Rows and columns before the first field and behind the last, which the network crops, are left
+    out.
     """
     field = receptive_field(net, number)
     count = map_size(net, number, images.shape[2:])
@@ -282,6 +276,7 @@ def padded(net: Network, number: int, images: Array) -> Array:
         images.shape[2:], field.offset, field.stride, field.size, count, strict=True
     ):
         last = first + (positions - 1) * stride + window
-        seen.append(slice(max(0, first), None))
-        widths.append((max(0, -first), max(0, last - max(size, first))))
-    return np.pad(images[tuple(seen)], widths)
+        seen.append(slice(max(0, first), max(0, last)))
+        widths.append((min(last, 0) - min(first, 0), max(last, size) - max(first, size)))
+    within = images[tuple(seen)]
+    return np.pad(within, widths) if any(map(any, widths)) else np.ascontiguousarray(within)

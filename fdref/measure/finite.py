@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fdref.engines import engine_named
+from fdref.engines.contents import all_finite
 from fdref.errors import ArgumentError, NetworkError
 from fdref.walk.forward import forward
 
@@ -108,5 +109,7 @@ def check_response(net: Network, number: int, predicted: Array, first: int = 0) 
 
 def first_bad(values: Array) -> tuple[int, ...] | None:
     """Return the first place that holds NaN or an infinity."""
+    if all_finite(values):
+        return None
     bad = ~np.isfinite(values)
     return tuple(map(int, np.unravel_index(bad.argmax(), bad.shape))) if bad.any() else None
