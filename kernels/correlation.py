@@ -144,8 +144,8 @@ def _copy(sums: Array, bias: Array, response: Array) -> None:
 def _add_taps(
     seen: Array, starts: NDArray[np.int64], weights: Array, sums: Array, size: int
 ) -> None:
-    """Add up what a filter's weights see, eight at a time, of the first ones four."""
-    alone, fours = weights.size % 4, weights.size % 8
+    """Add up what a filter's weights see, eight at a time."""
+    alone = weights.size % 8
     for i in range(alone):
         start, weight = max(0, starts[i]), weights[i]
         if i == 0:
@@ -157,13 +157,7 @@ def _add_taps(
     if not alone:
         for x in range(size):
             sums[x] = 0
-    for i in range(alone, fours - 3, 4):
-        a, b, c, d = weights[i], weights[i + 1], weights[i + 2], weights[i + 3]
-        at_a, at_b, at_c, at_d = _four(starts, i)
-        for x in range(size):
-            some = sums[x] + a * seen[at_a + x] + b * seen[at_b + x]
-            sums[x] = some + c * seen[at_c + x] + d * seen[at_d + x]
-    for i in range(fours, weights.size, 8):
+    for i in range(alone, weights.size, 8):
         a, b, c, d = weights[i], weights[i + 1], weights[i + 2], weights[i + 3]
         e, f, g, h = weights[i + 4], weights[i + 5], weights[i + 6], weights[i + 7]
         at_a, at_b, at_c, at_d = _four(starts, i)
