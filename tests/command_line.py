@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -32,6 +33,16 @@ def small_model(folder: Path) -> Path:
 
 def run(*arguments: object) -> int:
     return main([str(argument) for argument in arguments])
+
+
+def started_evaluation(*arguments: object, first: str = "", **more) -> subprocess.Popen[str]:
+    """Start `fdref evaluate` in a process of its own, something else done first."""
+    body = f"import sys; {first or 'pass'}; from fdref.commands import main; sys.exit(main())"
+    script = f"if __name__ == '__main__':\n    {body}"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    command = [sys.executable, "-c", script, "evaluate", *map(str, arguments)]
+    return subprocess.Popen(command, env=environment, **pipes, **more)
 
 
 def refusal(capsys, *arguments: object) -> str:

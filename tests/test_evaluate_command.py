@@ -13,7 +13,14 @@ import time
 import numpy as np
 import psutil
 import pytest
-from command_line import ROOT, everything_in, refusal, run, small_model
+from command_line import (
+    ROOT,
+    everything_in,
+    refusal,
+    run,
+    small_model,
+    started_evaluation,
+)
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -163,14 +170,6 @@ def test_images_that_do_not_fit_are_refused(model, tmp_path, capsys):
     assert "first in image 217; expected pixels from 0 to 255" in told
 
 
-def started(*arguments, **more):
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "fdref", "evaluate", *map(str, arguments)]
-    return subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, **more
-    )
-
-
 def workers_of(command):
     """The processes that compute; multiprocessing has another, which looks after resources."""
     found = []
@@ -183,7 +182,7 @@ def workers_of(command):
 def test_ctrl_c_ends_it_and_its_processes_at_once(model, tmp_path):
     """As from a terminal: the whole group gets it."""
     np.save(tmp_path / "in.npy", np.zeros((3_000_000, 9, 9), np.uint8))
-    command = started(
+    command = started_evaluation(
         model, "--images", tmp_path / "in.npy", "--workers", "2", start_new_session=True
     )
     children = []
@@ -206,7 +205,7 @@ def test_killed_processes_change_no_digit(model, tmp_path):
     np.save(tmp_path / "in.npy", np.tile(IMAGES, (200, 1, 1)))
     place = tmp_path / "decoded.h5"
     how = ["--workers", "2", "--json", "-", "--decoded", place]
-    command = started(model, "--images", tmp_path / "in.npy", *how)
+    command = started_evaluation(model, "--images", tmp_path / "in.npy", *how)
     killed = set()
     while len(killed) < 2:
         assert command.poll() is None, command.communicate()

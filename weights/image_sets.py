@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from fdref.errors import ArgumentError, FileError
 from fdref.weights import pictures
 from fdref.weights.bounded import Budget, contents
-from fdref.weights.files import refusal
+from fdref.weights.files import refusal, told_of
 from fdref.weights.mnist import mnist
 from fdref.weights.npz import array_of, arrays_of
 from fdref.weights.pixels import ImageSet, check_pixels, chosen
@@ -87,6 +88,13 @@ class Pictures(ImageSet):
             return self._held[np.asarray(numbers, np.intp)]
         found = [self._read(int(n)).pixels for n in numbers]
         return np.stack(found) if found else np.zeros((0, *self.shape[1:]), self.dtype)
+
+    def fingerprint(self) -> str:
+        """Return a hash of the files' names, sizes and times, and of what is read from them."""
+        hashed = hashlib.sha256(f"{self.shape} {self.channels} {self.colours}".encode())
+        for file in self.files:
+            hashed.update(told_of(file).encode("utf-8", "surrogateescape"))
+        return hashed.hexdigest()
 
     def _read(self, number: int) -> pictures.Read:
         """Read one, and see that it is of the first one's size."""

@@ -59,9 +59,9 @@ class ImageSet:
         """Return the pixels (n, C, H, W) of some."""
         return self._pixels[np.asarray(numbers, np.intp)]
 
-    def chunks(self) -> Iterator[NDArray[Any]]:
-        """Yield the pixels of all, some at a time."""
-        for first in range(0, len(self), CHUNK):
+    def chunks(self, start: int = 0) -> Iterator[NDArray[Any]]:
+        """Yield the pixels of all from a multiple of CHUNK on, some at a time."""
+        for first in range(start, len(self), CHUNK):
             yield self.take(range(first, min(first + CHUNK, len(self))))
 
     def digest(self) -> str:
@@ -71,6 +71,10 @@ class ImageSet:
         for chunk in self.chunks():
             hashed.update(np.ascontiguousarray(chunk).data)
         return hashed.hexdigest()
+
+    def fingerprint(self) -> str:
+        """Return what tells these from others, as far as that is known without reading files."""
+        return self.digest()
 
     def only(self, numbers: Sequence[int]) -> ImageSet:
         """Return a set of some of the images, which is held in memory."""

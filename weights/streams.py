@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import zipfile
 from contextlib import contextmanager
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fdref.weights.bounded import Budget, opened
-from fdref.weights.files import refusal
+from fdref.weights.files import refusal, told_of
 from fdref.weights.npz import FAULTS, check_member, fill, header
 from fdref.weights.pixels import (
     CHUNK,
@@ -80,8 +81,13 @@ class Stream(ImageSet):
                 break
         return found
 
-    def chunks(self) -> Iterator[NDArray[Any]]:
-        """Yield the pixels of all, some at a time.
+    def fingerprint(self) -> str:
+        """Return a hash of the file's name, size and time, and of what is read from it."""
+        told = f"{self.shape} {self.dtype.str} {self.array.name} {told_of(self.path)}"
+        return hashlib.sha256(told.encode("utf-8", "surrogateescape")).hexdigest()
+
+    def chunks(self, start: int = 0) -> Iterator[NDArray[Any]]:
+        """Yield the pixels of all from a multiple of CHUNK on, some at a time.
 
         Raises
         ------
@@ -99,7 +105,8 @@ class Stream(ImageSet):
             # Whoever scaled all of them is told at once; black images may come first.
             if small and (high > 0 or first == len(self)):
                 raise from_0_to_1(f"{self.what} up to {first - 1}", low, high)
-            yield chunk
+            if first > start:  # what stands before has been looked at, too
+                yield chunk
 
     def _parts(self) -> Iterator[NDArray[Any]]:
         """Read the pixels in the order of the file."""

@@ -6,10 +6,10 @@ import tempfile
 from contextlib import contextmanager
 from math import isnan
 from pathlib import Path
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import fdref
+from fdref.commands.checkpoint import Checkpoint
 from fdref.commands.costs import duration, say_costs, say_evaluation
 from fdref.commands.decode import describe, fill, memory, plan_within
 from fdref.commands.images import add_images, read_images
@@ -52,7 +52,8 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "predict (the paper's eq. 3), and print the mean error, its standard deviation and the "
         "correlation. Images are gone through once, a few at a time: there may be more than fit "
         "into memory. Processes on this machine (--workers) or a Dask cluster (--scheduler) "
-        "compute the same digits; one that is killed costs what it was doing.",
+        "compute the same digits; one that is killed costs what it was doing. With --checkpoint an "
+        "evaluation that was interrupted goes on.",
     )
     add_model(parser)
     add_images(parser, each=False)
@@ -74,6 +75,12 @@ def add_to(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> Non
         "into it (a temporary file); workers that see it read it",
     )
     add("--max-memory", metavar="2GB", type=memory, help="for decoding (half of the free)")
+    add(
+        "--checkpoint",
+        metavar="FILE",
+        type=named,
+        help="keep in FILE how far it is, every ten seconds; the same command goes on from there",
+    )
     add_json(parser)
     add_quiet(parser)
     parser.set_defaults(run=run, less="; ask for fewer layers")
@@ -83,7 +90,8 @@ def run(options: argparse.Namespace) -> None:
     """Check everything, decode, and go through the images."""
     source = source_of(options)
     read = [source, *(place for place in (options.images, options.decoded) if place is not None)]
-    check_places({"--json": options.json}, read)
+    kept = None if options.checkpoint is None else str(options.checkpoint)
+    check_places({"--json": options.json, "--checkpoint": kept}, read)
     net = load(options)
     jobs, missing = read_jobs(net, options.layers, None)
     for message in missing:
@@ -92,33 +100,40 @@ def run(options: argparse.Namespace) -> None:
         raise ArgumentError("there is no layer to evaluate; expected a network with filters")
     images = read_images(net, options, once=True)
     contents = Contents(net, jobs, options.unpool, options.engine, describe(source))
-    say_evaluation(options, contents, images.shape)
+    state = Checkpoint(options.checkpoint, contents, images)
+    if state.done:
+        note(
+            options,
+            f"{options.checkpoint}: going on after {state.done:,} of {len(images):,} images",
+        )
+    say_evaluation(options, contents, (len(images) - state.done, *images.shape[1:]))
     with workers(options, net) as executor, banks_of(contents, options, executor) as decoded:
-        begun = perf_counter()
-        found = evaluated(net, images, decoded, options, executor)
-        seconds = perf_counter() - begun
+        evaluated(net, images, decoded, state, options, executor)
     for message in images.notes:
         note(options, message)
     try:
-        write_json(options.json, as_json(contents, images, found, seconds))
+        write_json(options.json, as_json(contents, images, state))
     finally:  # if the disk is full, people are still told
-        rate = (
-            f"{len(images):,} images in {duration(seconds)}, {len(images) / seconds:,.0f} a second"
-        )
-        tell(options, f"{as_table(jobs, decoded, found)}\n{rate}")
+        rate = len(images) / state.seconds
+        took = f"{len(images):,} images in {duration(state.seconds)}, {rate:,.0f} a second"
+        tell(options, f"{as_table(jobs, decoded, state.found)}\n{took}")
 
 
 def evaluated(
     net: Network,
     images: ImageSet,
     decoded: dict[int, Decoded],
+    state: Checkpoint,
     options: argparse.Namespace,
     executor: Workers,
-) -> dict[int, Running]:
-    """Go through the images."""
-    banks = {number: one.bank for number, one in decoded.items()}
-    with progress_bar("evaluating", len(images), quiet=options.quiet) as advance:
-        return evaluate_running(net, images.chunks(), banks, options.engine, advance, executor)
+) -> None:
+    """Go through the images, from where the state is to where it is left."""
+    banks, how = {number: one.bank for number, one in decoded.items()}, options.engine
+    rest = images.chunks(state.done)
+    bar = progress_bar("evaluating", len(images), state.done, quiet=options.quiet)
+    with state.kept(), bar as advance:
+        if state.done < len(images):
+            evaluate_running(net, rest, banks, how, advance, executor, state.found, state.note)
 
 
 @contextmanager
@@ -168,16 +183,14 @@ def as_table(jobs: list[Job], decoded: dict[int, Decoded], found: dict[int, Runn
     return table(COLUMNS, rows)
 
 
-def as_json(
-    contents: Contents, images: ImageSet, found: dict[int, Running], seconds: float
-) -> dict[str, Any]:
+def as_json(contents: Contents, images: ImageSet, state: Checkpoint) -> dict[str, Any]:
     """Say the same to programs; docs/files.md documents the keys."""
     asked = ("method", "unpool", "engine", "model", "model_sha256")
     return {
         "fdref": fdref.__version__,
         **{key: contents.facts[key] for key in asked},
         "images": len(images),
-        "seconds": seconds,
+        "seconds": state.seconds,
         "layers": [
             {
                 "number": job.number,
@@ -189,7 +202,7 @@ def as_json(
                 "correlation": number_or_none(own.correlation),
             }
             for job in contents.jobs
-            for own in (found[job.number],)
+            for own in (state.found[job.number],)
         ],
     }
 

@@ -71,6 +71,7 @@ def over_chunks(
     progress: Callable[[int], object] | None = None,
     executor: Executor | None = None,
     size: int | None = None,
+    first: int = 0,
 ) -> Iterator[Result]:
     """Compute something of every chunk of images, and yield the results in order.
 
@@ -87,6 +88,8 @@ def over_chunks(
         Here by default.
     size : int, optional
         Images of a chunk, if their number makes no difference; then each chunk goes by itself.
+    first : int
+        The number of the first image.
 
     Raises
     ------
@@ -96,9 +99,9 @@ def over_chunks(
         If a worker of the executor has died.
     """
     if executor is None:
-        results = _here(function, cut(images, size))
+        results = _here(function, cut(images, size, first=first))
     else:
-        tasks = cut(images, size, TOGETHER if size is None else 1)
+        tasks = cut(images, size, TOGETHER if size is None else 1, first)
         results = _there(function, tasks, executor, size or SIZE)
     count = 0
     for done, result in results:
@@ -139,7 +142,9 @@ def read_images(images: Images) -> Array | Iterable[ArrayLike]:
     return array
 
 
-def cut(images: Images, size: int | None = None, together: int = 1) -> Iterator[Chunk]:
+def cut(
+    images: Images, size: int | None = None, together: int = 1, first: int = 0
+) -> Iterator[Chunk]:
     """Cut images into chunks of one size, the last of them smaller, wherever their arrays end.
 
     Parameters
@@ -149,9 +154,11 @@ def cut(images: Images, size: int | None = None, together: int = 1) -> Iterator[
         SIZE by default.
     together : int
         How many times as many a chunk has, as long as it is not LARGE.
+    first : int
+        The number of the first image.
     """
     waiting: list[Array] = []  # of the next chunk
-    first = count = 0
+    count = 0
     for array in _arrays(images):
         if not count:
             one = SIZE if size is None else size

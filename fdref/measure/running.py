@@ -111,6 +111,8 @@ def evaluate_running(
     engine: Engine | str = "compiled",
     progress: Callable[[int], object] | None = None,
     executor: Executor | None = None,
+    so_far: Mapping[int, Running] | None = None,
+    note: Callable[[Mapping[int, Running]], object] | None = None,
 ) -> dict[int, Running]:
     """Evaluate decoded filters on images that nobody has to hold, as `evaluate` does.
 
@@ -124,6 +126,10 @@ def evaluate_running(
         ``{layer: (K, C0, Rh, Rw) array}``, decoded filters.
     engine, progress, executor
         As `evaluate` takes them.
+    so_far : mapping, optional
+        ``{layer: Running}``, what is known of images before these, a multiple of a hundred.
+    note : callable, optional
+        Called after each chunk of images, in order, with what is known then.
 
     Returns
     -------
@@ -143,13 +149,23 @@ def evaluate_running(
     >>> wanted = fdref.evaluate(net, net.prepare(digits), 3)[3]
     >>> found.n, abs(found.mean - wanted.mean) < 1e-15, abs(found.std - wanted.std) < 1e-15
     (300, True, True)
+
+    In two parts:
+
+    >>> banks = {3: fdref.decode(net, 3)}
+    >>> before = evaluate_running(net, digits[:200], banks)
+    >>> evaluate_running(net, digits[200:], banks, so_far=before)[3] == found
+    True
     """
     if net.inputs > 1:
         raise ArgumentError(f"the network has {net.inputs} inputs; expected one to be evaluated on")
     callback(progress, "progress")
     check_executor(executor)
     watching = Watching(net, banks, engine)
-    found = dict.fromkeys(banks, Running())
-    for some in over_chunks(watching, read_images(images), progress, executor):
+    found = dict.fromkeys(banks, Running()) if so_far is None else dict(so_far)
+    first = max((own.n for own in found.values()), default=0)
+    for some in over_chunks(watching, read_images(images), progress, executor, first=first):
         found = {number: found[number].and_of(own) for number, own in some.items()}
+        if note is not None:
+            note(found)
     return found
