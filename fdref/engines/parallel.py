@@ -83,8 +83,8 @@ def together() -> Iterator[int]:
     So that what is soon computed does not take as long to be prepared. Nobody else computes
     meanwhile: nothing of the user's own may be called within.
     """
-    threads = getattr(_own, "threads", 0)
-    if threads:  # within another
+    threads = getattr(_own, "threads", 0) or int(getattr(_own, "computing", False))
+    if threads:  # within another, or on a thread that computes a part, while another holds the lock
         yield threads
         return
     with _one_at_a_time:

@@ -17,10 +17,13 @@ import numpy as np
 from fdref.arguments import shown
 from fdref.arrays import Array, real_array
 from fdref.errors import ArgumentError, FdrefError
+from fdref.measure import allocating
 from fdref.measure.sending import Sent
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
+
+    from fdref.measure.abreast import Abreast
 
 Result = TypeVar("Result")
 
@@ -72,6 +75,7 @@ def over_chunks(
     executor: Executor | None = None,
     size: int | None = None,
     first: int = 0,
+    abreast: Abreast | None = None,
 ) -> Iterator[Result]:
     """Compute something of every chunk of images, and yield the results in order.
 
@@ -90,6 +94,8 @@ def over_chunks(
         Images of a chunk, if their number makes no difference; then each chunk goes by itself.
     first : int
         The number of the first image.
+    abreast : Abreast, optional
+        What computes several chunks here at a time; one after the other by default.
 
     Raises
     ------
@@ -99,7 +105,7 @@ def over_chunks(
         If a worker of the executor has died.
     """
     if executor is None:
-        results = _here(function, cut(images, size, first=first))
+        results = _here(function, cut(images, size, first=first), abreast)
     else:
         tasks = cut(images, size, TOGETHER if size is None else 1, first)
         results = _there(function, tasks, executor, size or SIZE)
@@ -199,10 +205,16 @@ def _arrays(images: Images) -> Iterator[Array]:
 
 
 def _here(
-    function: Callable[[Chunk], Result], chunks: Iterator[Chunk]
+    function: Callable[[Chunk], Result], chunks: Iterator[Chunk], abreast: Abreast | None
 ) -> Iterator[tuple[int, Result]]:
+    allocating.expect_large()
     for chunk in chunks:
-        yield len(chunk.images), function(chunk)
+        some = [chunk]
+        if abreast is not None:
+            some += islice(chunks, abreast.width(chunk.images) - 1)
+        results = map(function, some) if abreast is None else abreast.results(function, some)
+        for own, result in zip(some, results, strict=True):
+            yield len(own.images), result
 
 
 def _there(

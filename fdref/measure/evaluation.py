@@ -13,6 +13,7 @@ from fdref.arrays import common_precision, in_precision, real_array
 from fdref.decoding.decode import decode
 from fdref.engines import engine_named
 from fdref.errors import ArgumentError
+from fdref.measure.abreast import Abreast
 from fdref.measure.chunks import check_executor, over_chunks, read_images
 from fdref.measure.finite import QUIET, check_banks, check_response, finite_forward
 from fdref.network.graph import Network
@@ -101,7 +102,7 @@ def evaluate(
     net : Network
     x : (N, C, H, W) array, or iterable of such arrays
         Images as `Network.prepare` returns them, at least one. Iterated over once: no more than a
-        hundred are in memory, and than three hundred for each CPU with an executor.
+        hundred for each thread are in memory, and than three hundred for each CPU with an executor.
     layers : int, str, sequence or array of these, or mask, optional
         Convolutions, by number or name, or a truth value for each layer of the network; all of them
         by default, none where it is empty.
@@ -159,7 +160,8 @@ def evaluate(
     wanted = decodable_numbers(net, layers)
     banks = {number: decode(net, number, None, unpool, engine) for number in wanted}
     check_banks(net, banks)
-    return gathered(over_chunks(Judge(net, banks, engine), images, progress, executor))
+    judge, abreast = Judge(net, banks, engine), Abreast(net, engine)
+    return gathered(over_chunks(judge, images, progress, executor, abreast=abreast))
 
 
 @dataclass(frozen=True, eq=False)

@@ -20,6 +20,7 @@ from fdref.decoding.decode import decode
 from fdref.engines import engine_named
 from fdref.engines.resize import METHODS
 from fdref.errors import ArgumentError
+from fdref.measure.abreast import Abreast
 from fdref.measure.ceiling import Best, best_filters
 from fdref.measure.chunks import check_executor, cut, over_chunks, read_images
 from fdref.measure.evaluation import Evaluation, gathered
@@ -253,9 +254,8 @@ def _fold(
         filters[n] = {name: Best(bank, none) for name, bank in seen.items()}
         filters[n] |= dict(zip((LINEAR, AFFINE), best.get(n, ()), strict=False))
     which = {n: variants(net, n) for n in layers}
-    found = gathered(
-        over_chunks(Predicting(net, filters, which, engine), others, progress, executor)
-    )
+    predicting, abreast = Predicting(net, filters, which, engine), Abreast(net, engine)
+    found = gathered(over_chunks(predicting, others, progress, executor, abreast=abreast))
     return {
         n: Nonlinearities(
             {name: best.bank for name, best in filters[n].items()},

@@ -10,6 +10,7 @@ import numpy as np
 
 from fdref.arguments import callback
 from fdref.errors import ArgumentError
+from fdref.measure.abreast import Abreast
 from fdref.measure.chunks import Chunk, check_executor, over_chunks, read_images
 from fdref.measure.evaluation import Judge
 from fdref.measure.finite import QUIET, prepare
@@ -164,7 +165,10 @@ def evaluate_running(
     watching = Watching(net, banks, engine)
     found = dict.fromkeys(banks, Running()) if so_far is None else dict(so_far)
     first = max((own.n for own in found.values()), default=0)
-    for some in over_chunks(watching, read_images(images), progress, executor, first=first):
+    chunks = over_chunks(
+        watching, read_images(images), progress, executor, first=first, abreast=Abreast(net, engine)
+    )
+    for some in chunks:
         found = {number: found[number].and_of(own) for number, own in some.items()}
         if note is not None:
             note(found)

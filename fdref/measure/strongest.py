@@ -16,6 +16,7 @@ import numpy as np
 from fdref.arguments import callback, instance, whole_number
 from fdref.engines import engine_named
 from fdref.errors import ArgumentError
+from fdref.measure.abreast import Abreast
 from fdref.measure.chunks import Chunk, check_executor, cut, over_chunks, read_images
 from fdref.measure.finite import QUIET, finite_forward, prepare
 from fdref.network.fields import Box, ancestors
@@ -276,7 +277,7 @@ def strongest(
     read = read_images(images)
     engine_named(engine)  # refused here, not by a worker of the executor
     search = Searching(net, number, which, wanted, engine)
-    tops = over_chunks(search, read, progress, executor)
+    tops = over_chunks(search, read, progress, executor, abreast=Abreast(net, engine))
     top = reduce(lambda found, later: found.and_of(later).best(wanted), tops)
     pixels = read if isinstance(read, np.ndarray) else None
     return Strongest(net, number, which, *top, pixels, engine)
