@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fdref import kernels
-from fdref.engines import enlarging, minimal_filtering, shifting, shifts
+from fdref.engines import allocating, enlarging, minimal_filtering, shifting, shifts
 from fdref.engines.contents import all_finite, is_sparse
 from fdref.engines.cuts import (
     MATRIX,
@@ -62,6 +62,8 @@ __all__ = [
 
 LOCAL = True
 """Its loops compute a number from what it sees alone; products `fdref.engines.local` makes so."""
+
+allocating.expect_large()  # once, before there is any
 
 # However many threads there are: the order of a sum decides its last bits. More threads than these
 # would find nothing to do.

@@ -17,7 +17,6 @@ import numpy as np
 from fdref.arguments import shown
 from fdref.arrays import Array, real_array
 from fdref.errors import ArgumentError, FdrefError
-from fdref.measure import allocating
 from fdref.measure.sending import Sent
 
 if TYPE_CHECKING:
@@ -207,7 +206,6 @@ def _arrays(images: Images) -> Iterator[Array]:
 def _here(
     function: Callable[[Chunk], Result], chunks: Iterator[Chunk], abreast: Abreast | None
 ) -> Iterator[tuple[int, Result]]:
-    allocating.expect_large()
     for chunk in chunks:
         some = [chunk]
         if abreast is not None:

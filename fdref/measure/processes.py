@@ -17,9 +17,9 @@ from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from fdref.arguments import shown, whole_number
+from fdref.engines import allocating
 from fdref.errors import ArgumentError, FdrefError
 from fdref.imports import imported
-from fdref.measure import allocating
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

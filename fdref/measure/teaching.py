@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from distributed import WorkerPlugin
 
-from fdref.measure import allocating
+from fdref.engines import allocating
 
 if TYPE_CHECKING:
     from fdref.measure.sending import Function
