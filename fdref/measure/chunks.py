@@ -94,7 +94,8 @@ def over_chunks(
     first : int
         The number of the first image.
     abreast : Abreast, optional
-        What computes several chunks here at a time; one after the other by default.
+        What computes several chunks at a time, here or on each worker; one after the other by
+        default.
 
     Raises
     ------
@@ -107,7 +108,7 @@ def over_chunks(
         results = _here(function, cut(images, size, first=first), abreast)
     else:
         tasks = cut(images, size, TOGETHER if size is None else 1, first)
-        results = _there(function, tasks, executor, size or SIZE)
+        results = _there(_Each(function, size or SIZE, abreast), tasks, executor)
     count = 0
     for done, result in results:
         count += done
@@ -215,15 +216,13 @@ def _here(
             yield len(own.images), result
 
 
-def _there(
-    function: Callable[[Chunk], Result], tasks: Iterator[Chunk], executor: Executor, size: int
-) -> Iterator[tuple[int, Result]]:
+def _there(each: _Each, tasks: Iterator[Chunk], executor: Executor) -> Iterator[tuple[int, Any]]:
     """Have chunks computed by an executor, several in a task, a window of tasks at a time.
 
     An executor's `map` may take all that it is given at once, and may return no sooner than all is
     done. So it is given a few tasks, as many as it computes at a time.
     """
-    sent = Sent(_Each(function, size), getattr(executor, "files", ()))
+    sent = Sent(each, getattr(executor, "files", ()))
     under_way: deque[tuple[list[Chunk], Iterator[object]]] = deque()
     send = sent.of_files if sent.files else sent.whole  # at first: nobody knows the function
     teach = getattr(executor, "teach", None)
@@ -276,11 +275,12 @@ class _Each:
 
     function: Callable[[Chunk], Any]
     size: int
+    abreast: Abreast | None
 
     def __call__(self, task: Chunk) -> _Done:
         starts = range(0, len(task.images), self.size)
-        chunks = [Chunk(task.first + n, task.images[n : n + self.size]) for n in starts]
-        return _Done(task.first, [(len(chunk.images), self.function(chunk)) for chunk in chunks])
+        chunks = (Chunk(task.first + n, task.images[n : n + self.size]) for n in starts)
+        return _Done(task.first, list(_here(self.function, chunks, self.abreast)))
 
 
 @contextmanager
