@@ -28,8 +28,9 @@ from fdref.engines.cuts import (
     seconds,
     stamp_sizes,
 )
-from fdref.engines.parallel import each, scratch, together  # noqa: F401 - it is asked for `together`
+from fdref.engines.parallel import each, scratch, together  # noqa: F401 - it is asked for both
 from fdref.engines.pointwise import normalize, relu, scale, softmax
+from fdref.engines.pools import pool, pool_gradient
 from fdref.engines.products import NARROW, product, stacked_product, sum_precision
 from fdref.engines.tiling import pays
 from fdref.geometry import extent, output_size, substituted_size
@@ -254,22 +255,6 @@ def unpool(maps: Array, stride: Pair, window: Pair, method: Method) -> Array:
     return shared.reshape(*maps.shape[:2], *shared.shape[2:])
 
 
-def pool(images: Array, window: Pair, stride: Pair, pad: Margins, method: str) -> Array:
-    """Pool every channel of every image as a map by itself."""
-    size = output_size(images.shape[2:], window, stride, pad)
-    loop, dtype = kernels.max_pool, images.dtype
-    if method == "avg":
-        loop, dtype = kernels.average_pool, sum_precision(sum(window), dtype)
-    pooled = np.empty((*images.shape[:2], *size), dtype)
-    maps, results, windows = _maps(images), _maps(pooled), (window, stride, (pad[0], pad[2]))
-
-    def fill(part: slice) -> None:
-        loop(maps[part], results[part], *windows)
-
-    each(fill, in_slices(len(maps), images.shape[2:]), seconds(moved=images.size))
-    return pooled.astype(images.dtype, copy=False)
-
-
 def filter_gradient(
     images: Array,
     gradient: Array,
@@ -323,35 +308,6 @@ def _whole_filter_gradient(images: Array, gradient: Array, filters: Array) -> Ar
     return result
 
 
-def pool_gradient(
-    images: Array,
-    gradient: Array,
-    window: Pair,
-    stride: Pair,
-    pad: Margins,
-    method: str,
-) -> Array:
-    """Hand the gradient back through every channel of every image by itself."""
-    # By how many windows a pixel is reached along each axis; their gradients are added one by one.
-    reached = [
-        min(-(-size // step), count)
-        for size, step, count in zip(window, stride, gradient.shape[2:], strict=True)
-    ]
-    terms = prod(reached) if method == "max" else sum(reached)
-    result = np.zeros(images.shape, sum_precision(terms, images.dtype))
-    maps, above, below = _maps(images), _maps(gradient), _maps(result)
-    windows = (window, stride, (pad[0], pad[2]))
-
-    def fill(part: slice) -> None:
-        if method == "max":
-            kernels.max_pool_gradient(maps[part], above[part], below[part], *windows)
-        else:
-            kernels.average_pool_gradient(above[part], below[part], *windows)
-
-    each(fill, in_slices(len(maps), images.shape[2:]), seconds(moved=images.size))
-    return result.astype(images.dtype, copy=False)
-
-
 def compare(responses: Array, predictions: Array) -> NDArray[np.float64]:
     """Compare every pair of rows by itself."""
     compared = np.empty((2, len(responses)))
@@ -397,7 +353,3 @@ def _groups(filters: Array, rows: int) -> Iterator[tuple[slice, slice]]:
     share = len(filters) // groups
     for g in range(groups):
         yield slice(g * own, (g + 1) * own), slice(g * share, (g + 1) * share)
-
-
-def _maps(images: Array) -> Array:
-    return images.reshape(-1, *images.shape[2:])
