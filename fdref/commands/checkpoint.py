@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from contextlib import contextmanager
-from math import isnan, nan
+from math import isfinite, isnan, nan
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,8 @@ MOST = 2**24
 """Bytes that such a file may have."""
 LONGEST = 12
 """Characters that are shown of text that differs."""
+UNREADABLE = (KeyError, TypeError, AttributeError, ValueError, OverflowError, RecursionError)
+"""What reading raises where the file is something else."""
 OFTEN = 10.0
 """Seconds between one time that it is written and the next."""
 
@@ -109,9 +111,9 @@ class Checkpoint:
         remedy = "name another file, or delete it"
         try:
             told = json.loads(data)
-            task, seconds = told["task"] | {"kind": told["kind"]}, float(told["seconds"])
+            task, seconds = told["task"] | {"kind": told["kind"]}, _number(told["seconds"])
             found = {int(number): _running(values) for number, values in told["sums"].items()}
-        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise FileError(f"{path} is damaged, or not {EXPECTED}; {remedy}") from error
         for key, value in self._task.items():
             if task.get(key) != value:
@@ -152,7 +154,14 @@ def _running(values: list[Any]) -> Running:
     n, compared, *numbers = values
     if not (type(n) is type(compared) is int and 0 <= compared <= n):
         raise ValueError(values)
-    mean, correlation, squares = (nan if one is None else float(one) for one in numbers)
+    mean, correlation, squares = (nan if one is None else _number(one) for one in numbers)
     if (compared > 0) == (isnan(mean) or isnan(correlation)) or not squares >= 0:
         raise ValueError(values)
     return Running(n, compared, mean, correlation, squares)
+
+
+def _number(value: Any) -> float:
+    """Read a number; JSON may hold others than it is written with here, such as 1e999."""
+    if type(value) not in (int, float) or not isfinite(value):
+        raise ValueError(value)
+    return float(value)
