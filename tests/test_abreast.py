@@ -83,6 +83,14 @@ def test_whoever_decodes_on_the_way_does_not_wait_for_itself(width):
     assert all(over_chunks(decode, DIGITS, abreast=Abreast(NET, "compiled")))
 
 
+def test_numbers_go_on_where_images_do():
+    some = iter([DIGITS[:150], DIGITS[:30, :, :20]])
+    found = over_chunks(lambda chunk: chunk.first, some, first=400)
+    assert next(found) == 400
+    with pytest.raises(fdref.ArgumentError, match=r"image 550 has shape \(1, 20, 28\)"):
+        next(found)
+
+
 @pytest.mark.parametrize("engine", [NumpyEngine(), "reference"])
 def test_another_engine_has_one_at_a_time(engine, monkeypatch):
     monkeypatch.setattr("fdref.engines.blas.threads", lambda: 4)

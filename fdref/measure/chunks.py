@@ -165,7 +165,7 @@ def cut(
     """
     waiting: list[Array] = []  # of the next chunk
     count = 0
-    for array in _arrays(images):
+    for array in _arrays(images, first):
         if not count:
             one = SIZE if size is None else size
             large = one * prod(array.shape[1:]) * array.dtype.itemsize
@@ -186,13 +186,13 @@ def _joined(parts: list[Array]) -> Array:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def _arrays(images: Images) -> Iterator[Array]:
-    """Read array after array, all of the same size of image."""
+def _arrays(images: Images, first: int) -> Iterator[Array]:
+    """Read array after array, all of the same size of image, of which the first has a number."""
     read = read_images(images)
     if isinstance(read, np.ndarray):
         yield read
         return
-    first, size = 0, None
+    size = None
     for item in read:
         # A copy: who makes the items may overwrite one with the next.
         array = np.array(real_array(item, "images"), ndmin=1)
